@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+/// Warnings are errors where CI says so, and never on a user's newer compiler.
+let strict: [SwiftSetting] =
+  ProcessInfo.processInfo.environment["CI"] != nil ? [.treatAllWarnings(as: .error)] : []
+
+let settings: [SwiftSetting] =
+  [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  ] + strict
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tool(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// Layered: a target imports only what its row names, and what those import.
+/// `Tests/TidyTests` holds the sources against this table.
+let package = Package(
+  name: "kvstore",
+  products: [
+    .library(name: "KVClient", targets: ["KVClient"]),
+    .executable(name: "kvnode", targets: ["kvnode"]),
+    .executable(name: "kvctl", targets: ["kvctl"]),
+    .executable(name: "kvbench", targets: ["kvbench"]),
+    .executable(name: "jepsen-lite", targets: ["jepsen-lite"]),
+  ],
+  traits: [
+    .trait(
+      name: "PlantedFaults",
+      description: "Builds in faults that the checks must catch. Never on in a release build.")
+  ],
+  targets: [
+    // Layer 0: system libraries.
+    .systemLibrary(
+      name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
+    .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    // Layer 1.
+    library("KVBase", ["CXXHash"]),
+    // Layer 2.
+    library("KVCommand", ["KVBase"]),
+    library("KVRaft", ["KVBase"]),
+    library("KVPlacement", ["KVBase"]),
+    // Layer 3.
+    library("KVWire", ["KVCommand"]),
+    library("KVStorage", ["KVCommand"]),
+    // Layer 4.
+    library("KVClientCore", ["KVWire", "KVPlacement"]),
+    library("KVNodeCore", ["KVWire", "KVStorage", "KVRaft", "KVPlacement"]),
+    library("KVRocks", ["KVStorage", "CRocksDB"]),
+    library("KVLog", ["KVStorage"]),
+    library("KVLoop", ["KVWire", "CLibUV"]),
+    // Layer 5.
+    library("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVLog"]),
+    library("KVSimulator", ["KVNodeCore", "KVClientCore"]),
+    library("KVClient", ["KVClientCore", "KVLoop"]),
+    // Layer 6.
+    library("KVCommandLine", ["KVClient"]),
+    tool("kvnode", ["KVServer", "KVCommandLine"]),
+    tool("kvctl", ["KVClient", "KVCommandLine"]),
+    tool("kvbench", ["KVClient", "KVCommandLine"]),
+    // The harness.
+    .target(
+      name: "JepsenLite", dependencies: ["KVClient", "KVSimulator"],
+      path: "Jepsen-lite/JepsenLite", swiftSettings: settings),
+    tool("jepsen-lite", ["JepsenLite", "KVCommandLine"], path: "Jepsen-lite/jepsen-lite"),
+  ]
+)

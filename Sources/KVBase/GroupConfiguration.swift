@@ -1,0 +1,109 @@
+/// Who votes in a group, and who only learns (Raft paper §6, dissertation §4.2 and §4.3).
+///
+/// `outgoing` is empty except in a joint configuration, where a decision needs a majority of
+/// `voters` and a majority of `outgoing`. All lists are sorted and without repeats; a replica is a
+/// voter (of either set) or a learner, never both.
+package struct GroupConfiguration: Hashable, Sendable {
+  package private(set) var voters: [ReplicaID]
+  package private(set) var outgoing: [ReplicaID]
+  package private(set) var learners: [ReplicaID]
+
+  package init(voters: [ReplicaID], outgoing: [ReplicaID] = [], learners: [ReplicaID] = []) {
+    self.voters = Self.normalised(voters)
+    self.outgoing = Self.normalised(outgoing)
+    let voting = self.voters + self.outgoing
+    self.learners = Self.normalised(learners).filter { !voting.contains($0) }
+  }
+
+  private static func normalised(_ replicas: [ReplicaID]) -> [ReplicaID] {
+    var result: [ReplicaID] = []
+    for replica in replicas.sorted() where result.last != replica { result.append(replica) }
+    return result
+  }
+
+  package var isJoint: Bool { !outgoing.isEmpty }
+
+  /// Every replica, each once, in order.
+  package var members: [ReplicaID] { Self.normalised(voters + outgoing + learners) }
+
+  package func isVoter(_ replica: ReplicaID) -> Bool {
+    voters.contains(replica) || outgoing.contains(replica)
+  }
+
+  package func contains(_ replica: ReplicaID) -> Bool {
+    isVoter(replica) || learners.contains(replica)
+  }
+
+  /// u8 version 1, then three lists, each a u32 count and u64 ids.
+  package func encode(into writer: inout ByteWriter) {
+    writer.append(UInt8(1))
+    for list in [voters, outgoing, learners] {
+      writer.append(UInt32(list.count))
+      for replica in list { writer.append(replica.rawValue) }
+    }
+  }
+
+  package init(from reader: inout ByteReader) throws(WireError) {
+    let version = try reader.read(UInt8.self)
+    guard version == 1 else {
+      throw .unknownValue(what: "configuration version", value: UInt64(version))
+    }
+    var lists: [[ReplicaID]] = []
+    for _ in 0..<3 {
+      let count = try reader.readCount(
+        limit: Limits.replicasPerGroup, minimumSize: 8, what: "replicas")
+      var list: [ReplicaID] = []
+      for _ in 0..<count { list.append(ReplicaID(rawValue: try reader.read(UInt64.self))) }
+      lists.append(list)
+    }
+    self.init(voters: lists[0], outgoing: lists[1], learners: lists[2])
+  }
+}
+
+/// What a replica must remember of elections (Raft paper figure 2, "persistent state"): one record,
+/// written at once, so that a term never stands with another term's vote.
+package struct HardState: Hashable, Sendable {
+  package var term: Term
+  package var vote: ReplicaID?
+
+  package init(term: Term = .zero, vote: ReplicaID? = nil) {
+    self.term = term
+    self.vote = vote
+  }
+
+  /// u64 term, u8 whether there is a vote, u64 vote.
+  package func encode(into writer: inout ByteWriter) {
+    writer.append(term.rawValue)
+    writer.append(vote != nil)
+    writer.append(vote?.rawValue ?? 0)
+  }
+
+  package init(from reader: inout ByteReader) throws(WireError) {
+    term = Term(try reader.read(UInt64.self))
+    let voted = try reader.readBool()
+    let raw = try reader.read(UInt64.self)
+    vote = voted ? ReplicaID(rawValue: raw) : nil
+  }
+}
+
+/// A configuration and the index of the entry that brought it into force.
+package struct IndexedConfiguration: Hashable, Sendable {
+  package var index: LogIndex
+  package var configuration: GroupConfiguration
+
+  package init(index: LogIndex, configuration: GroupConfiguration) {
+    self.index = index
+    self.configuration = configuration
+  }
+}
+
+/// The entries of a log from `firstIndex` on, up to the next run, have `term`.
+package struct TermRun: Hashable, Sendable {
+  package var term: Term
+  package var firstIndex: LogIndex
+
+  package init(term: Term, firstIndex: LogIndex) {
+    self.term = term
+    self.firstIndex = firstIndex
+  }
+}

@@ -1,0 +1,79 @@
+package import KVBase
+
+/// What makes a retry take effect once: who sends, which of its mutations this is, and which of
+/// them it still waits for (ARCHITECTURE.md, "Exactly once").
+package struct SessionStamp: Hashable, Sendable {
+  package var client: ClientID
+  /// 1, 2, 3, … over all that this client sends, to whatever group.
+  package var sequence: UInt64
+  /// Results below this are no longer wanted; sequences below it are refused without effect.
+  package var lowestUnacknowledged: UInt64
+
+  package init(client: ClientID, sequence: UInt64, lowestUnacknowledged: UInt64) {
+    self.client = client
+    self.sequence = sequence
+    self.lowestUnacknowledged = lowestUnacknowledged
+  }
+
+  /// For what the system itself proposes, which is harmless to repeat.
+  package static var none: SessionStamp {
+    SessionStamp(client: .none, sequence: 0, lowestUnacknowledged: 0)
+  }
+}
+
+/// When a put or a delete takes effect, judged where it is applied.
+package enum Condition: Hashable, Sendable {
+  case always
+  case ifAbsent
+  case ifPresent
+  /// The record's version is this.
+  case ifVersion(LogIndex)
+  /// The record's value is this.
+  case ifValue(Bytes)
+}
+
+/// What an entry of a group's log does to its state.
+package enum CommandBody: Hashable, Sendable {
+  case put(keyspace: KeyspaceID, key: Bytes, value: Bytes, condition: Condition)
+  case delete(keyspace: KeyspaceID, key: Bytes, condition: Condition)
+  /// Adds to a counter, kept as decimal text; an absent one counts as 0. The result must lie
+  /// within the bounds, else nothing changes.
+  case add(keyspace: KeyspaceID, key: Bytes, delta: Int64, minimum: Int64, maximum: Int64)
+  /// Deletes a keyspace's records in this group and refuses later commands on it; idempotent.
+  case dropKeyspaceRecords(KeyspaceID)
+  /// Forgets the sessions of clients created at or before this time and raises the floor to it.
+  case expireSessions(createdThroughMilliseconds: UInt64)
+  /// Meta group only.
+  case meta(MetaCommand)
+}
+
+/// What changes the cluster map; applied by the meta group.
+package enum MetaCommand: Hashable, Sendable {
+  case createKeyspace(name: String, mode: KeyspaceMode)
+  case dropKeyspace(name: String)
+  /// Records the incarnation of a node at first contact; refused where another is recorded.
+  case registerMember(MemberRecord)
+  /// Gives the cluster its id, once; later ones change nothing.
+  case nameCluster(id: UInt64)
+}
+
+/// A command as a log entry carries it.
+package struct Command: Hashable, Sendable {
+  package var session: SessionStamp
+  package var body: CommandBody
+
+  package init(session: SessionStamp, body: CommandBody) {
+    self.session = session
+    self.body = body
+  }
+
+  /// The key and keyspace of a command on one key.
+  package var target: (keyspace: KeyspaceID, key: Bytes)? {
+    switch body {
+    case .put(let keyspace, let key, _, _), .delete(let keyspace, let key, _),
+      .add(let keyspace, let key, _, _, _):
+      (keyspace, key)
+    case .dropKeyspaceRecords, .expireSessions, .meta: nil
+    }
+  }
+}

@@ -1,0 +1,106 @@
+package import KVBase
+
+/// What applying a command answered: a function of the entry and the group's state only. Kept in
+/// the session, so that a retry is answered as the first try was.
+package enum CommandResult: Hashable, Sendable {
+  /// A put took effect; the record's new version is the entry's index.
+  case written(version: LogIndex)
+  /// A delete took effect, or there was nothing to delete.
+  case deleted(existed: Bool, version: LogIndex)
+  case added(value: Int64, version: LogIndex)
+  /// The condition did not hold; nothing changed. The version is that of the record that was
+  /// there, 0 where there was none.
+  case conditionFailed(current: LogIndex)
+  /// The sum would leave the bounds; nothing changed.
+  case outOfBounds(current: Int64)
+  /// The record's value is not a decimal integer of 64 bits; nothing changed.
+  case notAnInteger
+  case keyspaceDropped
+  /// This client is unknown and was created at or before the partition's floor: whether an
+  /// earlier try took effect can't be told any more, and this one did not.
+  case sessionExpired
+  /// The sequence is below what the client said it still waits for; refused without effect.
+  case sequenceTooLow
+  /// More results than `Limits.resultsPerSession` are waiting; refused without effect.
+  case tooManyUnacknowledged
+  /// What the system itself proposed was done.
+  case done
+  case keyspace(KeyspaceDescriptor)
+  case keyspaceExists(KeyspaceDescriptor)
+  case noSuchKeyspace
+  case tooManyKeyspaces
+  case invalidName
+  /// Another incarnation of that node is recorded.
+  case incarnationConflict(recorded: UInt64)
+}
+
+extension CommandResult {
+  /// u8 kind, then what the kind has.
+  package func encode(into writer: inout ByteWriter) {
+    switch self {
+    case .written(let version):
+      writer.append(UInt8(1))
+      writer.append(version.rawValue)
+    case .deleted(let existed, let version):
+      writer.append(UInt8(2))
+      writer.append(existed)
+      writer.append(version.rawValue)
+    case .added(let value, let version):
+      writer.append(UInt8(3))
+      writer.append(value)
+      writer.append(version.rawValue)
+    case .conditionFailed(let current):
+      writer.append(UInt8(4))
+      writer.append(current.rawValue)
+    case .outOfBounds(let current):
+      writer.append(UInt8(5))
+      writer.append(current)
+    case .notAnInteger: writer.append(UInt8(6))
+    case .keyspaceDropped: writer.append(UInt8(7))
+    case .sessionExpired: writer.append(UInt8(8))
+    case .sequenceTooLow: writer.append(UInt8(9))
+    case .tooManyUnacknowledged: writer.append(UInt8(10))
+    case .done: writer.append(UInt8(11))
+    case .keyspace(let descriptor):
+      writer.append(UInt8(12))
+      descriptor.encode(into: &writer)
+    case .keyspaceExists(let descriptor):
+      writer.append(UInt8(13))
+      descriptor.encode(into: &writer)
+    case .noSuchKeyspace: writer.append(UInt8(14))
+    case .tooManyKeyspaces: writer.append(UInt8(15))
+    case .invalidName: writer.append(UInt8(16))
+    case .incarnationConflict(let recorded):
+      writer.append(UInt8(17))
+      writer.append(recorded)
+    }
+  }
+
+  package init(from reader: inout ByteReader) throws(WireError) {
+    let kind = try reader.read(UInt8.self)
+    switch kind {
+    case 1: self = .written(version: LogIndex(try reader.read(UInt64.self)))
+    case 2:
+      let existed = try reader.readBool()
+      self = .deleted(existed: existed, version: LogIndex(try reader.read(UInt64.self)))
+    case 3:
+      let value = try reader.read(Int64.self)
+      self = .added(value: value, version: LogIndex(try reader.read(UInt64.self)))
+    case 4: self = .conditionFailed(current: LogIndex(try reader.read(UInt64.self)))
+    case 5: self = .outOfBounds(current: try reader.read(Int64.self))
+    case 6: self = .notAnInteger
+    case 7: self = .keyspaceDropped
+    case 8: self = .sessionExpired
+    case 9: self = .sequenceTooLow
+    case 10: self = .tooManyUnacknowledged
+    case 11: self = .done
+    case 12: self = .keyspace(try KeyspaceDescriptor(from: &reader))
+    case 13: self = .keyspaceExists(try KeyspaceDescriptor(from: &reader))
+    case 14: self = .noSuchKeyspace
+    case 15: self = .tooManyKeyspaces
+    case 16: self = .invalidName
+    case 17: self = .incarnationConflict(recorded: try reader.read(UInt64.self))
+    default: throw .unknownValue(what: "result", value: UInt64(kind))
+    }
+  }
+}

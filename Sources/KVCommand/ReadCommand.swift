@@ -1,0 +1,69 @@
+package import KVBase
+
+/// A read of one group's state.
+package enum ReadCommand: Hashable, Sendable {
+  case get(keyspace: KeyspaceID, key: Bytes)
+  /// From one snapshot; answers come in the order of the keys.
+  case multiGet(keyspace: KeyspaceID, keys: [Bytes])
+  case scan(ScanCommand)
+
+  package var keyspace: KeyspaceID {
+    switch self {
+    case .get(let keyspace, _), .multiGet(let keyspace, _): keyspace
+    case .scan(let scan): scan.keyspace
+    }
+  }
+}
+
+/// One page of the records of one group with `from` ≤ key < `to`.
+package struct ScanCommand: Hashable, Sendable {
+  package var keyspace: KeyspaceID
+  /// Inclusive; empty: from the first.
+  package var from: Bytes
+  /// Exclusive; `nil`: to the last.
+  package var to: Bytes?
+  package var descending: Bool
+  package var keysOnly: Bool
+  /// At most `Limits.pageRecords`; the page also ends at `Limits.pageBytes`.
+  package var limit: Int
+
+  package init(
+    keyspace: KeyspaceID, from: Bytes, to: Bytes?, descending: Bool, keysOnly: Bool, limit: Int
+  ) {
+    self.keyspace = keyspace
+    self.from = from
+    self.to = to
+    self.descending = descending
+    self.keysOnly = keysOnly
+    self.limit = limit
+  }
+}
+
+/// A value and the version that wrote it.
+package struct Record: Hashable, Sendable {
+  package var version: LogIndex
+  package var value: Bytes
+
+  package init(version: LogIndex, value: Bytes) {
+    self.version = version
+    self.value = value
+  }
+}
+
+package struct ScannedRecord: Hashable, Sendable {
+  package var key: Bytes
+  package var record: Record
+
+  package init(key: Bytes, record: Record) {
+    self.key = key
+    self.record = record
+  }
+}
+
+package enum ReadResult: Hashable, Sendable {
+  case record(Record?)
+  case records([Record?])
+  /// `more`: there is something behind the last record of the page.
+  case page([ScannedRecord], more: Bool)
+  case keyspaceDropped
+}

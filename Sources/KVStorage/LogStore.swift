@@ -1,0 +1,100 @@
+package import KVBase
+
+/// One change to the node's log. Records take effect in the order in which they were appended.
+package enum LogRecord: Sendable, Hashable {
+  /// The group's term and vote.
+  case hardState(GroupID, HardState)
+  /// Entries with rising indexes without gaps. The first one's index is at most one behind the last
+  /// entry that the log holds of the group: whatever the log held from it on is replaced (a
+  /// follower truncates so, and only on conflict).
+  case entries(GroupID, [LogEntry])
+  /// The group's log now begins behind (`index`, `term`), and everything it held is gone: a new
+  /// replica (index 0), or a snapshot that was installed into `generation`. In the same step the
+  /// group's data is that of `generation`.
+  case reset(
+    GroupID, generation: Generation, index: LogIndex, term: Term, configuration: GroupConfiguration)
+  /// The replica is no longer on this node.
+  case removed(GroupID)
+}
+
+/// What a log holds of one group when it is opened.
+package struct RecoveredLog: Sendable, Hashable {
+  package var hardState: HardState
+  package var generation: Generation
+  /// The entry before the first one kept.
+  package var baseIndex: LogIndex
+  package var baseTerm: Term
+  package var lastIndex: LogIndex
+  /// Where each term begins, from the first entry kept on: (term, first index), both rising.
+  package var termRuns: [TermRun]
+  /// The configuration in force at `baseIndex`, then those of the entries kept, by rising index.
+  package var configurations: [IndexedConfiguration]
+
+  package init(
+    hardState: HardState, generation: Generation, baseIndex: LogIndex, baseTerm: Term,
+    lastIndex: LogIndex, termRuns: [TermRun], configurations: [IndexedConfiguration]
+  ) {
+    self.hardState = hardState
+    self.generation = generation
+    self.baseIndex = baseIndex
+    self.baseTerm = baseTerm
+    self.lastIndex = lastIndex
+    self.termRuns = termRuns
+    self.configurations = configurations
+  }
+}
+
+/// The node's log: of all its groups, in one sequence of writes.
+///
+/// `append` then `sync` are called by one thread at a time; `read` may come from another. What was
+/// appended is durable when `sync` has returned, and not before. A failed `append` or `sync` is
+/// final: the log answers every later call with that error, and the node stops.
+///
+/// The real one is `KVLog.SegmentedLog`, its twin in memory `MemoryLog`; `LogStoreContract` in the
+/// tests runs over both.
+package protocol LogStore: AnyObject {
+  /// The groups as they were when the log was opened, by group id.
+  var recovered: [(group: GroupID, log: RecoveredLog)] { get }
+
+  /// Writes the records as one batch: after a crash either all of them are there or none.
+  func append(_ records: [LogRecord]) throws(StorageError)
+
+  /// Makes durable what was appended.
+  func sync() throws(StorageError)
+
+  /// Entries of a group from `from` on, without gaps, up to and including `through`, and at most
+  /// `maxBytes` of encoded entries but at least one. Throws `.compacted` where `from` is no longer
+  /// kept. Entries that were appended and not yet synced may be read.
+  func read(
+    _ group: GroupID, from: LogIndex, through: LogIndex, maxBytes: Int
+  ) throws(StorageError) -> [LogEntry]
+
+  /// Entries of `group` up to and including `through` are no longer needed. Their space is reused
+  /// when nothing else in it is needed. Has no effect on what `recovered` would say of hard states
+  /// and configurations.
+  func compact(_ group: GroupID, through: LogIndex) throws(StorageError)
+
+  /// Bytes of log that can't be reused yet.
+  var retainedBytes: Int { get }
+}
+
+/// What can be wrong with a store. Every one but `.compacted` is fatal for the node.
+package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The operating system or the library refused: what was tried, and what it said.
+  case io(String)
+  /// A record is damaged and there is something valid behind it: where, and what was found.
+  case damaged(String)
+  /// The directory belongs to another node, cluster or format; it was not touched.
+  case foreign(String)
+  /// The entries asked for are no longer kept.
+  case compacted
+  /// A call that makes no sense, such as entries with a gap: a fault in the caller.
+  case misuse(String)
+
+  package var description: String {
+    switch self {
+    case .io(let text), .damaged(let text), .foreign(let text), .misuse(let text): text
+    case .compacted: "the entries asked for are no longer kept"
+    }
+  }
+}
