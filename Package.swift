@@ -79,5 +79,19 @@ let package = Package(
       name: "JepsenLite", dependencies: ["KVClient", "KVSimulator"],
       path: "Jepsen-lite/JepsenLite", swiftSettings: settings),
     tool("jepsen-lite", ["JepsenLite", "KVCommandLine"], path: "Jepsen-lite/jepsen-lite"),
+    // Tests.
+    tests("TidyTests", []),
+    tests("KVBaseTests", ["KVBase"]),
+    tests("KVCommandTests", ["KVCommand"]),
+    tests("KVRaftTests", ["KVRaft"]),
+    tests("KVPlacementTests", ["KVPlacement"]),
+    tests("KVWireTests", ["KVWire"]),
+    tests("KVStorageTests", ["KVStorage", "KVLog", "KVRocks"]),
+    tests("KVClientCoreTests", ["KVClientCore"]),
+    tests("KVNodeCoreTests", ["KVNodeCore"]),
+    tests("KVLoopTests", ["KVLoop"]),
+    tests("KVServerTests", ["KVServer", "KVClient"]),
+    tests("KVSimulatorTests", ["KVSimulator"]),
+    tests("JepsenLiteTests", ["JepsenLite"]),
   ]
 )
