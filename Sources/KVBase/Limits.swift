@@ -24,6 +24,8 @@ package enum Limits {
   /// Records and bytes of one scan page; the page ends early and its token goes on.
   @inlinable package static var pageRecords: Int { 1024 }
   @inlinable package static var pageBytes: Int { 1 << 20 }
+  /// One metadata value of a request.
+  @inlinable package static var metadataBytes: Int { 4096 }
   @inlinable package static var errorMessageBytes: Int { 1024 }
 
   // Sessions.
