@@ -43,6 +43,18 @@ package enum Limits {
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var uncommittedBytes: Int { 16 << 20 }
+  /// Proposals of one group whose callers wait; then RESOURCE_EXHAUSTED.
+  @inlinable package static var pendingProposals: Int { 65_536 }
+  /// Messages of one replica that wait for a persist; beyond them, messages are dropped.
+  @inlinable package static var heldMessages: Int { 16_384 }
+  /// Payload bytes of one frame between nodes; more is sent in several.
+  @inlinable package static var peerFrameBytes: Int { 1 << 20 }
+  /// Snapshots that a node sends at one time.
+  @inlinable package static var outgoingSnapshots: Int { 4 }
+  /// Bytes of snapshots that a node sends in one tick of 10 ms: about 50 MiB a second.
+  @inlinable package static var snapshotBytesPerTick: Int { 512 << 10 }
+  /// Log writes of a node on their way; the turn after that many gathers until one is done.
+  @inlinable package static var persistsInFlight: Int { 64 }
   /// Reads that wait in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var waitingReads: Int { 16_384 }
   /// Entry bytes handed to apply at one time for one group.

@@ -32,19 +32,16 @@ package struct NodeConfiguration: Sendable {
   package var incarnation: UInt64
   /// What the data directory's identity file says; 0: not known yet.
   package var clusterID: UInt64 = 0
-  /// The data directory was made by this start.
-  package var isBlank: Bool
   package var software: String = ""
   /// Log bytes since the last flush of the state that ask for the next one.
   package var flushBytes: Int = 32 << 20
   /// Log bytes kept for followers that lag; beyond them they get a snapshot.
   package var logKeepBytes: Int = 64 << 20
 
-  package init(node: NodeID, members: [Member], incarnation: UInt64, isBlank: Bool) {
+  package init(node: NodeID, members: [Member], incarnation: UInt64) {
     self.node = node
     self.members = members.sorted { $0.node < $1.node }
     self.incarnation = incarnation
-    self.isBlank = isBlank
   }
 
   /// Of what creates a cluster: ids, partitions, replication, mode; not addresses.

@@ -1,8 +1,8 @@
 package import KVBase
-package import KVCommand
-package import KVRaft
-package import KVStorage
-package import KVWire
+internal import KVCommand
+internal import KVRaft
+internal import KVStorage
+internal import KVWire
 
 /// A whole node as a value: inputs in, outputs out. The server and the simulator run this same
 /// code.
@@ -15,65 +15,131 @@ package struct NodeCore: Sendable {
   package static var tickInterval: TimeAmount { .milliseconds(10) }
 
   package let configuration: NodeConfiguration
+  let plan: NodePlan
+  var random: SeededRandom
+  let startedAt: Instant
+
+  /// By group, and where each group is in it; -1: not on this node.
+  var replicas: [Replica]
+  let slotOfGroup: [Int]
+  /// Replicas with `isDirty`.
+  var dirty: [Int] = []
+
+  /// Empty, and only kept for the memory of its arrays.
+  var spareOutputs = RaftOutputs()
+
+  /// What the meta group has decided, as far as it is applied here.
+  var meta: MetaState
+  /// By position in `configuration.members`.
+  var peers: [Peer]
+  var admission: Admission
+
+  /// Log writes of this turn, and those on their way.
+  var records: [LogRecord] = []
+  var recordTokens: [SlotToken] = []
+  var persistNumber: UInt64 = 0
+  var writing = RingQueue<Writing>(limit: Limits.persistsInFlight)
+
+  var nextRead: UInt64 = 0
+  var openReads: [UInt64: OpenRead] = [:]
+  var nextLogRead: UInt64 = 0
+  var openLogReads: [UInt64: OpenLogRead] = [:]
+
+  var nextTransfer: UInt64 = 0
+  var outgoing: [OutgoingSnapshot] = []
+  var snapshotBudget = Limits.snapshotBytesPerTick
+
+  var gauges = Gauges()
+  var flushedAtLogBytes: UInt64 = 0
+  var isFlushing = false
+  var nextMaintenance: Instant
+  var isShuttingDown = false
+  /// The oldest unfinished log write has taken so long that this node can't be said to work.
+  var isDiskStalled = false
+
+  /// A log write on its way: which replicas asked for it.
+  struct Writing: Sendable {
+    var number: UInt64
+    var since: Instant
+    var tokens: [SlotToken]
+  }
+
+  struct SlotToken: Sendable {
+    var slot: Int
+    var token: PersistToken
+    /// The reset that this write makes durable ends a snapshot's installation.
+    var endsInstallation = false
+  }
+
+  struct OpenRead: Sendable {
+    var caller: Caller
+    var receipt: Receipt
+  }
+
+  struct OpenLogRead: Sendable {
+    var slot: Int
+    var from: LogIndex
+    var through = LogIndex.zero
+    var isForApply: Bool
+  }
 
   package init(
     configuration: NodeConfiguration, recovery: NodeRecovery, random: SeededRandom, now: Now
   ) {
     self.configuration = configuration
+    plan = NodePlan(configuration)
+    self.random = random
+    startedAt = now.instant
+    nextMaintenance = now.instant
+    replicas = []
+    var slots = [Int](repeating: -1, count: configuration.partitions + 1)
+    for recovered in recovery.groups {
+      slots[Int(recovered.group.rawValue)] = replicas.count
+      let raft = RaftCore(
+        group: recovered.group, id: ReplicaID(node: configuration.node),
+        settings: configuration.raft,
+        recovery: RaftRecovery(
+          hardState: recovered.log.hardState, baseIndex: recovered.log.baseIndex,
+          baseTerm: recovered.log.baseTerm, lastIndex: recovered.log.lastIndex,
+          termRuns: recovered.log.termRuns, configurations: recovered.log.configurations,
+          appliedIndex: recovered.status.appliedIndex),
+        random: self.random.fork(), now: now.instant)
+      replicas.append(Replica(recovered: recovered, raft: raft))
+    }
+    slotOfGroup = slots
+    meta =
+      recovery.groups.first { $0.group == .meta }?.status.meta
+      ?? MetaState(defaultMode: configuration.defaultMode)
+    peers = configuration.members.map { Peer(node: $0.node, since: now.instant) }
+    let isAlone = configuration.members.count == 1
+    admission = recovery.isBlank && !isAlone ? .asking(vouchers: []) : .admitted
+    if admission == .admitted { campaignWherePreferred(now: now.instant) }
   }
 
-  // MARK: Connections
-
-  /// What this node says first on every connection.
-  package var hello: Hello { preconditionFailure() }
-
-  package enum HelloDecision: Sendable {
-    case client
-    case node(NodeID)
-    /// Send this and close.
-    case refuse(Goaway)
+  func slot(of group: GroupID) -> Int? {
+    guard Int(group.rawValue) < slotOfGroup.count else { return nil }
+    let slot = slotOfGroup[Int(group.rawValue)]
+    return slot < 0 ? nil : slot
   }
 
-  /// The first frame on an accepted connection.
-  package mutating func receiveHello(
-    _ payload: Bytes, now: Now, into outputs: inout NodeOutputs
-  ) -> HelloDecision { .client }
+  mutating func touch(_ slot: Int) {
+    if !replicas[slot].isDirty {
+      replicas[slot].isDirty = true
+      dirty.append(slot)
+    }
+  }
 
-  /// The other side's HELLO on a connection that this node opened to `peer`. A reason to close it,
-  /// or `nil`: peer frames may be sent on it from now on.
-  package mutating func peerConnected(
-    _ peer: NodeID, hello: Bytes, now: Now, into outputs: inout NodeOutputs
-  ) -> Goaway? { nil }
+  /// Groups that have never had a leader get the preferred one at once, so that a new cluster
+  /// serves in milliseconds and its leaders are spread from the start.
+  mutating func campaignWherePreferred(now: Instant) {
+    for slot in replicas.indices where replicas[slot].raft.term == .zero {
+      if plan.nodes(of: replicas[slot].group).first == configuration.node {
+        replicas[slot].raft.campaignSoon(now: now)
+      }
+    }
+  }
 
-  /// The other side said GOAWAY on a connection that this node opened.
-  package mutating func peerRefused(
-    _ peer: NodeID, _ goaway: Goaway, now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  /// A connection that this node opened is gone, or could not be opened. `refused`: nobody listens
-  /// there.
-  package mutating func peerDisconnected(
-    _ peer: NodeID, refused: Bool, now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  /// A client's connection is gone; its requests are not answered any more.
-  package mutating func clientDisconnected(_ connection: ConnectionID) {}
-
-  // MARK: Frames
-
-  /// The payload of a PEER frame from a node. An error closes that connection.
-  package mutating func receivePeer(
-    from peer: NodeID, _ payload: Bytes, now: Now, into outputs: inout NodeOutputs
-  ) throws(WireError) {}
-
-  /// The payload of a REQUEST frame. What can't be decoded is answered, and harms nobody else.
-  package mutating func receiveRequest(
-    _ payload: Bytes, connection: ConnectionID, stream: UInt32, now: Now,
-    into outputs: inout NodeOutputs
-  ) {}
-
-  // MARK: Time and answers
-
+  /// What is told with every tick.
   package struct Gauges: Sendable {
     package var logRetainedBytes: Int
     /// Bytes written to the log since the node started.
@@ -93,56 +159,4 @@ package struct NodeCore: Sendable {
       self.clientConnections = clientConnections
     }
   }
-
-  package mutating func tick(now: Now, gauges: Gauges, into outputs: inout NodeOutputs) {}
-
-  /// Everything up to and including this persist is durable.
-  package mutating func persisted(_ number: UInt64, now: Now, into outputs: inout NodeOutputs) {}
-
-  package mutating func applied(
-    _ results: [ApplyResult], now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  /// Answers `NodeOutputs.Read`, with the index that was applied when it was read.
-  package mutating func readDone(
-    _ number: UInt64, _ result: ReadResult, now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  /// Answers `NodeOutputs.LogRead`; `nil` where the entries are no longer kept.
-  package mutating func logRead(
-    _ number: UInt64, _ entries: [LogEntry]?, now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  package mutating func snapshotOpened(
-    _ transfer: TransferID, _ status: GroupStatus, now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  package mutating func snapshotChunk(
-    _ transfer: TransferID, _ bytes: Bytes, next: Bytes?, now: Now,
-    into outputs: inout NodeOutputs
-  ) {}
-
-  /// A step of an installation is done; `nil`, or why the chunk was refused.
-  package mutating func snapshotStepDone(
-    _ transfer: TransferID, problem: String?, now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  /// The installation is whole and durable, or `nil`: it was not whole.
-  package mutating func snapshotInstalled(
-    _ transfer: TransferID, _ status: GroupStatus?, now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  /// The state is durable up to these indexes.
-  package mutating func stateFlushed(
-    _ applied: [(group: GroupID, index: LogIndex)], now: Now, into outputs: inout NodeOutputs
-  ) {}
-
-  /// Refuse new work, hand over leaderships, finish what runs.
-  package mutating func beginShutdown(now: Now, into outputs: inout NodeOutputs) {}
-
-  /// After `beginShutdown`: nothing is left to do.
-  package var isDrained: Bool { false }
-
-  /// Ends a turn: what the groups gathered becomes one persist and one frame for each peer.
-  package mutating func finishTurn(now: Now, into outputs: inout NodeOutputs) {}
 }
