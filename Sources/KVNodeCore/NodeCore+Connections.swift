@@ -14,8 +14,9 @@ struct Peer: Sendable {
   var incarnation: UInt64 = 0
   /// Why it could not be reached, for people.
   var isRefused = false
-  /// Messages of this turn.
+  /// Messages of this turn, and whole frames of them where one does not suffice.
   var frame = ByteWriter()
+  var full: [Bytes] = []
 
   init(node: NodeID, since: Instant) {
     self.node = node

@@ -33,9 +33,14 @@ extension NodeCore {
     guard let at = peers.firstIndex(where: { $0.node == to.node }), peers[at].isConnected else {
       return
     }
+    let mark = peers[at].frame.count
     PeerMessage(
       group: replicas[slot].group, from: replicas[slot].raft.id, to: to, term: term, body: body
     ).encode(into: &peers[at].frame)
+    guard peers[at].frame.count > Limits.peerFrameBytes, mark > 0 else { return }
+    let all = peers[at].frame.take()
+    peers[at].full.append(all[0..<mark])
+    peers[at].frame.append(raw: all[mark..<all.count])
   }
 
   /// Ends a turn.
@@ -52,6 +57,10 @@ extension NodeCore {
     dirty.removeAll(keepingCapacity: true)
     writeRecords(now: now.instant, into: &outputs)
     for at in peers.indices where peers[at].frame.count > 0 {
+      for payload in peers[at].full {
+        outputs.peerFrames.append(NodeOutputs.PeerFrame(to: peers[at].node, payload: payload))
+      }
+      peers[at].full.removeAll()
       outputs.peerFrames.append(
         NodeOutputs.PeerFrame(to: peers[at].node, payload: peers[at].frame.take()))
     }
