@@ -24,6 +24,8 @@ final class SimulatedNode {
   var random: SeededRandom
   var clock: SimulatedClock
   var disk: SimulatedDisk
+  /// What its clock is off when no fault is at work.
+  var ownDrift: Int64 = 0
   /// `nil` while the process does not run.
   var core: NodeCore?
   var log: MemoryLog
@@ -74,6 +76,7 @@ final class SimulatedNode {
   /// The process is gone: what it had in memory is gone with it.
   func forgetProcess() {
     core = nil
+    isPaused = false
     inbox = []
     turnInputs = []
     isTurnScheduled = false
