@@ -19,6 +19,12 @@ package enum Limits {
 
   // Frames: a longer one closes the connection with a GOAWAY that says so.
   @inlinable package static var frameBytes: Int { 4 << 20 }
+  /// Before HELLO, a connection's frames are small.
+  @inlinable package static var helloFrameBytes: Int { 4096 }
+  /// A connection that has not said HELLO for this long is closed.
+  @inlinable package static var helloPatience: TimeAmount { .seconds(10) }
+  /// Output waiting for another node; beyond it the connection is closed and made anew.
+  @inlinable package static var peerOutputBytes: Int { 64 << 20 }
   /// Keys of one multi-get to one node.
   @inlinable package static var multiGetKeys: Int { 1024 }
   /// Records and bytes of one scan page; the page ends early and its token goes on.
