@@ -45,6 +45,10 @@ package enum Limits {
   @inlinable package static var appendBytes: Int { 1 << 20 }
   /// Entry bytes sent to a follower and not acknowledged; then replication to it waits.
   @inlinable package static var inflightBytes: Int { 4 << 20 }
+  /// Append messages sent to a follower and not acknowledged; then replication to it waits.
+  @inlinable package static var inflightAppends: Int { 1024 }
+  /// Rounds of ReadIndex sent and not confirmed; further reads wait for a later round.
+  @inlinable package static var openReadRounds: Int { 1024 }
   /// Entry bytes a group keeps in memory behind what is applied; older ones are read back.
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
