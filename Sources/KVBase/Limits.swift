@@ -70,4 +70,11 @@ package enum Limits {
   /// Entry bytes handed to apply at one time for one group.
   @inlinable package static var applyBytes: Int { 1 << 20 }
   @inlinable package static var snapshotChunkBytes: Int { 256 << 10 }
+
+  // The node's log.
+  /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
+  /// of the caller, and the node stops.
+  @inlinable package static var logBatchBytes: Int { 1 << 30 }
+  /// Records that one read of a group's entries visits; it then answers with what it has.
+  @inlinable package static var logReadRecords: Int { 4096 }
 }
