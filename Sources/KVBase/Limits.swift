@@ -77,4 +77,21 @@ package enum Limits {
   @inlinable package static var logBatchBytes: Int { 1 << 30 }
   /// Records that one read of a group's entries visits; it then answers with what it has.
   @inlinable package static var logReadRecords: Int { 4096 }
+
+  // Client.
+  /// Calls that a client has begun and not completed; one more is RESOURCE_EXHAUSTED.
+  @inlinable package static var clientCalls: Int { 65_536 }
+  /// Mutations of one client to one group that wait behind `resultsPerSession` in flight; one more
+  /// is RESOURCE_EXHAUSTED.
+  @inlinable package static var clientWaitingMutations: Int { 8192 }
+  /// Requests on one connection that have no answer yet; beyond them the node counts as busy.
+  @inlinable package static var streamsPerConnection: Int { 16_384 }
+  /// Keys of one multi-get call, over all groups; more is INVALID_ARGUMENT.
+  @inlinable package static var clientMultiGetKeys: Int { 16_384 }
+  /// Page requests that one scan has in flight.
+  @inlinable package static var scanFanOut: Int { 64 }
+  /// Nodes and endpoints that one client knows.
+  @inlinable package static var clientPeers: Int { 192 }
+  /// Endpoints that a client is started with; more is INVALID_ARGUMENT.
+  @inlinable package static var clientEndpoints: Int { 64 }
 }

@@ -1,7 +1,7 @@
 #if PlantedFaults
   /// A fault that is built in on purpose (package trait `PlantedFaults`), so that a check can prove
   /// that it would catch it. Set on one core or store at a time; never part of a release build.
-  package enum PlantedFault: UInt8, Sendable, CaseIterable {
+  package enum PlantedFault: String, Sendable, CaseIterable {
     /// A vote is given before it is durable: after a crash the replica may vote twice in one term.
     case voteBeforePersist
     /// A leader counts an entry as its own copy before it is durable.
