@@ -94,4 +94,25 @@ package enum Limits {
   @inlinable package static var clientPeers: Int { 192 }
   /// Endpoints that a client is started with; more is INVALID_ARGUMENT.
   @inlinable package static var clientEndpoints: Int { 64 }
+  // Event loop and connections.
+  /// One read of a socket.
+  @inlinable package static var readBytes: Int { 256 << 10 }
+  /// Closures posted to a loop by other threads and not yet run; `post` then answers false.
+  @inlinable package static var loopPosts: Int { 65_536 }
+  /// Rounds of jobs in one turn before sockets are looked at again.
+  @inlinable package static var jobRoundsPerTurn: Int { 64 }
+  /// Outgoing bytes of a connection above which it is flushed before the turn ends.
+  @inlinable package static var flushBytes: Int { 256 << 10 }
+  /// Outgoing bytes that the socket did not take; above it the connection is congested: an accepted
+  /// one is read no further until half has gone.
+  @inlinable package static var congestedBytes: Int { 1 << 20 }
+  /// Above this the connection is closed.
+  @inlinable package static var connectionOutputBytes: Int { 64 << 20 }
+  @inlinable package static var listenBacklog: Int { 1024 }
+  /// File descriptors that connections leave to files, logs and peers; a connection beyond is
+  /// accepted and closed at once, at most one every `refusalPauseMilliseconds`.
+  @inlinable package static var reservedFileDescriptors: Int { 256 }
+  @inlinable package static var refusalPauseMilliseconds: UInt64 { 10 }
+  /// Addresses of one name that are tried.
+  @inlinable package static var addressesPerName: Int { 8 }
 }
