@@ -16,6 +16,11 @@ let settings: [SwiftSetting] =
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
   ] + strict
 
+/// Set when the fuzzer of the decoders is built with `--sanitize=fuzzer`, which brings a `main`.
+let fuzzing: [SwiftSetting] =
+  ProcessInfo.processInfo.environment["KV_FUZZ"] != nil
+  ? [.define("LIBFUZZER"), .enableExperimentalFeature("Extern")] : []
+
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
@@ -80,6 +85,9 @@ let package = Package(
       path: "Jepsen-lite/JepsenLite", swiftSettings: settings),
     tool("jepsen-lite", ["JepsenLite", "KVCommandLine"], path: "Jepsen-lite/jepsen-lite"),
     // Tests.
+    .executableTarget(
+      name: "wire-fuzz", dependencies: ["KVWire"], path: "Tests/Fuzz",
+      swiftSettings: settings + fuzzing),
     tests("TidyTests", []),
     tests("KVBaseTests", ["KVBase"]),
     tests("KVCommandTests", ["KVCommand"]),

@@ -19,6 +19,12 @@ package enum Limits {
 
   // Frames: a longer one closes the connection with a GOAWAY that says so.
   @inlinable package static var frameBytes: Int { 4 << 20 }
+  /// Before HELLO, a connection's frames are small.
+  @inlinable package static var helloFrameBytes: Int { 4096 }
+  /// A connection that has not said HELLO for this long is closed.
+  @inlinable package static var helloPatience: TimeAmount { .seconds(10) }
+  /// Output waiting for another node; beyond it the connection is closed and made anew.
+  @inlinable package static var peerOutputBytes: Int { 64 << 20 }
   /// Keys of one multi-get to one node.
   @inlinable package static var multiGetKeys: Int { 1024 }
   /// Records and bytes of one scan page; the page ends early and its token goes on.
@@ -39,6 +45,10 @@ package enum Limits {
   @inlinable package static var appendBytes: Int { 1 << 20 }
   /// Entry bytes sent to a follower and not acknowledged; then replication to it waits.
   @inlinable package static var inflightBytes: Int { 4 << 20 }
+  /// Append messages sent to a follower and not acknowledged; then replication to it waits.
+  @inlinable package static var inflightAppends: Int { 1024 }
+  /// Rounds of ReadIndex sent and not confirmed; further reads wait for a later round.
+  @inlinable package static var openReadRounds: Int { 1024 }
   /// Entry bytes a group keeps in memory behind what is applied; older ones are read back.
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
@@ -61,6 +71,13 @@ package enum Limits {
   @inlinable package static var applyBytes: Int { 1 << 20 }
   @inlinable package static var snapshotChunkBytes: Int { 256 << 10 }
 
+  // The node's log.
+  /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
+  /// of the caller, and the node stops.
+  @inlinable package static var logBatchBytes: Int { 1 << 30 }
+  /// Records that one read of a group's entries visits; it then answers with what it has.
+  @inlinable package static var logReadRecords: Int { 4096 }
+
   // Client.
   /// Calls that a client has begun and not completed; one more is RESOURCE_EXHAUSTED.
   @inlinable package static var clientCalls: Int { 65_536 }
@@ -77,4 +94,25 @@ package enum Limits {
   @inlinable package static var clientPeers: Int { 192 }
   /// Endpoints that a client is started with; more is INVALID_ARGUMENT.
   @inlinable package static var clientEndpoints: Int { 64 }
+  // Event loop and connections.
+  /// One read of a socket.
+  @inlinable package static var readBytes: Int { 256 << 10 }
+  /// Closures posted to a loop by other threads and not yet run; `post` then answers false.
+  @inlinable package static var loopPosts: Int { 65_536 }
+  /// Rounds of jobs in one turn before sockets are looked at again.
+  @inlinable package static var jobRoundsPerTurn: Int { 64 }
+  /// Outgoing bytes of a connection above which it is flushed before the turn ends.
+  @inlinable package static var flushBytes: Int { 256 << 10 }
+  /// Outgoing bytes that the socket did not take; above it the connection is congested: an accepted
+  /// one is read no further until half has gone.
+  @inlinable package static var congestedBytes: Int { 1 << 20 }
+  /// Above this the connection is closed.
+  @inlinable package static var connectionOutputBytes: Int { 64 << 20 }
+  @inlinable package static var listenBacklog: Int { 1024 }
+  /// File descriptors that connections leave to files, logs and peers; a connection beyond is
+  /// accepted and closed at once, at most one every `refusalPauseMilliseconds`.
+  @inlinable package static var reservedFileDescriptors: Int { 256 }
+  @inlinable package static var refusalPauseMilliseconds: UInt64 { 10 }
+  /// Addresses of one name that are tried.
+  @inlinable package static var addressesPerName: Int { 8 }
 }

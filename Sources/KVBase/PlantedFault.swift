@@ -1,16 +1,16 @@
 #if PlantedFaults
-  /// A known mistake that is built in on purpose, so that the checks show that they catch it
-  /// (trait `PlantedFaults`; never in a release build).
+  /// A fault that is built in on purpose (package trait `PlantedFaults`), so that a check can prove
+  /// that it would catch it. Set on one core or store at a time; never part of a release build.
   package enum PlantedFault: String, Sendable, CaseIterable {
-    /// A vote is answered before it is durable.
+    /// A vote is given before it is durable: after a crash the replica may vote twice in one term.
     case voteBeforePersist
-    /// A leader counts itself for an entry that its own log does not hold durably.
+    /// A leader counts an entry as its own copy before it is durable.
     case countLeaderBeforeDurable
-    /// A leader commits entries of an earlier term by counting replicas (Raft paper §5.4.2).
+    /// A leader commits entries of earlier terms by counting copies (Raft paper figure 8).
     case commitOldTermByCounting
-    /// A leader answers reads from its lease after the lease ran out.
+    /// A leader serves lease reads although its lease has run out.
     case leaseReadAfterLease
-    /// A snapshot leaves the sessions out, so that a retry takes effect twice.
+    /// A snapshot is made without the sessions: a retry after it takes effect twice.
     case forgetSessionsInSnapshot
   }
 #endif

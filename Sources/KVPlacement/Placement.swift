@@ -44,7 +44,7 @@ package struct Placement: Hashable, Sendable {
     for (partition, counts) in walk.zoneCounts().enumerated() {
       chosen.append(walk.choose(partition: partition, counts: counts))
     }
-    PreferredLeaders.balance(&chosen, nodes: table.count)
+    EvenChoice.balance(&chosen, loads: table.nodes.map { _ in 0 })
     return Placement(replicas: chosen.map { $0.map { table.nodes[$0] } })
   }
 }

@@ -21,8 +21,8 @@ package struct DataDirectory {
     let found = try Files.read(file, limit: 4096)
     if found == nil, Files.exists(path + "/log") || Files.exists(path + "/state") {
       throw .damaged(
-        "\(path) holds a log or a state but no identity: restore \(file), or choose another "
-          + "--data-dir")
+        "\(path) holds a log or a state but no identity: restore \(file); if this is what an "
+          + "interrupted first start left, remove the directory")
     }
     if let found {
       let identity = try IdentityFormat.decode(found, file: file)
@@ -43,7 +43,6 @@ package struct DataDirectory {
     let lock = try take(path)
     let identity = Identity(
       node: node, clusterID: 0, creationDigest: creationDigest, incarnation: incarnation())
-    try Files.replace("identity", in: path, with: IdentityFormat.encode(identity))
     return DataDirectory(path: path, identity: identity, isNew: true, lock: lock)
   }
 
@@ -53,6 +52,12 @@ package struct DataDirectory {
         "\(path) is in use by another kvnode: stop that one first, or choose another --data-dir")
     }
     return lock
+  }
+
+  /// Writes the identity of a new directory: the last step of making one, so that a directory with
+  /// an identity is whole.
+  package func commit() throws(StorageError) {
+    try Files.replace("identity", in: path, with: IdentityFormat.encode(identity))
   }
 
   /// Remembers the cluster's id, once it is known.

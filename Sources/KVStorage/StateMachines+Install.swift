@@ -59,6 +59,15 @@ extension StateMachines {
   package func finishInstall(
     _ group: GroupID, generation: Generation
   ) throws(StorageError) -> GroupStatus {
+    let status = try sealInstall(group, generation: generation)
+    try store.flush()
+    return status
+  }
+
+  /// `finishInstall` without its last step, for a caller that flushes the store on another thread.
+  package func sealInstall(
+    _ group: GroupID, generation: Generation
+  ) throws(StorageError) -> GroupStatus {
     guard let install = installs[group], install.generation == generation else {
       throw .misuse("end of an installation of \(group), generation \(generation), not begun")
     }
@@ -75,7 +84,6 @@ extension StateMachines {
     // The progress row is what makes a generation one that can be opened: it comes last.
     state.writeRows(into: &batch, scratch: &scratch.rowWriter)
     try writeBatch()
-    try store.flush()
     var status = state.status
     status.sessionCount = Int(head.sessionCount)
     return status

@@ -89,6 +89,11 @@ package final class StateMachines<Store: StateStore> {
   /// What a group's state says of itself now; `nil` where it is not open. On the applying thread.
   package func status(of group: GroupID) -> GroupStatus? { groups[group]?.status }
 
+  /// Approximate bytes of all groups' state, in files and memory tables.
+  package var approximateStateBytes: Int {
+    store.approximateBytes(from: Bytes([0]), to: Bytes([0xFF]))
+  }
+
   func publish(_ state: GroupState) {
     let entry = PublishedGroup(
       generation: state.generation, appliedIndex: state.progress.index, dropped: state.dropped)

@@ -13,13 +13,14 @@ enum Banned {
     file.isSource && Layers.cores.contains(file.module)
   }
 
-  @Sendable private static func isHot(_ file: SourceFile) -> Bool {
-    isCore(file) || (file.isSource && file.module == "KVBase")
-  }
-
   /// What must give the same run for the same seed.
   @Sendable private static func isRepeatable(_ file: SourceFile) -> Bool {
-    isHot(file) || (file.isSource && file.module == "KVSimulator")
+    isCore(file)
+      || (file.isSource && (file.module == "KVBase" || Layers.simulated.contains(file.module)))
+  }
+
+  @Sendable private static func isHot(_ file: SourceFile) -> Bool {
+    isRepeatable(file) && file.module != "KVSimulator"
   }
 
   private static let tools: Set<String> = [
