@@ -159,7 +159,7 @@ extension Simulation {
     node.core?.peerDisconnected(nodes[peer].id, refused: refused, now: now, into: &node.outputs)
     let shift = min(node.links[peer].failures, 4)
     node.links[peer].failures += 1
-    let wait = 20_000_000 << shift
+    let wait: UInt64 = 20_000_000 << shift
     queue.schedule(
       .reconnect(node: node.index, life: node.life, peer: peer),
       at: time + wait / 2 + node.random.below(wait))

@@ -256,8 +256,8 @@ extension Simulation {
   }
 
   /// A failure of a store that was not injected is a fault of ours; the node stops.
-  func attempt(_ node: SimulatedNode, _ body: () throws(StorageError) -> Void) {
-    do throws(StorageError) {
+  func attempt(_ node: SimulatedNode, _ body: () throws -> Void) {
+    do {
       try body()
     } catch {
       violate(.nodeStopped, "\(node.id) stopped: \(error)")

@@ -1,7 +1,9 @@
 import KVBase
 import KVClientCore
 import KVNodeCore
+import KVRaft
 import KVStorage
+import KVWire
 
 package struct SimulationOptions: Sendable {
   package var seed: UInt64
@@ -13,6 +15,8 @@ package struct SimulationOptions: Sendable {
   package var plan: FaultPlan?
   /// A run ends at its first violation, or goes on to its end.
   package var stopsAtViolation = true
+  /// A fault that is built in; only where the build has planted faults.
+  package var plant: String?
 
   package init(seed: UInt64, profile: SimulationProfile, seconds: UInt64 = 60) {
     self.seed = seed
@@ -315,18 +319,5 @@ package final class Simulation {
       violations: violations, undecided: undecided, counts: counts, faults: faultCounts,
       traceHash: trace.hash, traceLines: trace.lines, history: history, plan: plan,
       recoveryNanoseconds: recoveredAt > loadEnds ? recoveredAt - loadEnds : 0)
-  }
-}
-
-extension DiskCounts {
-  mutating func add(_ other: DiskCounts) {
-    syncs += other.syncs
-    slowSyncs += other.slowSyncs
-    failedSyncs += other.failedSyncs
-    flushes += other.flushes
-    batchesLost += other.batchesLost
-    batchesKept += other.batchesKept
-    bytesLost += other.bytesLost
-    stateBatchesLost += other.stateBatchesLost
   }
 }

@@ -49,3 +49,54 @@ package struct SimulationReport: Sendable {
   /// From the last fault's end until every key could be read again.
   package var recoveryNanoseconds: UInt64
 }
+
+extension SimulationCounts {
+  package mutating func add(_ other: SimulationCounts) {
+    operations += other.operations
+    definite += other.definite
+    refusals += other.refusals
+    unknown += other.unknown
+    events += other.events
+    starts += other.starts
+    cleanShutdowns += other.cleanShutdowns
+    compactions += other.compactions
+    logReads += other.logReads
+    snapshotChunks += other.snapshotChunks
+    snapshotsInstalled += other.snapshotsInstalled
+    framesWithoutConnection += other.framesWithoutConnection
+    elections += other.elections
+    entriesChecked += other.entriesChecked
+    readsChecked += other.readsChecked
+    duplicatesSuppressed += other.duplicatesSuppressed
+    leaseReads += other.leaseReads
+    network.add(other.network)
+    disk.add(other.disk)
+  }
+}
+
+extension NetworkCounts {
+  mutating func add(_ other: NetworkCounts) {
+    sent += other.sent
+    delivered += other.delivered
+    lost += other.lost
+    duplicated += other.duplicated
+    reordered += other.reordered
+    held += other.held
+    lostWithConnection += other.lostWithConnection
+    delayed += other.delayed
+    connectionsBroken += other.connectionsBroken
+  }
+}
+
+extension DiskCounts {
+  mutating func add(_ other: DiskCounts) {
+    syncs += other.syncs
+    slowSyncs += other.slowSyncs
+    failedSyncs += other.failedSyncs
+    flushes += other.flushes
+    batchesLost += other.batchesLost
+    batchesKept += other.batchesKept
+    bytesLost += other.bytesLost
+    stateBatchesLost += other.stateBatchesLost
+  }
+}
