@@ -118,6 +118,9 @@ extension Simulation {
     startLogWork(node)
     guard node.isRunning else { return false }
     sendFrames(node)
+    // A generation is activated before what belongs to it is applied and read.
+    for order in node.carried.snapshots { carryOut(order, node) }
+    guard node.isRunning else { return false }
     var gaveInput = false
     if !node.carried.applies.isEmpty {
       apply(node, now: now)
@@ -133,7 +136,6 @@ extension Simulation {
         later(.read(read), node, at: node.disk.readEnds(time))
       }
     }
-    for order in node.carried.snapshots { carryOut(order, node) }
     guard node.isRunning else { return false }
     for (group, through) in node.carried.compactions {
       attempt(node) { try node.log.compact(group, through: through) }
