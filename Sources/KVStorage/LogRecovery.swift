@@ -129,7 +129,8 @@ struct LogRecovery<Directory: SegmentDirectory> {
     of bytes: Bytes, _ header: SegmentHeader, from end: Int
   ) throws(StorageError) {
     var offset = end
-    while offset + LogFormat.batchHeaderSize <= bytes.count {
+    // As far as a batch's sequence number can be read, should the file end early.
+    while offset + 24 <= bytes.count {
       if bytes.load(UInt64.self, at: offset + 16) == header.sequence {
         if let batch = BatchHeader(at: offset, of: bytes, in: header) {
           if batch.synced > end {
