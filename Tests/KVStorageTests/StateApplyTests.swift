@@ -328,8 +328,9 @@ import Testing
     _ = try machines.apply([log.request(after: .zero)])
     let scan = ScanCommand(
       keyspace: .default, from: Bytes(), to: nil, descending: false, keysOnly: false, limit: 10)
-    guard case .page(let records, let more)? = try machines.read(
-      Self.group, .scan(scan), tier: .all)
+    guard
+      case .page(let records, let more)? = try machines.read(
+        Self.group, .scan(scan), tier: .all)
     else { return #expect(Bool(false)) }
     #expect(records.count == 1 && more)
     #expect(try machines.read(Self.group, .scan(scan), tier: .memory) == nil)

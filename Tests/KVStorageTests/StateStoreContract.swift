@@ -57,7 +57,9 @@ import Testing
   func aRangeIsHalfOpenAndScansGoBothWays(_ kind: StoreKind) throws {
     func body<F: StoreFixture>(_ fixture: F) throws {
       let store = fixture.store
-      let keys: [Bytes] = ["a", "b", Bytes([0x62, 0]), "ba", "c", Bytes([0xFF]), Bytes([0xFF, 1])]
+      let keys: [Bytes] = [
+        "a", "b", Bytes([0x62, 0]), "ba", "c", Bytes([0xFF]), Bytes([0xFF, 1]),
+      ]
       for key in keys { try store.put(key, key) }
       let pairs = keys.map { Pair($0, $0) }
       let view = try store.makeView()
