@@ -17,7 +17,9 @@ package enum Files {
       partial += partial.isEmpty && part.isEmpty ? "/" : (partial.hasSuffix("/") ? "" : "/") + part
       if !path.hasPrefix("/"), partial.hasPrefix("/") { partial.removeFirst() }
       guard !partial.isEmpty, partial != "/", !exists(partial) else { continue }
-      if unsafe mkdir(partial, 0o755) != 0, errno != EEXIST { throw failure("make directory \(partial)") }
+      if unsafe mkdir(partial, 0o755) != 0, errno != EEXIST {
+        throw failure("make directory \(partial)")
+      }
     }
   }
 
@@ -59,7 +61,9 @@ package enum Files {
     let isSynced = written == bytes.count && fsync(descriptor) == 0
     _ = Glibc.close(descriptor)
     guard isSynced else { throw failure("write \(temporary)") }
-    guard unsafe rename(temporary, path) == 0 else { throw failure("rename \(temporary) to \(path)") }
+    guard unsafe rename(temporary, path) == 0 else {
+      throw failure("rename \(temporary) to \(path)")
+    }
     try syncDirectory(directory)
   }
 

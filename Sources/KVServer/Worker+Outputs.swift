@@ -1,7 +1,7 @@
 internal import KVBase
 internal import KVLoop
-internal import KVRocks
 internal import KVNodeCore
+internal import KVRocks
 internal import KVStorage
 internal import KVWire
 

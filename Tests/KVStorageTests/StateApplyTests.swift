@@ -101,7 +101,7 @@ import Testing
     ]
     try over(kind) { machines in
       try machines.create(Self.group, nil)
-      var log = TestLog(Self.group)
+      var log = StateTestLog(Self.group)
       var results: [CommandResult] = []
       for step in steps {
         let entry = log.append(step.0)
@@ -147,7 +147,7 @@ import Testing
     ]
     try over(kind) { machines in
       try machines.create(.meta, MetaState(defaultMode: .cp))
-      var log = TestLog(.meta)
+      var log = StateTestLog(.meta)
       var epoch: UInt64 = 1
       for step in steps {
         let entry = log.append(.meta(step.0))
@@ -190,7 +190,7 @@ import Testing
       outgoing: [1, 2, 3].map { ReplicaID(rawValue: $0) })
     try over(kind) { machines in
       try machines.create(Self.group, nil)
-      var log = TestLog(Self.group)
+      var log = StateTestLog(Self.group)
       log.append(.noop)
       log.time = 5_000
       log.term = Term(4)
@@ -214,7 +214,7 @@ import Testing
   @Test func theDigestChainsTheEntries() throws {
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(Self.group)
-    var log = TestLog(Self.group)
+    var log = StateTestLog(Self.group)
     log.append(.noop)
     log.append(.put(keyspace: .default, key: "k", value: "v", condition: .always))
     let result = try machines.apply([log.request(after: .zero)])[0]
@@ -240,7 +240,7 @@ import Testing
       if case .misuse? = error as? StorageError { true } else { false }
     }
     for kind in [EntryKind.command, .configuration] {
-      var log = TestLog(Self.group)
+      var log = StateTestLog(Self.group)
       log.append(kind, "garbage")
       let machines = try fresh()
       #expect {
@@ -249,7 +249,7 @@ import Testing
         if case .damaged? = error as? StorageError { true } else { false }
       }
     }
-    var log = TestLog(Self.group)
+    var log = StateTestLog(Self.group)
     log.append(.noop)
     log.append(.noop)
     #expect(throws: (any Error).self) { try fresh().apply([log.request(after: LogIndex(1))]) }
@@ -258,7 +258,7 @@ import Testing
     } throws: {
       isMisuse($0)
     }
-    #expect { try fresh().apply([TestLog(GroupID(9)).request(after: .zero)]) } throws: {
+    #expect { try fresh().apply([StateTestLog(GroupID(9)).request(after: .zero)]) } throws: {
       isMisuse($0)
     }
     #expect(try fresh().apply([]).isEmpty)
@@ -268,7 +268,7 @@ import Testing
   func pagesAreBoundedAndGoBothWays(_ kind: StoreKind) throws {
     try over(kind) { machines in
       try machines.create(Self.group, nil)
-      var log = TestLog(Self.group)
+      var log = StateTestLog(Self.group)
       let other = KeyspaceID(2)
       for i in 100..<150 {
         log.append(
@@ -320,7 +320,7 @@ import Testing
   @Test func aPageEndsByBytes() throws {
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(Self.group)
-    var log = TestLog(Self.group)
+    var log = StateTestLog(Self.group)
     let value = Bytes([UInt8](repeating: 1, count: Limits.valueBytes))
     for key in ["a", "b", "c"] as [Bytes] {
       log.append(.put(keyspace: .default, key: key, value: value, condition: .always))
@@ -345,7 +345,7 @@ import Testing
     try over(kind) { machines in
       var random = SeededRandom(seed: seed)
       var clients = RandomClients(5, &random)
-      var logs = [TestLog(GroupID(1)), TestLog(GroupID(2))]
+      var logs = [StateTestLog(GroupID(1)), StateTestLog(GroupID(2))]
       var models = [DumbGroup(), DumbGroup()]
       var applied = [LogIndex.zero, .zero]
       for log in logs { try machines.create(log.group, nil) }

@@ -13,7 +13,7 @@ import Testing
       var random = SeededRandom(seed: seed)
       var clients = RandomClients(4, &random)
       let groups = [GroupID(1), GroupID(2), GroupID(3)]
-      var logs = groups.map { TestLog($0) }
+      var logs = groups.map { StateTestLog($0) }
       // Each group's image after each entry, from a store that never crashes.
       let reference = StateMachines(store: MemoryState())
       var images: [[[Bytes]]] = [[], [], []]
@@ -75,7 +75,7 @@ import Testing
   func batchesMakeNoDifference(_ seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
     var clients = RandomClients(5, &random)
-    var log = TestLog(GroupID(1))
+    var log = StateTestLog(GroupID(1))
     for _ in 0..<300 { log.append(.command, encoded(clients.next(&random))) }
     let whole = StateMachines(store: MemoryState())
     try whole.createGroup(log.group)
@@ -103,7 +103,7 @@ import Testing
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(GroupID(1))
     machines.store.fail(with: .io("disk gone"))
-    var log = TestLog(GroupID(1))
+    var log = StateTestLog(GroupID(1))
     log.append(.noop)
     #expect(throws: StorageError.io("disk gone")) {
       try machines.apply([log.request(after: .zero)])
@@ -123,7 +123,7 @@ import Testing
     for row in rows {
       let machines = StateMachines(store: MemoryState())
       try machines.createGroup(group)
-      var log = TestLog(group)
+      var log = StateTestLog(group)
       let stamp = SessionStamp(client: client, sequence: 1, lowestUnacknowledged: 1)
       _ = try machines.apply(.dropKeyspaceRecords(KeyspaceID(3)), stamp, to: &log)
       let stored = try #require(try machines.store.makeView().get(row))

@@ -65,7 +65,7 @@ import Testing
     let machines = StateMachines(store: MemoryState())
     _ = try machines.create(
       group, generation: Generation(3), configuration: threeVoters, meta: nil)
-    var log = TestLog(group)
+    var log = StateTestLog(group)
     log.term = Term(2)
     log.time = 0x77
     let client = ClientID(createdMilliseconds: 0x11, random: 0x22)
@@ -96,7 +96,7 @@ import Testing
     let group = GroupID(0x0102)
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(group)
-    var log = TestLog(group)
+    var log = StateTestLog(group)
     let client = ClientID(createdMilliseconds: 0x11, random: 0x22)
     _ = try machines.apply(
       .put(keyspace: KeyspaceID(5), key: "k", value: "v", condition: .always),

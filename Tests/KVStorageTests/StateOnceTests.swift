@@ -22,10 +22,10 @@ import Testing
       client: client ?? self.client, sequence: sequence, lowestUnacknowledged: low)
   }
 
-  private func fresh() throws -> (StateMachines<MemoryState>, TestLog) {
+  private func fresh() throws -> (StateMachines<MemoryState>, StateTestLog) {
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(group)
-    return (machines, TestLog(group))
+    return (machines, StateTestLog(group))
   }
 
   private func added(_ value: Int64, _ version: UInt64) -> CommandResult {
@@ -180,7 +180,7 @@ import Testing
       var machines = StateMachines(store: fixture.store)
       var generation = firstGeneration
       try machines.createGroup(group)
-      var log = TestLog(group)
+      var log = StateTestLog(group)
       var sent: [Sent] = []
       var low: [UInt64] = [1, 1, 1, 1]
       var next: [UInt64] = [1, 1, 1, 1]

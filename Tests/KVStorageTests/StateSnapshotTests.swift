@@ -11,11 +11,11 @@ import Testing
 
   /// Machines whose group has records, sessions, a dropped keyspace and a configuration.
   private func filled<S: StateStore>(_ store: S, seed: UInt64 = 1) throws -> (
-    StateMachines<S>, TestLog
+    StateMachines<S>, StateTestLog
   ) {
     let machines = StateMachines(store: store)
     try machines.createGroup(group, meta: MetaState(defaultMode: .ap))
-    var log = TestLog(group)
+    var log = StateTestLog(group)
     var random = SeededRandom(seed: seed)
     var clients = RandomClients(9, &random)
     log.append(.meta(.createKeyspace(name: "more", mode: .cp)))
@@ -91,7 +91,7 @@ import Testing
   @Test func aLargeRecordTravelsAlone() throws {
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(group)
-    var log = TestLog(group)
+    var log = StateTestLog(group)
     let value = Bytes([UInt8](repeating: 9, count: Limits.valueBytes))
     for key in ["a", "b"] as [Bytes] {
       log.append(.put(keyspace: .default, key: key, value: value, condition: .always))
@@ -111,7 +111,7 @@ import Testing
     let source = StateMachines(store: MemoryState())
     change(source)
     try source.createGroup(group)
-    var log = TestLog(group)
+    var log = StateTestLog(group)
     let stamp = SessionStamp(client: client, sequence: 1, lowestUnacknowledged: 1)
     let first = try source.apply(increment, stamp, to: &log)
     let target = StateMachines(store: MemoryState())
@@ -220,7 +220,7 @@ import Testing
       let image = try source.snapshot(group, maxBytes: 900)
       let machines = StateMachines(store: fixture.store)
       try machines.createGroup(group)
-      var log = TestLog(group)
+      var log = StateTestLog(group)
       _ = try machines.apply(increment, .none, to: &log)
       try machines.beginInstall(group, generation: Generation(2))
       for chunk in image.dropLast() {
@@ -252,7 +252,7 @@ import Testing
       let (source, _) = try filled(MemoryState())
       let machines = StateMachines(store: fixture.store)
       try machines.createGroup(group)
-      var log = TestLog(group)
+      var log = StateTestLog(group)
       _ = try machines.apply(increment, .none, to: &log)
       try machines.beginInstall(group, generation: Generation(2))
       for chunk in try source.snapshot(group) {
@@ -276,7 +276,7 @@ import Testing
       let machines = StateMachines(store: fixture.store)
       for id in [3, 4, 5] as [UInt32] {
         try machines.createGroup(GroupID(id))
-        var log = TestLog(GroupID(id))
+        var log = StateTestLog(GroupID(id))
         _ = try machines.apply(increment, .none, to: &log)
       }
       try machines.remove(group)

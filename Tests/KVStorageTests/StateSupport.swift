@@ -13,7 +13,7 @@ func encoded(_ command: Command) -> Bytes {
 }
 
 /// A group's log as a leader would write it.
-struct TestLog {
+struct StateTestLog {
   let group: GroupID
   var entries: [LogEntry] = []
   var term = Term(1)
@@ -55,7 +55,7 @@ extension StateMachines {
 
   /// Applies one command and answers its result.
   func apply(
-    _ body: CommandBody, _ session: SessionStamp = .none, to log: inout TestLog
+    _ body: CommandBody, _ session: SessionStamp = .none, to log: inout StateTestLog
   ) throws -> CommandResult {
     let entry = log.append(body, session)
     let results = try apply([log.request(after: entry.index.previous)])
