@@ -43,6 +43,12 @@ package struct ByteWriter: Sendable {
     unsafe bytes.append(contentsOf: raw)
   }
 
+  /// A part of what another writer holds.
+  @inlinable
+  package mutating func append(from other: ByteWriter, _ range: Range<Int>) {
+    bytes.append(contentsOf: other.bytes[range])
+  }
+
   /// A `u32` length, then the bytes.
   @inlinable
   package mutating func append(sized value: Bytes) {

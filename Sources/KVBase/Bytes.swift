@@ -99,7 +99,8 @@ extension Bytes: Hashable, Comparable {
     let common = min(count, other.count)
     let order = unsafe withUnsafeBytes { mine in
       unsafe other.withUnsafeBytes { theirs in
-        common == 0 ? 0 : unsafe memcmp(mine.baseAddress!, theirs.baseAddress!, common)
+        guard let a = mine.baseAddress, let b = theirs.baseAddress else { return Int32(0) }
+        return unsafe memcmp(a, b, common)
       }
     }
     if order != 0 { return Int(order) }

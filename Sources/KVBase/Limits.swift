@@ -19,11 +19,19 @@ package enum Limits {
 
   // Frames: a longer one closes the connection with a GOAWAY that says so.
   @inlinable package static var frameBytes: Int { 4 << 20 }
+  /// Before HELLO, a connection's frames are small.
+  @inlinable package static var helloFrameBytes: Int { 4096 }
+  /// A connection that has not said HELLO for this long is closed.
+  @inlinable package static var helloPatience: TimeAmount { .seconds(10) }
+  /// Output waiting for another node; beyond it the connection is closed and made anew.
+  @inlinable package static var peerOutputBytes: Int { 64 << 20 }
   /// Keys of one multi-get to one node.
   @inlinable package static var multiGetKeys: Int { 1024 }
   /// Records and bytes of one scan page; the page ends early and its token goes on.
   @inlinable package static var pageRecords: Int { 1024 }
   @inlinable package static var pageBytes: Int { 1 << 20 }
+  /// One metadata value of a request.
+  @inlinable package static var metadataBytes: Int { 4096 }
   @inlinable package static var errorMessageBytes: Int { 1024 }
 
   // Sessions.
@@ -37,16 +45,55 @@ package enum Limits {
   @inlinable package static var appendBytes: Int { 1 << 20 }
   /// Entry bytes sent to a follower and not acknowledged; then replication to it waits.
   @inlinable package static var inflightBytes: Int { 4 << 20 }
+  /// Append messages sent to a follower and not acknowledged; then replication to it waits.
+  @inlinable package static var inflightAppends: Int { 1024 }
+  /// Rounds of ReadIndex sent and not confirmed; further reads wait for a later round.
+  @inlinable package static var openReadRounds: Int { 1024 }
   /// Entry bytes a group keeps in memory behind what is applied; older ones are read back.
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var uncommittedBytes: Int { 16 << 20 }
+  /// Proposals of one group whose callers wait; then RESOURCE_EXHAUSTED.
+  @inlinable package static var pendingProposals: Int { 65_536 }
+  /// Messages of one replica that wait for a persist; beyond them, messages are dropped.
+  @inlinable package static var heldMessages: Int { 16_384 }
+  /// Payload bytes of one frame between nodes; more is sent in several.
+  @inlinable package static var peerFrameBytes: Int { 1 << 20 }
+  /// Snapshots that a node sends at one time.
+  @inlinable package static var outgoingSnapshots: Int { 4 }
+  /// Bytes of snapshots that a node sends in one tick of 10 ms: about 50 MiB a second.
+  @inlinable package static var snapshotBytesPerTick: Int { 512 << 10 }
+  /// Log writes of a node on their way; the turn after that many gathers until one is done.
+  @inlinable package static var persistsInFlight: Int { 64 }
   /// Reads that wait in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var waitingReads: Int { 16_384 }
   /// Entry bytes handed to apply at one time for one group.
   @inlinable package static var applyBytes: Int { 1 << 20 }
   @inlinable package static var snapshotChunkBytes: Int { 256 << 10 }
 
+  // The node's log.
+  /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
+  /// of the caller, and the node stops.
+  @inlinable package static var logBatchBytes: Int { 1 << 30 }
+  /// Records that one read of a group's entries visits; it then answers with what it has.
+  @inlinable package static var logReadRecords: Int { 4096 }
+
+  // Client.
+  /// Calls that a client has begun and not completed; one more is RESOURCE_EXHAUSTED.
+  @inlinable package static var clientCalls: Int { 65_536 }
+  /// Mutations of one client to one group that wait behind `resultsPerSession` in flight; one more
+  /// is RESOURCE_EXHAUSTED.
+  @inlinable package static var clientWaitingMutations: Int { 8192 }
+  /// Requests on one connection that have no answer yet; beyond them the node counts as busy.
+  @inlinable package static var streamsPerConnection: Int { 16_384 }
+  /// Keys of one multi-get call, over all groups; more is INVALID_ARGUMENT.
+  @inlinable package static var clientMultiGetKeys: Int { 16_384 }
+  /// Page requests that one scan has in flight.
+  @inlinable package static var scanFanOut: Int { 64 }
+  /// Nodes and endpoints that one client knows.
+  @inlinable package static var clientPeers: Int { 192 }
+  /// Endpoints that a client is started with; more is INVALID_ARGUMENT.
+  @inlinable package static var clientEndpoints: Int { 64 }
   // Event loop and connections.
   /// One read of a socket.
   @inlinable package static var readBytes: Int { 256 << 10 }

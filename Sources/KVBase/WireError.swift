@@ -41,4 +41,3 @@ package struct StaticName: Hashable, Sendable, ExpressibleByStringLiteral, Custo
   }
   @usableFromInline package func hash(into hasher: inout Hasher) { hasher.combine(description) }
 }
-

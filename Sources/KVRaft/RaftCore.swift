@@ -6,43 +6,158 @@ package import KVBase
 /// anything was given; carries the outputs out; reports back by `persisted`, `logRead`, `applied`
 /// and `snapshotFinished`.
 package struct RaftCore: Sendable {
+  /// The replica's part, with what only that part needs.
+  enum Part: Sendable, Equatable {
+    case follower(leader: ReplicaID?)
+    case preCandidate
+    /// Its own vote counts once this token is durable.
+    case candidate(ownVote: PersistToken)
+    case leader
+  }
+
   package let group: GroupID
   package let id: ReplicaID
   package let settings: RaftSettings
+  #if PlantedFaults
+    package var plantedFault: PlantedFault?
+    /// What an ordinary build would have stopped for.
+    package internal(set) var violations: [String] = []
+  #endif
+
+  var random: SeededRandom
+  var part: Part = .follower(leader: nil)
+  var hardState: HardState
+  var log: RaftLog
+  var configurations: ConfigurationHistory
+  var persistence: Persistence
+  var commit: LogIndex
+  /// Handed out by `nextToApply` up to here.
+  var handedOut: LogIndex
+  var appliedIndex: LogIndex
+  /// The highest log time seen.
+  var logTime: UInt64
+  /// A snapshot is about to replace the log: no appends are taken.
+  var isInstalling = false
+
+  // Time.
+  /// When a follower campaigns, or a candidate begins anew.
+  var electionDeadline: Instant
+  /// No vote or pre-vote is given before this, whatever is asked (dissertation §6.4.1): a leader
+  /// may be serving reads under a lease that this replica confirmed.
+  var promiseUntil: Instant
+  /// When a leader, or as leader a majority, was last heard from.
+  var quorumHeardAt: Instant
+  /// Before this, elections are tried in quick succession: the leader is known to be gone.
+  var hurryUntil: Instant = .zero
+
+  // Candidate.
+  var tally = VoteTally()
+
+  // Leader; empty otherwise. Kept beside the part, so that nothing is copied out and back.
+  var peers: [Progress] = []
+  /// Whether this replica's own copy counts, in each set of voters.
+  var isIncomingVoter = false
+  var isOutgoingVoter = false
+  var rounds = ReadRounds()
+  var leadership = Leadership()
+  /// The read of older entries that is under way, for followers far behind.
+  var openLogRead: LogIndex?
 
   package init(
     group: GroupID, id: ReplicaID, settings: RaftSettings, recovery: RaftRecovery,
     random: SeededRandom, now: Instant
   ) {
+    precondition(
+      recovery.appliedIndex >= recovery.baseIndex && recovery.appliedIndex <= recovery.lastIndex,
+      "applied \(recovery.appliedIndex), log \(recovery.baseIndex)...\(recovery.lastIndex)")
+    precondition(
+      settings.leaseLength + settings.leaseDriftBound < settings.electionTimeout,
+      "lease \(settings.leaseLength), election time-out \(settings.electionTimeout)")
     self.group = group
     self.id = id
     self.settings = settings
+    self.random = random
+    hardState = recovery.hardState
+    log = RaftLog(
+      baseIndex: recovery.baseIndex, baseTerm: recovery.baseTerm, lastIndex: recovery.lastIndex,
+      runs: recovery.termRuns)
+    configurations = ConfigurationHistory(recovery.configurations)
+    persistence = Persistence(stableIndex: recovery.lastIndex)
+    commit = recovery.appliedIndex
+    handedOut = recovery.appliedIndex
+    appliedIndex = recovery.appliedIndex
+    logTime = recovery.logTimeMilliseconds
+    quorumHeardAt = now
+    electionDeadline = now
+    // The replica may have confirmed a lease just before it stopped; one that never knew a term
+    // never did.
+    promiseUntil =
+      recovery.hardState.term == .zero
+      ? .zero : now + settings.leaseLength + settings.leaseDriftBound
+    rearmElection(now: now)
+    if configuration.voters == [id] && !configuration.isJoint {
+      electionDeadline = max(now, promiseUntil)
+    }
   }
 
   // MARK: What it says of itself
 
-  package var role: RaftRole { .follower }
-  package var term: Term { .zero }
-  package var leader: ReplicaID? { nil }
-  package var commitIndex: LogIndex { .zero }
-  package var lastIndex: LogIndex { .zero }
-  package var lastTerm: Term { .zero }
+  package var role: RaftRole {
+    switch part {
+    case .follower: configuration.isVoter(id) ? .follower : .learner
+    case .preCandidate: .preCandidate
+    case .candidate: .candidate
+    case .leader: .leader
+    }
+  }
+
+  package var term: Term { hardState.term }
+
+  package var leader: ReplicaID? {
+    switch part {
+    case .follower(let leader): leader
+    case .leader: id
+    case .preCandidate, .candidate: nil
+    }
+  }
+
+  package var commitIndex: LogIndex { commit }
+  package var lastIndex: LogIndex { log.lastIndex }
+  package var lastTerm: Term { log.lastTerm }
   /// The last entry that is durable here.
-  package var stableIndex: LogIndex { .zero }
-  package var baseIndex: LogIndex { .zero }
+  package var stableIndex: LogIndex { persistence.stableIndex }
+  package var baseIndex: LogIndex { log.baseIndex }
   /// The configuration in force: that of the latest entry appended, committed or not.
-  package var configuration: GroupConfiguration { GroupConfiguration(voters: []) }
+  package var configuration: GroupConfiguration { configurations.current.configuration }
   /// The term of an entry, where the log still knows it.
-  package func term(at index: LogIndex) -> Term? { nil }
+  package func term(at index: LogIndex) -> Term? { log.term(at: index) }
+
   /// When `tick` next has something to do; calling it earlier or later is allowed.
-  package var nextDeadline: Instant { .distantFuture }
+  package var nextDeadline: Instant {
+    switch part {
+    case .leader: min(leadership.heartbeatAt, leadership.transfer?.deadline ?? .distantFuture)
+    case .follower(nil) where !configuration.isVoter(id): .distantFuture
+    case .follower, .preCandidate, .candidate: electionDeadline
+    }
+  }
+
   /// As leader: what is known of each other replica.
-  package var progress: [PeerProgress] { [] }
+  package var progress: [PeerProgress] {
+    peers.map {
+      PeerProgress(
+        replica: $0.replica, match: $0.match, state: .init($0.state), isLearner: !$0.isVoter,
+        lastContact: $0.lastContact)
+    }
+  }
+
   /// As leader: an entry of its own term is committed, so reads can be served.
-  package var hasCommittedInOwnTerm: Bool { false }
-  package var isTransferring: Bool { false }
-  /// For how long no leader has been known, or as leader no majority was heard from.
-  package func timeWithoutQuorum(now: Instant) -> TimeAmount { .zero }
+  package var hasCommittedInOwnTerm: Bool { isLeader && commit >= leadership.termStart }
+  package var isTransferring: Bool { leadership.transfer != nil }
+
+  /// For how long no leader has been heard from, or as leader no majority.
+  package func timeWithoutQuorum(now: Instant) -> TimeAmount {
+    now - (isLeader ? quorumContact(now: now) : quorumHeardAt)
+  }
 
   package struct PeerProgress: Sendable, Hashable {
     package enum State: Sendable, Hashable { case probe, replicate, snapshot }
@@ -54,113 +169,51 @@ package struct RaftCore: Sendable {
     package var lastContact: Instant?
   }
 
-  // MARK: Inputs
+  var isLeader: Bool { part == .leader }
+  var isVoter: Bool { configuration.isVoter(id) }
 
-  package mutating func receive(
-    _ message: RaftMessage, from: ReplicaID, now: Instant, into outputs: inout RaftOutputs
-  ) {}
+  func isHurrying(_ now: Instant) -> Bool { now < hurryUntil }
 
-  /// Elections, heartbeats, check-quorum.
-  package mutating func tick(now: Instant, into outputs: inout RaftOutputs) {}
+  #if PlantedFaults
+    func has(_ fault: PlantedFault) -> Bool { plantedFault == fault }
+  #endif
+}
 
-  /// Ends a turn: emits what is to be persisted, sends appends for what was proposed, and begins a
-  /// read round for the tickets given out since the last one.
-  package mutating func flush(now: Instant, into outputs: inout RaftOutputs) {}
-
-  package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
-
-  /// Appends an entry. It is on its way to the followers after `flush`.
-  package mutating func propose(
-    _ kind: EntryKind, payload: Bytes, wallMilliseconds: UInt64, now: Instant,
-    into outputs: inout RaftOutputs
-  ) throws(ProposeRefusal) -> LogIndex {
-    throw .notLeader
+/// What a leader keeps for its term, beside its peers and its rounds.
+struct Leadership: Sendable {
+  struct Transfer: Sendable {
+    var target: ReplicaID
+    /// Given up then.
+    var deadline: Instant
+    /// The target was told to campaign.
+    var isAsked = false
   }
 
-  package enum ConfigurationRefusal: Error, Sendable {
-    case notLeader, transferring
-    /// Another change is not committed yet, or the leader has not committed in its own term.
-    case inProgress
+  var startedAt: Instant = .zero
+  /// Its first entry. Once that is committed, so is everything before it (Raft paper §8).
+  var termStart: LogIndex = .zero
+  var heartbeatAt: Instant = .zero
+  /// Reads may be served without asking, before this.
+  var leaseUntil: Instant = .zero
+  /// Another was asked to take over, against which no lease stands: no more leases in this term.
+  var gaveUpLease = false
+  var transfer: Transfer?
+  /// Entries proposed and not applied: bytes, and how they go by index.
+  var unappliedBytes = 0
+  var unapplied = RingQueue<Unapplied>(limit: 4096)
+
+  struct Unapplied: Sendable {
+    var upTo: LogIndex
+    var bytes: Int
   }
+}
 
-  /// Moves the group to `voters` and `learners`: a joint configuration where more than learners
-  /// change, left by itself once it is committed (dissertation §4.3).
-  package mutating func proposeConfiguration(
-    voters: [ReplicaID], learners: [ReplicaID], wallMilliseconds: UInt64, now: Instant,
-    into outputs: inout RaftOutputs
-  ) throws(ConfigurationRefusal) -> LogIndex {
-    throw .notLeader
+extension RaftCore.PeerProgress.State {
+  init(_ state: Progress.State) {
+    switch state {
+    case .probe: self = .probe
+    case .replicate: self = .replicate
+    case .snapshot: self = .snapshot
+    }
   }
-
-  /// A linearizable read by ReadIndex (dissertation §6.4): answered by `outputs.reads`; `nil`
-  /// where this is not the leader.
-  package mutating func requestRead(now: Instant) -> ReadTicket? { nil }
-
-  /// A linearizable read by lease (dissertation §6.4.1): the index that must be applied first;
-  /// `nil` where there is no valid lease: use `requestRead`.
-  package func leaseRead(now: Instant) -> LogIndex? { nil }
-
-  /// Everything up to and including this token is durable.
-  package mutating func persisted(
-    _ token: PersistToken, now: Instant, into outputs: inout RaftOutputs
-  ) {}
-
-  /// Answers the open `ReadLog`: its entries, or `nil` where they are no longer kept.
-  package mutating func logRead(
-    from: LogIndex, entries: [LogEntry]?, now: Instant, into outputs: inout RaftOutputs
-  ) {}
-
-  package enum NextToApply: Sendable {
-    case nothing
-    case entries([LogEntry])
-    /// Read these from the store, then apply them; contiguous with what was applied.
-    case readLog(from: LogIndex, through: LogIndex)
-  }
-
-  /// What is committed and durable here and lies behind what was last handed out by this call;
-  /// marks it as handed out.
-  package mutating func nextToApply(maxBytes: Int) -> NextToApply { .nothing }
-
-  /// Applied through this index: older entries may leave the memory.
-  package mutating func applied(through index: LogIndex) {}
-
-  /// The store no longer keeps entries up to and including this one.
-  package mutating func compacted(through index: LogIndex) {}
-
-  /// A leader of `term` offers a snapshot up to `index`: true where it is wanted. Counts as word
-  /// from the leader.
-  package mutating func offeredSnapshot(
-    from: ReplicaID, term: Term, index: LogIndex, snapshotTerm: Term, now: Instant,
-    into outputs: inout RaftOutputs
-  ) -> Bool { false }
-
-  /// A snapshot was installed, durably, and the log now begins behind it.
-  package mutating func installed(
-    index: LogIndex, term: Term, configuration: GroupConfiguration, from: ReplicaID, now: Instant,
-    into outputs: inout RaftOutputs
-  ) {}
-
-  /// The transfer to a follower ended: it now holds everything up to `index`, or `nil`: it failed.
-  package mutating func snapshotFinished(
-    to: ReplicaID, index: LogIndex?, now: Instant, into outputs: inout RaftOutputs
-  ) {}
-
-  /// As leader, hands over to `target` once it has caught up; given up after an election time-out.
-  /// False where it can't begin.
-  package mutating func transferLeadership(
-    to target: ReplicaID, now: Instant, into outputs: inout RaftOutputs
-  ) -> Bool { false }
-
-  /// The connection to a node broke and refuses to reopen: as follower of a replica there, ask for
-  /// pre-votes soon instead of waiting for the time-out. Breaks no promise: voters still wait for
-  /// the lease to run out.
-  package mutating func nodeUnreachable(
-    _ node: NodeID, now: Instant, into outputs: inout RaftOutputs
-  ) {}
-
-  /// Campaign soon: this replica is the one that should lead a group that has never had a leader.
-  package mutating func campaignSoon(now: Instant) {}
-
-  /// The node's own disk makes no progress: as leader, step down.
-  package mutating func stepDown(now: Instant, into outputs: inout RaftOutputs) {}
 }

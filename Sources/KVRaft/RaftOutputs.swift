@@ -73,7 +73,8 @@ package struct RaftOutputs: Sendable {
   package var snapshotsNeeded: [ReplicaID] = []
   /// The role, term or known leader changed.
   package var roleChanged = false
-  /// `commitIndex` went up; look at `nextToApply`.
+  /// `commitIndex` went up, or more of what is committed became durable here; look at
+  /// `nextToApply`.
   package var commitAdvanced = false
   /// This replica led and does so no longer: whether what it appended and had not committed takes
   /// effect is unknown.

@@ -32,10 +32,14 @@ package struct RaftRecovery: Sendable {
   package var configurations: [IndexedConfiguration]
   /// Applied by the state machine; at least `baseIndex`, at most `lastIndex`.
   package var appliedIndex: LogIndex
+  /// The log time of the applied state. Entries behind it may be stamped later, which a new leader
+  /// can't know: a state's log time is the maximum of what it was and the entry's.
+  package var logTimeMilliseconds: UInt64
 
   package init(
     hardState: HardState, baseIndex: LogIndex, baseTerm: Term, lastIndex: LogIndex,
-    termRuns: [TermRun], configurations: [IndexedConfiguration], appliedIndex: LogIndex
+    termRuns: [TermRun], configurations: [IndexedConfiguration], appliedIndex: LogIndex,
+    logTimeMilliseconds: UInt64 = 0
   ) {
     self.hardState = hardState
     self.baseIndex = baseIndex
@@ -44,5 +48,6 @@ package struct RaftRecovery: Sendable {
     self.termRuns = termRuns
     self.configurations = configurations
     self.appliedIndex = appliedIndex
+    self.logTimeMilliseconds = logTimeMilliseconds
   }
 }

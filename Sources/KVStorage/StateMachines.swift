@@ -1,102 +1,130 @@
 package import KVBase
 package import KVCommand
+internal import Synchronization
+
+/// What other threads than the applying one may know of a group.
+struct PublishedGroup: Sendable {
+  var generation: Generation
+  /// Written to the store up to here.
+  var appliedIndex: LogIndex
+  /// Sorted.
+  var dropped: [KeyspaceID]
+}
 
 /// The state of all groups of a node over one store: the one implementation of apply, read and
 /// snapshot, used by the server and by the simulator.
 ///
-/// `apply` writes one batch for all its requests. Calls that change state come from one thread.
+/// `apply` writes one batch for all its requests. Calls that change state come from one thread;
+/// `read`, `beginSnapshot` and `flush` may come from others. After any of the calls that change
+/// state threw `.io` or `.damaged`, what is in memory may be ahead of the store: the node stops.
 package final class StateMachines<Store: StateStore> {
   package let store: Store
+  #if PlantedFaults
+    /// What is to be done wrong, so that the checks show that they see it.
+    package var plantedFault: PlantedFault?
+  #endif
+
+  var groups: [GroupID: GroupState] = [:]
+  var installs: [GroupID: Installation] = [:]
+  var scratch = ApplyScratch()
+  let published = Mutex<[GroupID: PublishedGroup]>([:])
+  var batch = Store.Batch()
 
   package init(store: Store) {
     self.store = store
   }
 
-  /// Opens a group's state in `generation`; `nil` where the store holds none.
+  /// Opens a group's state in `generation`; `nil` where the store holds none. Rows of its other
+  /// generations, left by an installation that was cut off, are deleted.
   package func open(_ group: GroupID, generation: Generation) throws(StorageError) -> GroupStatus? {
-    throw .misuse("not written")
+    guard let state = try GroupState.load(group, generation, from: store.makeView()) else {
+      return nil
+    }
+    groups[group] = state
+    publish(state)
+    try deleteOtherGenerations(of: state.key, group)
+    return state.status
   }
 
   /// Writes the state of a new replica: nothing applied, `configuration` in force and, for the meta
-  /// group, `meta`.
+  /// group, `meta`. Whatever the store still held of the group is deleted.
   package func create(
     _ group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: MetaState?
   ) throws(StorageError) -> GroupStatus {
-    throw .misuse("not written")
-  }
-
-  /// Applies entries of several groups; one result for each request, in order.
-  package func apply(_ requests: [ApplyRequest]) throws(StorageError) -> [ApplyResult] {
-    throw .misuse("not written")
-  }
-
-  /// Reads a group's state as it is now; `nil` where the tier does not suffice.
-  package func read(
-    _ group: GroupID, _ command: ReadCommand, tier: ReadTier
-  ) throws(StorageError) -> ReadResult? {
-    throw .misuse("not written")
-  }
-
-  /// Begins to read a consistent image of a group's state as of now.
-  package func beginSnapshot(_ group: GroupID) throws(StorageError) -> SnapshotReader<Store.View> {
-    throw .misuse("not written")
-  }
-
-  /// Begins an empty `generation` of a group beside the present one; what an earlier, unfinished
-  /// installation left in it is deleted.
-  package func beginInstall(_ group: GroupID, generation: Generation) throws(StorageError) {
-    throw .misuse("not written")
-  }
-
-  /// Writes one chunk of a snapshot. Bytes that make no sense throw `.damaged` and change nothing.
-  package func installChunk(
-    _ group: GroupID, generation: Generation, chunk: Bytes
-  ) throws(StorageError) {
-    throw .misuse("not written")
-  }
-
-  /// Ends the installation: checks that it is whole and makes it durable. The group still answers
-  /// from its present generation until `activate`. Blocks.
-  package func finishInstall(
-    _ group: GroupID, generation: Generation
-  ) throws(StorageError) -> GroupStatus {
-    throw .misuse("not written")
-  }
-
-  /// Answers from `generation` from now on and deletes every other one of the group.
-  package func activate(_ group: GroupID, generation: Generation) throws(StorageError) {
-    throw .misuse("not written")
+    let state = GroupState(
+      group: group, generation: generation, configuration: configuration, meta: meta)
+    batch.removeAll()
+    let range = StateKey.range(of: group)
+    if try holdsAnything(from: range.from, to: range.to) {
+      batch.deleteRange(from: range.from, to: range.to)
+    }
+    state.markAllChanged()
+    state.writeRows(into: &batch, scratch: &scratch.rowWriter)
+    try writeBatch()
+    groups[group] = state
+    publish(state)
+    return state.status
   }
 
   /// Deletes what is left of a group on this node.
   package func remove(_ group: GroupID) throws(StorageError) {
-    throw .misuse("not written")
+    groups[group] = nil
+    installs[group] = nil
+    published.withLock { $0[group] = nil }
+    let range = StateKey.range(of: group)
+    try deleteRange(from: range.from, to: range.to)
   }
 
   /// Makes durable what was applied, and answers what each group had applied at least. Blocks; may
   /// be called on another thread than `apply`.
   package func flush() throws(StorageError) -> [(group: GroupID, index: LogIndex)] {
-    throw .misuse("not written")
-  }
-}
-
-/// An image of one group's state, read chunk by chunk; the image lives as long as this does.
-package final class SnapshotReader<View: StateView> {
-  package let group: GroupID
-  package let status: GroupStatus
-  let view: View
-
-  init(group: GroupID, status: GroupStatus, view: View) {
-    self.group = group
-    self.status = status
-    self.view = view
+    // Captured first: what is applied while the store flushes may or may not be in it.
+    let applied = published.withLock { groups in
+      groups.map { (group: $0.key, index: $0.value.appliedIndex) }
+    }
+    try store.flush()
+    return applied.sorted { $0.group < $1.group }
   }
 
-  /// The chunk at `cursor` (empty: the first) of at most about `maxBytes`, and the cursor of the
-  /// next; `nil` after the last.
-  package func chunk(
-    at cursor: Bytes, maxBytes: Int
-  ) throws(StorageError) -> (bytes: Bytes, next: Bytes?) {
-    throw .misuse("not written")
+  /// What a group's state says of itself now; `nil` where it is not open. On the applying thread.
+  package func status(of group: GroupID) -> GroupStatus? { groups[group]?.status }
+
+  /// Approximate bytes of all groups' state, in files and memory tables.
+  package var approximateStateBytes: Int {
+    store.approximateBytes(from: Bytes([0]), to: Bytes([0xFF]))
+  }
+
+  func publish(_ state: GroupState) {
+    let entry = PublishedGroup(
+      generation: state.generation, appliedIndex: state.progress.index, dropped: state.dropped)
+    published.withLock { $0[state.group] = entry }
+  }
+
+  func writeBatch() throws(StorageError) {
+    try store.write(&batch)
+    batch.removeAll()
+  }
+
+  /// Range deletes slow reads down until they are compacted away: none is written without need.
+  func deleteRange(from: Bytes, to: Bytes) throws(StorageError) {
+    guard try holdsAnything(from: from, to: to) else { return }
+    batch.removeAll()
+    batch.deleteRange(from: from, to: to)
+    try writeBatch()
+  }
+
+  func deleteOtherGenerations(of key: StateKey, _ group: GroupID) throws(StorageError) {
+    let all = StateKey.range(of: group)
+    try deleteRange(from: all.from, to: key.range.from)
+    try deleteRange(from: key.range.to, to: all.to)
+  }
+
+  private func holdsAnything(from: Bytes, to: Bytes) throws(StorageError) -> Bool {
+    var found = false
+    try store.makeView().scan(from: from, to: to, descending: false) { _, _ in
+      found = true
+      return false
+    }
+    return found
   }
 }

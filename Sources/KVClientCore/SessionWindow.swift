@@ -1,0 +1,50 @@
+internal import KVBase
+
+/// A place in the window of a group.
+struct SessionPlace: Hashable, Sendable {
+  var group: Int
+  var ordinal: UInt64
+}
+
+/// The mutations of this client to one group: which of them it still waits for.
+///
+/// Sequences rise over all that the client sends, but each group keeps its own results, so each
+/// group has its own watermark: a group without a leader does not hold up the others. No more than
+/// `Limits.resultsPerSession` lie between the watermark and the newest, which is what a group keeps.
+struct SessionWindow: Sendable {
+  private struct Entry {
+    var sequence: UInt64
+    var isDone: Bool
+  }
+
+  private var entries = RingQueue<Entry>(limit: Limits.resultsPerSession)
+  /// The ordinal of the first entry: ordinals name entries and are never reused.
+  private var firstOrdinal: UInt64 = 0
+  /// Calls that wait for a place.
+  var waiting = RingQueue<CallRef>(limit: Limits.clientWaitingMutations)
+
+  var isFull: Bool { entries.isFull }
+  var count: Int { entries.count }
+
+  /// The lowest sequence whose answer is still wanted.
+  var lowestUnacknowledged: UInt64? { entries.first?.sequence }
+
+  /// Opens a place for `sequence`, higher than all before. Returns its ordinal. Must not be full.
+  mutating func open(_ sequence: UInt64) -> UInt64 {
+    let added = entries.append(Entry(sequence: sequence, isDone: false))
+    precondition(added, "sequence \(sequence): \(entries.count) of \(entries.limit) are open")
+    return firstOrdinal + UInt64(entries.count - 1)
+  }
+
+  /// The answer is there, or no longer wanted.
+  mutating func close(_ ordinal: UInt64) {
+    precondition(
+      ordinal >= firstOrdinal && ordinal < firstOrdinal + UInt64(entries.count),
+      "ordinal \(ordinal) of \(firstOrdinal) and \(entries.count) more")
+    entries[Int(ordinal - firstOrdinal)].isDone = true
+    while let first = entries.first, first.isDone {
+      _ = entries.popFirst()
+      firstOrdinal += 1
+    }
+  }
+}

@@ -1,0 +1,237 @@
+package import KVBase
+package import KVRaft
+
+/// What replicas of one group send each other, as it stands in a PEER frame: u32 group, u64 from,
+/// u64 to, u64 term, u8 kind, and what the kind has. A frame holds any number of them.
+package struct PeerMessage: Hashable, Sendable {
+  package enum Body: Hashable, Sendable {
+    case raft(RaftMessage.Body)
+    case snapshot(SnapshotMessage)
+  }
+
+  package var group: GroupID
+  package var from: ReplicaID
+  package var to: ReplicaID
+  package var term: Term
+  package var body: Body
+
+  package init(group: GroupID, from: ReplicaID, to: ReplicaID, term: Term, body: Body) {
+    self.group = group
+    self.from = from
+    self.to = to
+    self.term = term
+    self.body = body
+  }
+}
+
+/// The conversation of one snapshot transfer; `transfer` is the sender's id of it.
+package enum SnapshotMessage: Hashable, Sendable {
+  /// Leader to follower: an image up to (index, term) is ready.
+  case offer(transfer: UInt64, index: LogIndex, term: Term)
+  /// Follower to leader: the next chunk wanted.
+  case want(transfer: UInt64, sequence: UInt64)
+  case chunk(transfer: UInt64, sequence: UInt64, isLast: Bool, bytes: Bytes)
+  /// Follower to leader: installed durably, or given up.
+  case done(transfer: UInt64, succeeded: Bool)
+}
+
+extension PeerMessage {
+  private enum Kind: UInt8 {
+    case voteRequest = 1
+    case voteResponse = 2
+    case append = 3
+    case appendResponse = 4
+    case heartbeat = 5
+    case heartbeatResponse = 6
+    case timeoutNow = 7
+    case snapshotOffer = 16
+    case snapshotWant = 17
+    case snapshotChunk = 18
+    case snapshotDone = 19
+  }
+
+  /// An upper bound of what `encode` writes.
+  package var encodedBound: Int {
+    switch body {
+    case .raft(.append(let append)):
+      append.entries.reduce(96) { $0 + $1.encodedSize }
+    case .snapshot(.chunk(_, _, _, let bytes)): 96 + bytes.count
+    default: 96
+    }
+  }
+
+  package func encode(into writer: inout ByteWriter) {
+    writer.append(group.rawValue)
+    writer.append(from.rawValue)
+    writer.append(to.rawValue)
+    writer.append(term.rawValue)
+    switch body {
+    case .raft(let raft): Self.encode(raft, into: &writer)
+    case .snapshot(let snapshot): Self.encode(snapshot, into: &writer)
+    }
+  }
+
+  private static func encode(_ body: RaftMessage.Body, into writer: inout ByteWriter) {
+    switch body {
+    case .voteRequest(let request):
+      writer.append(Kind.voteRequest.rawValue)
+      writer.append(request.isPreVote)
+      writer.append(request.isTransfer)
+      writer.append(request.lastIndex.rawValue)
+      writer.append(request.lastTerm.rawValue)
+    case .voteResponse(let response):
+      writer.append(Kind.voteResponse.rawValue)
+      writer.append(response.isPreVote)
+      writer.append(response.granted)
+    case .append(let append):
+      writer.append(Kind.append.rawValue)
+      writer.append(append.previousIndex.rawValue)
+      writer.append(append.previousTerm.rawValue)
+      writer.append(append.commit.rawValue)
+      writer.append(append.round)
+      writer.append(UInt32(append.entries.count))
+      for entry in append.entries { entry.encode(into: &writer) }
+    case .appendResponse(let response):
+      writer.append(Kind.appendResponse.rawValue)
+      writer.append(response.round)
+      switch response.outcome {
+      case .accepted(let match):
+        writer.append(true)
+        writer.append(match.rawValue)
+      case .rejected(let previousIndex, let hint, let hintTerm):
+        writer.append(false)
+        writer.append(previousIndex.rawValue)
+        writer.append(hint.rawValue)
+        writer.append(hintTerm.rawValue)
+      }
+    case .heartbeat(let heartbeat):
+      writer.append(Kind.heartbeat.rawValue)
+      writer.append(heartbeat.commit.rawValue)
+      writer.append(heartbeat.round)
+    case .heartbeatResponse(let response):
+      writer.append(Kind.heartbeatResponse.rawValue)
+      writer.append(response.round)
+    case .timeoutNow:
+      writer.append(Kind.timeoutNow.rawValue)
+    }
+  }
+
+  private static func encode(_ body: SnapshotMessage, into writer: inout ByteWriter) {
+    switch body {
+    case .offer(let transfer, let index, let term):
+      writer.append(Kind.snapshotOffer.rawValue)
+      writer.append(transfer)
+      writer.append(index.rawValue)
+      writer.append(term.rawValue)
+    case .want(let transfer, let sequence):
+      writer.append(Kind.snapshotWant.rawValue)
+      writer.append(transfer)
+      writer.append(sequence)
+    case .chunk(let transfer, let sequence, let isLast, let bytes):
+      writer.append(Kind.snapshotChunk.rawValue)
+      writer.append(transfer)
+      writer.append(sequence)
+      writer.append(isLast)
+      writer.append(sized: bytes)
+    case .done(let transfer, let succeeded):
+      writer.append(Kind.snapshotDone.rawValue)
+      writer.append(transfer)
+      writer.append(succeeded)
+    }
+  }
+
+  package init(from reader: inout ByteReader) throws(WireError) {
+    group = GroupID(try reader.read(UInt32.self))
+    from = ReplicaID(rawValue: try reader.read(UInt64.self))
+    to = ReplicaID(rawValue: try reader.read(UInt64.self))
+    term = Term(try reader.read(UInt64.self))
+    let raw = try reader.read(UInt8.self)
+    guard let kind = Kind(rawValue: raw) else {
+      throw .unknownValue(what: "peer message", value: UInt64(raw))
+    }
+    switch kind {
+    case .voteRequest:
+      let isPreVote = try reader.readBool()
+      let isTransfer = try reader.readBool()
+      let lastIndex = LogIndex(try reader.read(UInt64.self))
+      let lastTerm = Term(try reader.read(UInt64.self))
+      body = .raft(
+        .voteRequest(
+          .init(
+            isPreVote: isPreVote, lastIndex: lastIndex, lastTerm: lastTerm, isTransfer: isTransfer
+          )))
+    case .voteResponse:
+      let isPreVote = try reader.readBool()
+      body = .raft(.voteResponse(.init(isPreVote: isPreVote, granted: try reader.readBool())))
+    case .append: body = .raft(.append(try Self.append(from: &reader)))
+    case .appendResponse: body = .raft(.appendResponse(try Self.appendResponse(from: &reader)))
+    case .heartbeat:
+      let commit = LogIndex(try reader.read(UInt64.self))
+      body = .raft(.heartbeat(.init(commit: commit, round: try reader.read(UInt64.self))))
+    case .heartbeatResponse:
+      body = .raft(.heartbeatResponse(.init(round: try reader.read(UInt64.self))))
+    case .timeoutNow: body = .raft(.timeoutNow)
+    case .snapshotOffer, .snapshotWant, .snapshotChunk, .snapshotDone:
+      body = .snapshot(try Self.snapshot(kind, from: &reader))
+    }
+  }
+
+  private static func append(
+    from reader: inout ByteReader
+  ) throws(WireError) -> RaftMessage.AppendRequest {
+    let previousIndex = LogIndex(try reader.read(UInt64.self))
+    let previousTerm = Term(try reader.read(UInt64.self))
+    let commit = LogIndex(try reader.read(UInt64.self))
+    let round = try reader.read(UInt64.self)
+    let count = try reader.readCount(
+      limit: Limits.frameBytes, minimumSize: LogEntry.headerSize, what: "entries")
+    var entries: [LogEntry] = []
+    entries.reserveCapacity(count)
+    var expected = previousIndex.next
+    for _ in 0..<count {
+      let entry = try LogEntry(from: &reader)
+      guard entry.index == expected else { throw .invalid("append: indexes with a gap") }
+      expected = expected.next
+      entries.append(entry)
+    }
+    return .init(
+      previousIndex: previousIndex, previousTerm: previousTerm, commit: commit, round: round,
+      entries: entries)
+  }
+
+  private static func appendResponse(
+    from reader: inout ByteReader
+  ) throws(WireError) -> RaftMessage.AppendResponse {
+    let round = try reader.read(UInt64.self)
+    guard try reader.readBool() else {
+      let previousIndex = LogIndex(try reader.read(UInt64.self))
+      let hint = LogIndex(try reader.read(UInt64.self))
+      let hintTerm = Term(try reader.read(UInt64.self))
+      return .init(
+        outcome: .rejected(previousIndex: previousIndex, hint: hint, hintTerm: hintTerm),
+        round: round)
+    }
+    return .init(
+      outcome: .accepted(match: LogIndex(try reader.read(UInt64.self))), round: round)
+  }
+
+  private static func snapshot(
+    _ kind: Kind, from reader: inout ByteReader
+  ) throws(WireError) -> SnapshotMessage {
+    let transfer = try reader.read(UInt64.self)
+    switch kind {
+    case .snapshotOffer:
+      let index = LogIndex(try reader.read(UInt64.self))
+      return .offer(transfer: transfer, index: index, term: Term(try reader.read(UInt64.self)))
+    case .snapshotWant:
+      return .want(transfer: transfer, sequence: try reader.read(UInt64.self))
+    case .snapshotChunk:
+      let sequence = try reader.read(UInt64.self)
+      let isLast = try reader.readBool()
+      let bytes = try reader.readSized(limit: Limits.frameBytes, what: "chunk")
+      return .chunk(transfer: transfer, sequence: sequence, isLast: isLast, bytes: bytes)
+    default:
+      return .done(transfer: transfer, succeeded: try reader.readBool())
+    }
+  }
+}

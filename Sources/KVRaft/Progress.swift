@@ -1,0 +1,197 @@
+internal import KVBase
+
+/// What a leader knows of one other replica, and all that changes it.
+struct Progress: Sendable {
+  enum State: Sendable, Equatable {
+    /// Where its log ends is not known: one message at a time.
+    case probe
+    /// It follows: messages are sent ahead of their acknowledgements, within a window.
+    case replicate
+    /// It needs what the log no longer holds.
+    case snapshot
+  }
+
+  private struct Inflight: Sendable {
+    var lastIndex: LogIndex
+    var bytes: Int
+  }
+
+  let replica: ReplicaID
+  /// Which sets of voters it belongs to.
+  var isIncomingVoter: Bool
+  var isOutgoingVoter: Bool
+  /// Its log equals the leader's up to here, durably.
+  private(set) var match: LogIndex
+  /// The next entry to send.
+  private(set) var next: LogIndex
+  private(set) var state: State = .probe
+  /// A probe is out; nothing is sent before an answer or a later sign of life.
+  private(set) var isPaused = false
+  private(set) var lastContact: Instant?
+  /// The latest round of this term that it answered.
+  private(set) var confirmedRound: UInt64 = 0
+  private var inflight = RingQueue<Inflight>(limit: Limits.inflightAppends)
+  private(set) var inflightBytes = 0
+  /// When a probe was sent, or `match` last rose while something was in flight.
+  private var lastStep: Instant
+
+  init(replica: ReplicaID, next: LogIndex, now: Instant) {
+    self.replica = replica
+    isIncomingVoter = false
+    isOutgoingVoter = false
+    match = .zero
+    self.next = next
+    lastStep = now
+  }
+
+  var isVoter: Bool { isIncomingVoter || isOutgoingVoter }
+  var inflightCount: Int { inflight.count }
+
+  func wasHeard(since start: Instant) -> Bool { lastContact.map { $0 >= start } ?? false }
+
+  /// True where this round is news.
+  mutating func heard(round: UInt64, at now: Instant) -> Bool {
+    lastContact = max(now, lastContact ?? now)
+    guard round > confirmedRound else { return false }
+    confirmedRound = round
+    return true
+  }
+
+  func maySend(upTo lastIndex: LogIndex, windowBytes: Int) -> Bool {
+    switch state {
+    case .probe: !isPaused
+    case .replicate: next <= lastIndex && inflightBytes < windowBytes && !inflight.isFull
+    case .snapshot: false
+    }
+  }
+
+  /// A message with entries up to `last` (or none) is on its way.
+  mutating func sent(upTo last: LogIndex, bytes: Int, at now: Instant) {
+    switch state {
+    case .probe:
+      isPaused = true
+      lastStep = now
+    case .replicate:
+      guard last >= next else { return }
+      if inflight.isEmpty { lastStep = now }
+      inflight.append(Inflight(lastIndex: last, bytes: bytes))
+      inflightBytes += bytes
+      next = last.next
+    case .snapshot:
+      preconditionFailure("append up to \(last) sent to \(replica), which awaits a snapshot")
+    }
+  }
+
+  /// It holds everything up to `index`. `base` is the entry before the leader's first. True where
+  /// `match` rose.
+  mutating func acknowledge(upTo index: LogIndex, base: LogIndex, at now: Instant) -> Bool {
+    let isNews = index > match
+    if isNews {
+      match = index
+      lastStep = now
+    }
+    switch state {
+    case .probe:
+      if index >= match { becomeReplicate() }
+    case .snapshot:
+      if index >= match && index >= base { becomeReplicate() }
+    case .replicate:
+      while let first = inflight.first, first.lastIndex <= index {
+        inflightBytes -= first.bytes
+        _ = inflight.popFirst()
+      }
+      next = max(next, match.next)
+    }
+    return isNews
+  }
+
+  /// It has no entry like the leader's at `previous`. `retry` is where the leader would look next.
+  /// False where the answer is stale.
+  mutating func reject(previous: LogIndex, retry: LogIndex) -> Bool {
+    switch state {
+    case .probe: guard previous > match && previous == next.previous else { return false }
+    case .replicate: guard previous > match && previous < next else { return false }
+    case .snapshot: return false
+    }
+    // Every rejection must lead further back, whatever the hint says.
+    let lower = max(min(retry, previous), match.next)
+    clearInflight()
+    state = .probe
+    isPaused = false
+    next = lower
+    return true
+  }
+
+  /// A sign of life that says nothing of the log. True where an empty append should ask whether
+  /// what is in flight was lost.
+  mutating func resume(at now: Instant, after patience: TimeAmount) -> Bool {
+    switch state {
+    case .probe:
+      if now - lastStep >= patience { isPaused = false }
+      return false
+    case .replicate:
+      guard !inflight.isEmpty, now - lastStep >= patience * 2 else { return false }
+      lastStep = now
+      return true
+    case .snapshot:
+      return false
+    }
+  }
+
+  /// Nothing can be sent before it is heard from again.
+  mutating func pause() { isPaused = true }
+
+  mutating func becomeSnapshot() {
+    clearInflight()
+    state = .snapshot
+    isPaused = false
+  }
+
+  /// The snapshot transfer ended with everything up to `index`, or failed.
+  mutating func snapshotEnded(at index: LogIndex?, now: Instant) -> Bool {
+    var isNews = false
+    if let index, index > match {
+      match = index
+      isNews = true
+    }
+    next = max(next, match.next)
+    if state == .snapshot {
+      state = .probe
+      if index != nil { next = match.next }
+      // A failed one is begun again at the next sign of life, not at once.
+      isPaused = index == nil
+      lastStep = now
+    }
+    return isNews
+  }
+
+  private mutating func becomeReplicate() {
+    clearInflight()
+    state = .replicate
+    isPaused = false
+    next = match.next
+  }
+
+  private mutating func clearInflight() {
+    inflight.removeAll()
+    inflightBytes = 0
+  }
+
+  /// What must always be true of it; `nil` where it is.
+  func brokenInvariant(lastIndex: LogIndex) -> String? {
+    if match >= next { return "\(replica): match \(match), next \(next)" }
+    if match > lastIndex { return "\(replica): match \(match) behind the end \(lastIndex)" }
+    if next > lastIndex.next { return "\(replica): next \(next) behind the end \(lastIndex)" }
+    var bytes = 0
+    var last = match
+    for position in 0..<inflight.count {
+      let message = inflight[position]
+      if message.lastIndex <= last { return "\(replica): \(message.lastIndex) in flight" }
+      last = message.lastIndex
+      bytes += message.bytes
+    }
+    if bytes != inflightBytes { return "\(replica): \(bytes) of \(inflightBytes) bytes in flight" }
+    if last >= next { return "\(replica): in flight up to \(last), next \(next)" }
+    return nil
+  }
+}

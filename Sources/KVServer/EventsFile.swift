@@ -1,0 +1,62 @@
+internal import Glibc
+package import KVBase
+package import KVStorage
+
+/// `--events FILE`: what happens inside the node as JSON lines, for the harness and for people who
+/// debug. Each line has `time_ms`, `node` and `event`, and what the event has.
+package final class EventsFile {
+  private let descriptor: Int32
+  private let node: NodeID
+  private var line = ""
+
+  package init(path: String, node: NodeID) throws(StorageError) {
+    descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw Files.failure("open events file \(path)") }
+    self.node = node
+  }
+
+  deinit { _ = close(descriptor) }
+
+  package func append(_ event: NodeEvent, wallMilliseconds: UInt64) {
+    line = "{\"time_ms\":\(wallMilliseconds),\"node\":\(node.rawValue),"
+    switch event {
+    case .role(let group, let role, let term, let leader):
+      let leaderText = leader.map { "\($0.node.rawValue)" } ?? "null"
+      line +=
+        "\"event\":\"role\",\"group\":\(group.rawValue),\"role\":\"\(role)\",\"term\":\(term),"
+        + "\"leader\":\(leaderText)"
+    case .committed(let group, let index):
+      line += "\"event\":\"committed\",\"group\":\(group.rawValue),\"index\":\(index)"
+    case .configuration(let group, let index, let configuration):
+      let voters = configuration.voters.map { "\($0.node.rawValue)" }.joined(separator: ",")
+      line +=
+        "\"event\":\"configuration\",\"group\":\(group.rawValue),\"index\":\(index),"
+        + "\"voters\":[\(voters)]"
+    case .snapshotInstalled(let group, let index, let term):
+      line +=
+        "\"event\":\"snapshot\",\"group\":\(group.rawValue),\"index\":\(index),\"term\":\(term)"
+    case .peer(let peer, let connected):
+      line += "\"event\":\"peer\",\"peer\":\(peer.rawValue),\"connected\":\(connected)"
+    case .note(let severity, let text):
+      line += "\"event\":\"note\",\"severity\":\"\(severity)\",\"text\":\"\(Self.escape(text))\""
+    }
+    line += "}\n"
+    // A full disk must not stop the node: the line is lost.
+    var text = line
+    _ = text.withUTF8 { unsafe write(descriptor, $0.baseAddress, $0.count) }
+  }
+
+  static func escape(_ text: String) -> String {
+    var escaped = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": escaped += "\\\""
+      case "\\": escaped += "\\\\"
+      case "\n": escaped += "\\n"
+      case "\u{20}"...: escaped.unicodeScalars.append(scalar)
+      default: escaped += " "
+      }
+    }
+    return escaped
+  }
+}

@@ -1,0 +1,68 @@
+internal import KVBase
+internal import KVLog
+internal import KVLoop
+internal import KVNodeCore
+internal import KVStorage
+
+/// The thread that writes the log. Everything that turns of the loop asked for while it was in a
+/// sync becomes the next write, with one sync.
+final class LogThread: Sendable {
+  enum Work: Sendable {
+    case persist(NodeOutputs.Persist)
+    case compact(GroupID, through: LogIndex)
+  }
+
+  private let queue = BlockingQueue<Work>()
+  private let thread: NamedThread
+
+  /// `done` is called on the log thread with the number of the last persist that is durable, or
+  /// with the error that ends the node.
+  init(log: SegmentedLog, done: @escaping @Sendable (Result<UInt64, StorageError>) -> Void) {
+    let queue = queue
+    // The log's contract: append, sync and compact come from one thread, which is this one.
+    let log = Unchecked(log)
+    thread = NamedThread(name: "kv-log") { Self.run(queue, log.value, done) }
+  }
+
+  func append(_ work: Work) { queue.append(work) }
+
+  /// Finishes what was asked for, and ends the thread.
+  func stop() {
+    queue.close()
+    thread.join()
+  }
+
+  private static func run(
+    _ queue: BlockingQueue<Work>, _ log: SegmentedLog,
+    _ done: @Sendable (Result<UInt64, StorageError>) -> Void
+  ) {
+    while let work = queue.takeAll() {
+      do throws(StorageError) {
+        if let last = try carryOut(work, log) { done(.success(last)) }
+      } catch {
+        return done(.failure(error))
+      }
+    }
+  }
+
+  private static func carryOut(
+    _ work: [Work], _ log: SegmentedLog
+  ) throws(StorageError) -> UInt64? {
+    var records: [LogRecord] = []
+    var last: UInt64?
+    for item in work {
+      guard case .persist(let persist) = item else { continue }
+      if records.isEmpty { records = persist.records } else { records += persist.records }
+      last = persist.number
+    }
+    if last != nil {
+      try log.append(records)
+      try log.sync()
+    }
+    for item in work {
+      guard case .compact(let group, let through) = item else { continue }
+      try log.compact(group, through: through)
+    }
+    return last
+  }
+}

@@ -1,0 +1,119 @@
+internal import Glibc
+internal import KVBase
+internal import KVLog
+internal import KVLoop
+internal import KVNodeCore
+internal import KVRocks
+internal import KVStorage
+
+/// A running node: its loop, its threads, its stores.
+package final class Server: Sendable {
+  private let loop: EventLoop
+  private let loopThread: NamedThread
+  private let worker: Worker
+
+  /// Why a node can't start, in one sentence.
+  package struct StartError: Error, CustomStringConvertible {
+    package let description: String
+    init(_ description: String) { self.description = description }
+  }
+
+  /// Opens the data directory and begins to serve. Blocks while it does. `log` is given a line of
+  /// text now and then; `onStop` is called once, on the loop's thread, when the node has stopped:
+  /// with `nil` where it was asked to, else with the reason.
+  package init(
+    _ configuration: ServerConfiguration, log: @escaping @Sendable (String) -> Void,
+    onStop: @escaping @Sendable (String?) -> Void
+  ) throws {
+    var configuration = configuration
+    guard let listen = HostPort(parsing: configuration.listen) else {
+      throw StartError("'\(configuration.listen)' is not host:port")
+    }
+    let opened = try OpenedStores(&configuration, log: log)
+    loop = try EventLoop()
+    worker = try Worker(
+      loop: loop, configuration: configuration, stores: opened, log: log, onStop: onStop)
+    loopThread = loop.start(name: "kv-loop")
+    let started = Started()
+    let worker = worker
+    _ = loop.post {
+      worker.assumeIsolated { worker in
+        do {
+          try worker.start(listen)
+          started.finish(nil)
+        } catch {
+          started.finish("\(error)")
+        }
+      }
+    }
+    if let problem = started.wait() {
+      loop.stop()
+      loopThread.join()
+      throw StartError(problem)
+    }
+  }
+
+  /// Refuses new work, hands over leaderships, finishes what runs, and stops.
+  package func beginShutdown() {
+    let worker = worker
+    _ = loop.post { worker.assumeIsolated { $0.beginShutdown() } }
+  }
+
+  /// Stops at once.
+  package func stopNow() {
+    let worker = worker
+    _ = loop.post { worker.assumeIsolated { $0.stop(nil) } }
+  }
+
+  /// Returns when the loop's thread has ended.
+  package func join() { loopThread.join() }
+}
+
+/// What is opened before anything is served.
+struct OpenedStores: Sendable {
+  let directory: DataDirectory
+  let log: SegmentedLog
+  let machines: Unchecked<StateMachines<RocksStore>>
+  let recovery: NodeRecovery
+
+  /// Fills in what the directory says of the node. Nothing is written before identity and log were
+  /// found to be this node's and whole.
+  init(
+    _ configuration: inout ServerConfiguration, log report: (String) -> Void
+  ) throws(StorageError) {
+    let path = configuration.dataDirectory
+    let node = configuration.node.node
+    let digest = configuration.node.creationDigest
+    var random = SystemRandomNumberGenerator()
+    let directory = try DataDirectory.open(
+      path, node: node, creationDigest: digest, incarnation: max(1, random.next()))
+    var options = LogOptions.randomlySalted
+    options.segmentBytes = configuration.segmentBytes
+    if directory.isNew {
+      log = try SegmentedLog.create(
+        directory: path + "/log", nodeID: node, creationDigest: digest, options: options)
+    } else {
+      log = try SegmentedLog.open(
+        directory: path + "/log", nodeID: node, creationDigest: digest, options: options)
+    }
+    if log.tornTailBytes > 0 {
+      report("the log ended in \(log.tornTailBytes) bytes that were never acknowledged: dropped")
+    }
+    // The log's contract lets another thread read while one writes; the state machines are used by
+    // the loop, and by the background thread only where they say that any thread may.
+    machines = Unchecked(StateMachines(store: try RocksStore(path: path + "/state")))
+    configuration.node.incarnation = directory.identity.incarnation
+    configuration.node.clusterID = directory.identity.clusterID
+    recovery = try NodeRecovery.open(
+      configuration: configuration.node, log: log, machines: machines.value)
+    if directory.isNew { try directory.commit() }
+    self.directory = directory
+  }
+}
+
+/// Hands the result of the start from the loop's thread to the one that waits.
+private final class Started: Sendable {
+  private let queue = BlockingQueue<String?>()
+  func finish(_ problem: String?) { queue.append(problem) }
+  func wait() -> String? { queue.takeAll()?.first ?? nil }
+}

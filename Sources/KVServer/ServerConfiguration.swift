@@ -1,0 +1,19 @@
+package import KVNodeCore
+
+/// What `kvnode` was told, beyond what its core needs to know.
+package struct ServerConfiguration: Sendable {
+  /// `incarnation` and `clusterID` are filled in from the data directory.
+  package var node: NodeConfiguration
+  package var dataDirectory: String
+  /// `host:port`; this node's entry in `node.members` is what others are told.
+  package var listen: String
+  package var eventsFile: String?
+  /// Segment size of the log; small ones are for tests.
+  package var segmentBytes: Int = 16 << 20
+
+  package init(node: NodeConfiguration, dataDirectory: String, listen: String) {
+    self.node = node
+    self.dataDirectory = dataDirectory
+    self.listen = listen
+  }
+}

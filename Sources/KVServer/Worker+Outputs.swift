@@ -1,0 +1,235 @@
+internal import KVBase
+internal import KVLoop
+internal import KVRocks
+internal import KVNodeCore
+internal import KVStorage
+internal import KVWire
+
+/// Carrying out what the core asks for.
+extension Worker {
+  func carryOut(_ asked: inout NodeOutputs, now: Now) {
+    for persist in asked.persists { logThread?.append(.persist(persist)) }
+    for frame in asked.peerFrames {
+      links.first { $0.peer == frame.to }?.send(frame.payload)
+    }
+    sendReplies(asked)
+    if !asked.applies.isEmpty { apply(asked.applies, now: now) }
+    for read in asked.reads { self.read(read, now: now) }
+    for read in asked.logReads { readLog(read) }
+    for step in asked.snapshots { snapshot(step, now: now) }
+    for (group, through) in asked.compactions {
+      logThread?.append(.compact(group, through: through))
+    }
+    if asked.flushState { flushState() }
+    if let id = asked.clusterID { name(id) }
+    for event in asked.events { note(event, now: now) }
+    if let problem = asked.fatal { stop(problem) }
+  }
+
+  /// Runs something that a failing store ends.
+  func orStop(_ body: () throws(StorageError) -> Void) {
+    do throws(StorageError) {
+      try body()
+    } catch {
+      stop(error.description)
+    }
+  }
+
+  private func sendReplies(_ asked: NodeOutputs) {
+    for reply in asked.replies {
+      guard let client = clients[reply.connection] else { continue }
+      client.send(.response, stream: reply.stream, asked.replyBytes, reply.start..<reply.end)
+    }
+  }
+
+  // MARK: State
+
+  private func apply(_ requests: [ApplyRequest], now: Now) {
+    orStop { () throws(StorageError) in
+      let results = try machines.value.apply(requests)
+      core.applied(results, now: now, into: &outputs)
+      needsTurn = true
+    }
+  }
+
+  /// What is in memory is read here and now, and the rest on the background thread.
+  private func read(_ read: NodeOutputs.Read, now: Now) {
+    orStop { () throws(StorageError) in
+      if let result = try machines.value.read(read.group, read.command, tier: .memory) {
+        core.readDone(read.number, result, now: now, into: &outputs)
+        needsTurn = true
+      } else {
+        readInBackground(read)
+      }
+    }
+  }
+
+  private func readInBackground(_ read: NodeOutputs.Read) {
+    let machines = machines
+    inBackground { () throws(StorageError) in
+      try machines.value.read(read.group, read.command, tier: .all)
+    } then: { worker, result in
+      // A group that was removed meanwhile has no answer; the client's time-out ends the wait.
+      guard let result else { return }
+      worker.core.readDone(read.number, result, now: SystemClock.now(), into: &worker.outputs)
+    }
+  }
+
+  private func flushState() {
+    let machines = machines
+    inBackground { () throws(StorageError) in
+      try machines.value.flush()
+    } then: { worker, applied in
+      worker.core.stateFlushed(applied, now: SystemClock.now(), into: &worker.outputs)
+    }
+  }
+
+  // MARK: Log
+
+  func logWritten(_ result: Result<UInt64, StorageError>) {
+    switch result {
+    case .success(let number):
+      logWrittenBytes = UInt64(log.value.statistics.bytesWritten)
+      core.persisted(number, now: SystemClock.now(), into: &outputs)
+      needsTurn = true
+    case .failure(let error): stop(error.description)
+    }
+  }
+
+  private func readLog(_ read: NodeOutputs.LogRead) {
+    let log = log
+    inBackground { () throws(StorageError) -> [LogEntry]? in
+      do throws(StorageError) {
+        return try log.value.read(
+          read.group, from: read.from, through: read.through, maxBytes: read.maxBytes)
+      } catch .compacted {
+        return nil
+      }
+    } then: { worker, entries in
+      worker.core.logRead(read.number, entries, now: SystemClock.now(), into: &worker.outputs)
+    }
+  }
+
+  // MARK: Snapshots
+
+  private func snapshot(_ step: NodeOutputs.Snapshot, now: Now) {
+    switch step {
+    case .open(let transfer, let group):
+      orStop { () throws(StorageError) in
+        let reader = try machines.value.beginSnapshot(group)
+        snapshotReaders[transfer] = Unchecked(reader)
+        core.snapshotOpened(transfer, reader.status, now: now, into: &outputs)
+        needsTurn = true
+      }
+    case .read(let transfer, let cursor, let maxBytes):
+      guard let reader = snapshotReaders[transfer] else { return }
+      inBackground { () throws(StorageError) in
+        try reader.value.chunk(at: cursor, maxBytes: maxBytes)
+      } then: { worker, chunk in
+        worker.core.snapshotChunk(
+          transfer, chunk.bytes, next: chunk.next, now: SystemClock.now(), into: &worker.outputs)
+      }
+    case .close(let transfer): snapshotReaders[transfer] = nil
+    case .beginInstall(let transfer, let group, let generation):
+      installStep(transfer, now: now) { machines throws(StorageError) in
+        try machines.beginInstall(group, generation: generation)
+      }
+    case .installChunk(let transfer, let group, let generation, let bytes):
+      installStep(transfer, now: now) { machines throws(StorageError) in
+        try machines.installChunk(group, generation: generation, chunk: bytes)
+      }
+    case .finishInstall(let transfer, let group, let generation):
+      finishInstall(transfer, group, generation, now: now)
+    case .activate(let group, let generation):
+      orStop { () throws(StorageError) in
+        try machines.value.activate(group, generation: generation)
+      }
+    }
+  }
+
+  private func installStep(
+    _ transfer: TransferID, now: Now,
+    _ body: (StateMachines<RocksStore>) throws(StorageError) -> Void
+  ) {
+    orStop { () throws(StorageError) in
+      var problem: String?
+      do throws(StorageError) {
+        try body(machines.value)
+      } catch .damaged(let text) {
+        // The chunk is at fault, not the store.
+        problem = text
+      }
+      core.snapshotStepDone(transfer, problem: problem, now: now, into: &outputs)
+      needsTurn = true
+    }
+  }
+
+  private func finishInstall(
+    _ transfer: TransferID, _ group: GroupID, _ generation: Generation, now: Now
+  ) {
+    orStop { () throws(StorageError) in
+      let status: GroupStatus
+      do throws(StorageError) {
+        status = try machines.value.sealInstall(group, generation: generation)
+      } catch .damaged {
+        core.snapshotInstalled(transfer, nil, now: now, into: &outputs)
+        needsTurn = true
+        return
+      }
+      let machines = machines
+      inBackground { () throws(StorageError) in
+        try machines.value.store.flush()
+      } then: { worker, _ in
+        worker.core.snapshotInstalled(
+          transfer, status, now: SystemClock.now(), into: &worker.outputs)
+      }
+    }
+  }
+
+  /// Does something that may block on the background thread, then goes on here.
+  private func inBackground<Value>(
+    _ body: @escaping @Sendable () throws(StorageError) -> Value,
+    then next: @escaping @Sendable (isolated Worker, Value) -> Void
+  ) {
+    background.run { [weak self] in
+      let result: Result<Value, StorageError>
+      do throws(StorageError) {
+        result = .success(try body())
+      } catch {
+        result = .failure(error)
+      }
+      // Handed over once, and not used here any more.
+      let handed = Unchecked(result)
+      guard let self else { return }
+      _ = self.loop.post {
+        self.assumeIsolated { worker in
+          switch handed.value {
+          case .success(let value):
+            next(worker, value)
+            worker.needsTurn = true
+          case .failure(let error): worker.stop(error.description)
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: The rest
+
+  private func name(_ id: UInt64) {
+    orStop { () throws(StorageError) in try directory.setClusterID(id) }
+  }
+
+  private func note(_ event: NodeEvent, now: Now) {
+    events?.append(event, wallMilliseconds: now.wallMilliseconds)
+    switch event {
+    case .note(let severity, let text):
+      report(severity == .info ? text : "\(severity): \(text)")
+    case .peer(let node, let connected):
+      report("node \(node.rawValue) is \(connected ? "connected" : "not connected any more")")
+    case .snapshotInstalled(let group, let index, _):
+      report("installed a snapshot of group \(group.rawValue) up to entry \(index)")
+    case .role, .committed, .configuration: break
+    }
+  }
+}

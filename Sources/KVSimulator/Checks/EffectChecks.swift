@@ -1,0 +1,158 @@
+package import KVBase
+package import KVCommand
+
+/// What the committed log did to each key, and which mutations of clients took effect: told by the
+/// first replica that applies an entry, compared with what clients are answered.
+package struct EffectChecks: Sendable {
+  struct Version: Sendable {
+    var index: UInt64
+    /// `nil`: deleted.
+    var value: Bytes?
+  }
+
+  private struct GroupKey: Hashable, Sendable {
+    var group: UInt32
+    var keyspace: UInt32
+    var key: Bytes
+  }
+
+  private struct Mutation: Hashable, Sendable {
+    var client: ClientID
+    var sequence: UInt64
+  }
+
+  /// By key: its versions, by rising index.
+  private var versions: [GroupKey: [Version]] = [:]
+  private var effective: [Mutation: (group: UInt32, index: UInt64)] = [:]
+  /// By group: the highest index that any client was told of, and of which every later
+  /// linearizable answer must know.
+  private var acknowledged: [UInt64]
+  private(set) var found: [(check: Check, what: String)] = []
+  package private(set) var readsChecked: UInt64 = 0
+  package private(set) var duplicatesSuppressed: UInt64 = 0
+
+  package init(groups: Int) {
+    acknowledged = Array(repeating: 0, count: groups)
+  }
+
+  package mutating func takeFound() -> [(check: Check, what: String)] {
+    defer { found = [] }
+    return found
+  }
+
+  package var hasFound: Bool { !found.isEmpty }
+
+  private mutating func report(_ check: Check, _ what: String) {
+    if found.count < 32 { found.append((check, what)) }
+  }
+
+  // MARK: Effects
+
+  /// The first replica applied an entry that carries a command.
+  package mutating func applied(_ entry: LogEntry, _ result: CommandResult, group: GroupID) {
+    guard entry.kind == .command, let command = try? Command(decoding: entry.payload),
+      let target = command.target
+    else { return }
+    let index = entry.index.rawValue
+    let effect: (version: LogIndex, value: Bytes?)?
+    switch (result, command.body) {
+    case (.written(let version), .put(_, _, let value, _)): effect = (version, value)
+    case (.deleted(_, let version), _): effect = (version, nil)
+    case (.added(let sum, let version), _): effect = (version, Bytes(String(sum)))
+    default: effect = nil
+    }
+    guard let effect else { return }
+    guard effect.version == entry.index else {
+      // The session answered for an earlier entry.
+      duplicatesSuppressed += 1
+      return
+    }
+    let mutation = Mutation(client: command.session.client, sequence: command.session.sequence)
+    if command.session.client != .none {
+      if let earlier = effective[mutation] {
+        report(
+          .exactlyOnce,
+          "mutation \(mutation.sequence) of client \(mutation.client) took effect at entry "
+            + "\(earlier.index) of g\(earlier.group) and again at entry \(index) of \(group)")
+      }
+      effective[mutation] = (group.rawValue, index)
+    }
+    versions[
+      GroupKey(group: group.rawValue, keyspace: target.keyspace.rawValue, key: target.key),
+      default: []
+    ].append(Version(index: index, value: effect.value))
+  }
+
+  // MARK: Answers
+
+  /// What every linearizable answer to a question asked now must know, by group.
+  package func floor(of group: GroupID) -> UInt64 { acknowledged[Int(group.rawValue)] }
+
+  package var floors: [UInt64] { acknowledged }
+
+  /// A client was told of an index: from now on it is history.
+  package mutating func acknowledge(_ index: LogIndex, group: GroupID) {
+    let at = Int(group.rawValue)
+    acknowledged[at] = max(acknowledged[at], index.rawValue)
+  }
+
+  /// A linearizable answer, and the floors when it was asked for.
+  package mutating func checkRealTime(
+    _ index: LogIndex, group: GroupID, floors: [UInt64], what: @autoclosure () -> String
+  ) {
+    let floor = floors[Int(group.rawValue)]
+    if index.rawValue < floor {
+      report(
+        .realTime,
+        "\(what()) was answered as of entry \(index) of \(group), and entry \(floor) was "
+          + "acknowledged before it was asked for")
+    }
+  }
+
+  /// What a read answered, against the log: the record must be the key's at the index named, or at
+  /// a later one that was already applied somewhere.
+  package mutating func checkContent(
+    _ record: Record?, key: Bytes, keyspace: KeyspaceID, group: GroupID, at index: LogIndex,
+    what: @autoclosure () -> String
+  ) {
+    readsChecked += 1
+    let known =
+      versions[GroupKey(group: group.rawValue, keyspace: keyspace.rawValue, key: key)] ?? []
+    // The version in force at the index, then all later ones.
+    let start = known.lastIndex { $0.index <= index.rawValue }
+    let candidates = known[(start ?? 0)...]
+    if let record {
+      let isThere = candidates.contains {
+        $0.index == record.version.rawValue && $0.value == record.value
+      }
+      if !isThere {
+        report(
+          .readContent,
+          "\(what()) answered \(record.value) of version \(record.version) as of entry \(index) of "
+            + "\(group); in force there: \(Self.text(start.map { known[$0] }))")
+      }
+    } else if start != nil, !candidates.contains(where: { $0.value == nil }) {
+      report(
+        .readContent,
+        "\(what()) answered that the key is absent as of entry \(index) of \(group); in force "
+          + "there: \(Self.text(start.map { known[$0] }))")
+    }
+  }
+
+  private static func text(_ version: Version?) -> String {
+    guard let version else { return "nothing" }
+    return version.value.map { "\($0) of version \(version.index)" }
+      ?? "deleted at version \(version.index)"
+  }
+
+  /// A session read names the index that it was served at.
+  package mutating func checkSession(
+    _ index: LogIndex, group: GroupID, after: LogIndex, what: @autoclosure () -> String
+  ) {
+    if index < after {
+      report(
+        .sessionOrder,
+        "\(what()) was served as of entry \(index) of \(group), and the session had seen \(after)")
+    }
+  }
+}

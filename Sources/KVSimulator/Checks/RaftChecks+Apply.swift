@@ -1,0 +1,110 @@
+package import KVBase
+package import KVStorage
+
+extension RaftChecks {
+  // MARK: The disk and the state
+
+  package mutating func persisted(_ number: UInt64, by node: NodeID) {
+    let at = Int(node.rawValue) - 1
+    for group in groups.indices { groups[group].replicas[at].persisted(number) }
+  }
+
+  /// Entries were handed to a node's state. Answers those that no replica applied before.
+  package mutating func applied(
+    _ request: ApplyRequest, _ result: ApplyResult, by node: NodeID
+  ) -> Range<Int> {
+    let at = Int(node.rawValue) - 1
+    let group = Int(request.group.rawValue)
+    for entry in request.entries {
+      let index = entry.index.rawValue
+      let replica = groups[group].replicas[at]
+      if index != replica.appliedIndex + 1 {
+        report(
+          .applyOrder,
+          "\(name(at)) applied entry \(index) of g\(group) behind \(replica.appliedIndex)")
+      }
+      if index > replica.durableLast {
+        report(
+          .applyOrder,
+          "\(name(at)) applied entry \(index) of g\(group), and its log is durable up to "
+            + "\(replica.durableLast)")
+      }
+      groups[group].replicas[at].appliedIndex = index
+      agree(group, at, index: index, EntryMark(entry))
+    }
+    checkDigest(group, at, index: result.index.rawValue, digest: result.digest)
+    guard let first = request.entries.first else { return 0..<0 }
+    return newlyApplied(
+      group, first: first.index.rawValue, count: request.entries.count)
+  }
+
+  /// Entries that this apply is the first to carry out, by their places in the request.
+  private mutating func newlyApplied(
+    _ group: Int, first: UInt64, count: Int
+  ) -> Range<Int> {
+    let done = groups[group].appliedAnywhere
+    let last = first + UInt64(count) - 1
+    guard last > done else { return 0..<0 }
+    groups[group].appliedAnywhere = last
+    return Int(max(done + 1, first) - first)..<count
+  }
+
+  /// The chained hash of everything applied, compared with other replicas' at the same index.
+  package mutating func checkDigest(_ group: Int, _ node: Int, index: UInt64, digest: UInt64) {
+    guard let known = groups[group].digests[index] else {
+      groups[group].digests[index] = digest
+      return
+    }
+    if known != digest {
+      report(
+        .stateMachineSafety,
+        "the state of g\(group) on \(name(node)) differs from another's at index \(index)")
+    }
+  }
+
+  /// A node starts again: what its disk has must hold what was durable.
+  package mutating func recovered(
+    _ node: NodeID, _ id: GroupID, log: RecoveredLog, entries: [LogEntry], status: GroupStatus
+  ) {
+    let at = Int(node.rawValue) - 1
+    let group = Int(id.rawValue)
+    let before = groups[group].replicas[at]
+    let lasts = log.lastIndex.rawValue
+    if lasts < before.durableLast {
+      report(
+        .durability,
+        "\(name(at)) had entry \(before.durableLast) of g\(group) durable and found \(lasts)")
+    }
+    if log.hardState.term < before.durableHardState.term
+      || (log.hardState.term == before.durableHardState.term
+        && before.durableHardState.vote != nil
+        && log.hardState.vote != before.durableHardState.vote)
+    {
+      report(
+        .durability,
+        "\(name(at)) had term \(before.durableHardState.term) of g\(group) durable with its vote, "
+          + "and found another")
+    }
+    if UInt64(entries.count) != lasts - log.baseIndex.rawValue {
+      report(
+        .durability,
+        "\(name(at)) found entries \(log.baseIndex.rawValue + 1) to \(lasts) of g\(group) and can "
+          + "read \(entries.count)")
+    }
+    groups[group].replicas[at].recover(
+      base: log.baseIndex.rawValue, baseTerm: log.baseTerm.rawValue,
+      marks: entries.map { EntryMark($0) }, hardState: log.hardState,
+      applied: status.appliedIndex.rawValue)
+    if status.appliedIndex > .zero {
+      checkDigest(group, at, index: status.appliedIndex.rawValue, digest: status.digest)
+    }
+    if !status.configuration.isJoint {
+      setVoters(status.configuration.voters.map(\.node), of: id)
+    }
+  }
+
+  /// The last index applied on each node, for the end of a run.
+  package func appliedIndexes(of group: Int) -> [UInt64] {
+    groups[group].replicas.map(\.appliedIndex)
+  }
+}

@@ -1,0 +1,103 @@
+import KVBase
+
+/// What one entry is, as seen from outside: its term and a hash of all else.
+struct EntryMark: Hashable, Sendable {
+  var term: UInt64
+  var hash: UInt64
+
+  init(term: UInt64, hash: UInt64) {
+    self.term = term
+    self.hash = hash
+  }
+
+  init(_ entry: LogEntry) {
+    term = entry.term.rawValue
+    hash =
+      XXH3.hash(entry.payload) &+ entry.logTimeMilliseconds &* 0x9E37_79B9_7F4A_7C15
+      &+ UInt64(entry.kind.rawValue)
+  }
+}
+
+/// One replica's log as its persists and recoveries tell it.
+struct ReplicaView: Sendable {
+  var base: UInt64 = 0
+  var baseTerm: UInt64 = 0
+  /// From `base` + 1 on.
+  private(set) var marks: [EntryMark] = []
+  /// The last entry whose persist was confirmed.
+  private(set) var durableLast: UInt64 = 0
+  /// Persists on their way, and the last entry of each that still stands.
+  private var pending: [(number: UInt64, last: UInt64)] = []
+  private var pendingHardStates: [(number: UInt64, state: HardState)] = []
+  var hardState = HardState()
+  private(set) var durableHardState = HardState()
+  var isLeader = false
+  var term: UInt64 = 0
+  var appliedIndex: UInt64 = 0
+  /// Committed entries up to here were compared.
+  var commitSeen: UInt64 = 0
+
+  var last: UInt64 { base + UInt64(marks.count) }
+
+  func mark(at index: UInt64) -> EntryMark? {
+    guard index > base, index <= last else { return nil }
+    return marks[Int(index - base - 1)]
+  }
+
+  func term(at index: UInt64) -> UInt64? {
+    index == base ? baseTerm : mark(at: index)?.term
+  }
+
+  /// Drops what is at `index` and behind it.
+  mutating func truncate(from index: UInt64) {
+    guard index <= last else { return }
+    marks.removeLast(Int(last - index + 1))
+    durableLast = min(durableLast, index - 1)
+    for at in pending.indices { pending[at].last = min(pending[at].last, index - 1) }
+  }
+
+  mutating func append(_ mark: EntryMark) { marks.append(mark) }
+
+  mutating func awaits(_ number: UInt64) { pending.append((number, last)) }
+
+  mutating func awaits(_ number: UInt64, _ state: HardState) {
+    pendingHardStates.append((number, state))
+  }
+
+  mutating func reset(base: UInt64, term: UInt64) {
+    self.base = base
+    baseTerm = term
+    marks = []
+    pending = []
+    durableLast = base
+  }
+
+  mutating func persisted(_ number: UInt64) {
+    while let first = pending.first, first.number <= number {
+      durableLast = max(durableLast, first.last)
+      pending.removeFirst()
+    }
+    while let first = pendingHardStates.first, first.number <= number {
+      durableHardState = first.state
+      pendingHardStates.removeFirst()
+    }
+  }
+
+  /// The node starts again from what its disk has.
+  mutating func recover(
+    base: UInt64, baseTerm: UInt64, marks: [EntryMark], hardState: HardState, applied: UInt64
+  ) {
+    self.base = base
+    self.baseTerm = baseTerm
+    self.marks = marks
+    durableLast = last
+    pending = []
+    pendingHardStates = []
+    self.hardState = hardState
+    durableHardState = hardState
+    isLeader = false
+    term = hardState.term.rawValue
+    appliedIndex = applied
+    commitSeen = max(base, applied)
+  }
+}

@@ -1,0 +1,52 @@
+/// A promise that was checked from outside the cores.
+package enum Check: String, Sendable, CaseIterable {
+  /// One leader per group and term (Raft paper §5.2).
+  case electionSafety = "election safety"
+  /// A replica gives one vote a term, and its term never goes back.
+  case oneVote = "one vote a term"
+  /// A leader never overwrites or deletes entries of its log (§5.3).
+  case leaderAppendOnly = "leader append-only"
+  /// The same index and term mean the same entry and the same entries before it (§5.3).
+  case logMatching = "log matching"
+  /// A leader holds every entry committed in earlier terms (§5.4).
+  case leaderCompleteness = "leader completeness"
+  /// The same index has the same entry and the same effect everywhere (§5.4.3).
+  case stateMachineSafety = "state-machine safety"
+  /// What is committed is durable on a majority.
+  case durableMajority = "durable majority"
+  /// What was durable is there after a crash.
+  case durability = "durability"
+  /// Entries are applied in order, once, and not before they are durable on the node.
+  case applyOrder = "apply order"
+  /// A client's mutation takes effect at most once.
+  case exactlyOnce = "exactly once"
+  /// A linearizable answer is not older than what was acknowledged before it was asked for.
+  case realTime = "real-time order"
+  /// What a read answers is what the log says at the index that it names.
+  case readContent = "read content"
+  /// A session never sees its reads go back.
+  case sessionOrder = "session order"
+  /// The history of each key has an order that explains it.
+  case linearizability = "linearizability"
+  /// With all faults healed the cluster serves again.
+  case liveness = "liveness"
+  /// With all faults healed the replicas become equal.
+  case convergence = "convergence"
+  /// A node stops only where its disk gives it a reason.
+  case nodeStopped = "node stopped"
+  /// Nodes understand what nodes say.
+  case peerProtocol = "peer protocol"
+}
+
+/// A promise that was broken: when, and how.
+package struct Violation: Sendable, Hashable {
+  package var timeNanoseconds: UInt64
+  package var check: Check
+  package var what: String
+
+  package init(timeNanoseconds: UInt64, check: Check, what: String) {
+    self.timeNanoseconds = timeNanoseconds
+    self.check = check
+    self.what = what
+  }
+}

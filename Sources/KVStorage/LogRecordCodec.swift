@@ -1,0 +1,190 @@
+package import KVBase
+
+/// The records of a batch; part of the format that `LogFormat` versions.
+///
+/// | kind | then |
+/// | --- | --- |
+/// | u8 1, hard state | u32 group, `HardState` |
+/// | u8 2, entries | u64 checksum, u32 group, u32 count, u32 bytes, that many bytes of entries |
+/// | u8 3, reset | u32 group, u32 generation, u64 index, u64 term, `GroupConfiguration` |
+/// | u8 4, removed | u32 group |
+/// | u8 5, group (in checkpoints only) | u32 group, what `RecoveredLog` holds |
+///
+/// The checksum of entries (XXH3-64 of what follows it, exclusive-or the segment's salt) lets a
+/// reader verify one record without reading the whole batch.
+package enum LogRecordCodec {
+  private enum Kind {
+    static var hardState: UInt8 { 1 }
+    static var entries: UInt8 { 2 }
+    static var reset: UInt8 { 3 }
+    static var removed: UInt8 { 4 }
+    static var group: UInt8 { 5 }
+  }
+
+  /// Bytes of an entries record before its entries.
+  package static var entriesHeaderSize: Int { 21 }
+
+  /// What stands in a batch.
+  package enum Decoded: Sendable, Hashable {
+    case record(LogRecord)
+    case group(GroupID, RecoveredLog)
+  }
+
+  package static func encodedSize(_ record: LogRecord) -> Int {
+    switch record {
+    case .hardState: return 22
+    case .entries(_, let entries):
+      var size = entriesHeaderSize
+      for entry in entries { size += entry.encodedSize }
+      return size
+    case .reset(_, _, _, _, let configuration):
+      return 25 + encodedSize(configuration)
+    case .removed: return 5
+    }
+  }
+
+  private static func encodedSize(_ configuration: GroupConfiguration) -> Int {
+    let replicas =
+      configuration.voters.count + configuration.outgoing.count + configuration.learners.count
+    return 13 + replicas * 8
+  }
+
+  package static func encode(_ record: LogRecord, salt: UInt64, into writer: inout ByteWriter) {
+    switch record {
+    case .hardState(let group, let state):
+      writer.append(Kind.hardState)
+      writer.append(group.rawValue)
+      state.encode(into: &writer)
+    case .entries(let group, let entries):
+      encode(entries, of: group, salt: salt, into: &writer)
+    case .reset(let group, let generation, let index, let term, let configuration):
+      writer.append(Kind.reset)
+      writer.append(group.rawValue)
+      writer.append(generation.rawValue)
+      writer.append(index.rawValue)
+      writer.append(term.rawValue)
+      configuration.encode(into: &writer)
+    case .removed(let group):
+      writer.append(Kind.removed)
+      writer.append(group.rawValue)
+    }
+  }
+
+  private static func encode(
+    _ entries: [LogEntry], of group: GroupID, salt: UInt64, into writer: inout ByteWriter
+  ) {
+    let start = writer.count
+    writer.append(Kind.entries)
+    writer.append(UInt64(0))
+    writer.append(group.rawValue)
+    writer.append(UInt32(entries.count))
+    writer.append(UInt32(0))
+    let first = writer.count
+    for entry in entries { entry.encode(into: &writer) }
+    writer.overwrite(UInt32(writer.count - first), at: first - 4)
+    writer.overwrite(writer.checksum(from: start + 9) ^ salt, at: start + 1)
+  }
+
+  package static func encode(
+    group: GroupID, _ log: RecoveredLog, into writer: inout ByteWriter
+  ) {
+    writer.append(Kind.group)
+    writer.append(group.rawValue)
+    log.hardState.encode(into: &writer)
+    writer.append(log.generation.rawValue)
+    writer.append(log.baseIndex.rawValue)
+    writer.append(log.baseTerm.rawValue)
+    writer.append(log.lastIndex.rawValue)
+    writer.append(UInt32(log.termRuns.count))
+    for run in log.termRuns {
+      writer.append(run.term.rawValue)
+      writer.append(run.firstIndex.rawValue)
+    }
+    writer.append(UInt32(log.configurations.count))
+    for configuration in log.configurations {
+      writer.append(configuration.index.rawValue)
+      configuration.configuration.encode(into: &writer)
+    }
+  }
+
+  package static func decode(from reader: inout ByteReader) throws(WireError) -> Decoded {
+    let kind = try reader.read(UInt8.self)
+    if kind == Kind.entries {
+      // The batch's own checksum has vouched for it.
+      _ = try reader.read(UInt64.self)
+      let group = GroupID(try reader.read(UInt32.self))
+      return .record(.entries(group, try decodeEntries(from: &reader)))
+    }
+    let group = GroupID(try reader.read(UInt32.self))
+    switch kind {
+    case Kind.hardState:
+      return .record(.hardState(group, try HardState(from: &reader)))
+    case Kind.reset:
+      let generation = Generation(try reader.read(UInt32.self))
+      let index = LogIndex(try reader.read(UInt64.self))
+      let term = Term(try reader.read(UInt64.self))
+      let configuration = try GroupConfiguration(from: &reader)
+      return .record(
+        .reset(
+          group, generation: generation, index: index, term: term, configuration: configuration))
+    case Kind.removed:
+      return .record(.removed(group))
+    case Kind.group:
+      return .group(group, try decodeGroup(from: &reader))
+    default:
+      throw .unknownValue(what: "log record", value: UInt64(kind))
+    }
+  }
+
+  private static func decodeEntries(from reader: inout ByteReader) throws(WireError) -> [LogEntry] {
+    let count = try reader.readCount(
+      limit: Limits.logBatchBytes / LogEntry.headerSize, minimumSize: LogEntry.headerSize,
+      what: "entries")
+    var body = ByteReader(
+      try reader.readSized(limit: Limits.logBatchBytes, what: "bytes of entries"))
+    var entries: [LogEntry] = []
+    entries.reserveCapacity(count)
+    for _ in 0..<count { entries.append(try LogEntry(from: &body)) }
+    try body.finish()
+    return entries
+  }
+
+  /// The entries of one record that was read by itself: verified to be whole and of `group`.
+  package static func decodeEntries(
+    _ record: Bytes, of group: GroupID, salt: UInt64
+  ) throws(WireError) -> [LogEntry] {
+    var reader = ByteReader(record)
+    guard try reader.read(UInt8.self) == Kind.entries else { throw .invalid("kind of record") }
+    let expected = try reader.read(UInt64.self)
+    let found = XXH3.hash(record[9..<record.count]) ^ salt
+    guard found == expected else { throw .checksum(expected: expected, found: found) }
+    guard try reader.read(UInt32.self) == group.rawValue else { throw .invalid("group") }
+    let entries = try decodeEntries(from: &reader)
+    try reader.finish()
+    return entries
+  }
+
+  private static func decodeGroup(from reader: inout ByteReader) throws(WireError) -> RecoveredLog {
+    let hardState = try HardState(from: &reader)
+    let generation = Generation(try reader.read(UInt32.self))
+    let baseIndex = LogIndex(try reader.read(UInt64.self))
+    let baseTerm = Term(try reader.read(UInt64.self))
+    let lastIndex = LogIndex(try reader.read(UInt64.self))
+    var log = RecoveredLog(
+      hardState: hardState, generation: generation, baseIndex: baseIndex, baseTerm: baseTerm,
+      lastIndex: lastIndex, termRuns: [], configurations: [])
+    let runs = try reader.readCount(limit: .max, minimumSize: 16, what: "term runs")
+    for _ in 0..<runs {
+      let term = Term(try reader.read(UInt64.self))
+      log.termRuns.append(
+        TermRun(term: term, firstIndex: LogIndex(try reader.read(UInt64.self))))
+    }
+    let configurations = try reader.readCount(limit: .max, minimumSize: 21, what: "configurations")
+    for _ in 0..<configurations {
+      let index = LogIndex(try reader.read(UInt64.self))
+      log.configurations.append(
+        IndexedConfiguration(index: index, configuration: try GroupConfiguration(from: &reader)))
+    }
+    return log
+  }
+}

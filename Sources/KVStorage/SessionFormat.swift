@@ -1,0 +1,40 @@
+package import KVBase
+internal import KVCommand
+
+/// The one owner of a session row's value: u8 version 1, u64 lowest unacknowledged sequence, u32
+/// count, then for each result, by rising sequence: u64 sequence, result.
+package enum SessionFormat {
+  package static let formatVersion: UInt8 = 1
+
+  package static func encode(_ session: Session, into writer: inout ByteWriter) {
+    writer.append(formatVersion)
+    writer.append(session.lowestUnacknowledged)
+    writer.append(UInt32(session.results.count))
+    for kept in session.results {
+      writer.append(kept.sequence)
+      kept.result.encode(into: &writer)
+    }
+  }
+
+  package static func decode(_ bytes: Bytes, client: ClientID) throws(WireError) -> Session {
+    var reader = ByteReader(bytes)
+    let format = try reader.read(UInt8.self)
+    guard format == formatVersion else {
+      throw .unknownValue(what: "session version", value: UInt64(format))
+    }
+    let lowest = try reader.read(UInt64.self)
+    let count = try reader.readCount(
+      limit: Limits.resultsPerSession, minimumSize: 9, what: "session results")
+    var results: [KeptResult] = []
+    results.reserveCapacity(count)
+    for _ in 0..<count {
+      let sequence = try reader.read(UInt64.self)
+      guard sequence >= lowest, results.last.map({ $0.sequence < sequence }) ?? true else {
+        throw .invalid("session: its sequences do not rise")
+      }
+      results.append(KeptResult(sequence: sequence, result: try CommandResult(from: &reader)))
+    }
+    try reader.finish()
+    return Session(client: client, lowestUnacknowledged: lowest, results: results)
+  }
+}

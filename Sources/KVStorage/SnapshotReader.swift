@@ -1,0 +1,85 @@
+package import KVBase
+internal import KVCommand
+internal import Synchronization
+
+/// An image of one group's state, read chunk by chunk; the image lives as long as this does. May be
+/// read on another thread than it was begun on.
+package final class SnapshotReader<View: StateView> {
+  package let group: GroupID
+  package let status: GroupStatus
+  private let view: View
+  private let key: StateKey
+  private let head: SnapshotHead
+  private let firstKind: StateKey.Kind
+
+  init(_ state: GroupState, view: View, forgettingSessions: Bool) {
+    group = state.group
+    status = state.status
+    key = state.key
+    self.view = view
+    firstKind = forgettingSessions ? .record : .session
+    head = SnapshotHead(
+      progress: state.progress, configuration: state.configuration, dropped: state.dropped,
+      meta: state.meta, sessionCount: forgettingSessions ? 0 : UInt32(state.sessions.count))
+  }
+
+  /// The chunk at `cursor` (empty: the first) of about `maxBytes` at most, and at least one record;
+  /// with it the cursor of the next, `nil` after the last. The same cursor and size give the same
+  /// bytes. A cursor that this reader did not give throws `.misuse`.
+  package func chunk(
+    at cursor: Bytes, maxBytes: Int
+  ) throws(StorageError) -> (bytes: Bytes, next: Bytes?) {
+    let place: SnapshotCursor
+    do throws(WireError) {
+      place = try SnapshotCursor(decoding: cursor)
+    } catch {
+      throw .misuse("a snapshot of \(group) at a cursor that makes no sense: \(error)")
+    }
+    var writer = SnapshotFormat.Writer(
+      group: group, index: head.progress.index, term: head.progress.term,
+      sequence: place.sequence, digestBefore: place.digest,
+      head: place.sequence == 0 ? head : nil, capacity: min(maxBytes, Limits.frameBytes))
+    let from =
+      place.suffix.isEmpty
+      ? key.start(of: firstKind) : Bytes(key.prefix + place.suffix.array)
+    var following: Bytes?
+    try view.scan(from: from, to: key.end, descending: false) { stored, value in
+      let suffix = StateKey.suffix(of: stored)
+      if writer.append(suffix: suffix, value: value, maxBytes: maxBytes) { return true }
+      following = suffix
+      return false
+    }
+    let count = place.recordCount + writer.recordCount
+    let (bytes, digest) = writer.finish(total: following == nil ? count : nil)
+    guard let following else { return (bytes, nil) }
+    var next = SnapshotCursor()
+    next.sequence = place.sequence + 1
+    next.recordCount = count
+    next.digest = digest
+    next.suffix = following
+    return (bytes, next.encoded)
+  }
+}
+
+extension StateMachines {
+  /// Begins to read a consistent image of a group's state as of now. May be called on any thread.
+  package func beginSnapshot(_ group: GroupID) throws(StorageError) -> SnapshotReader<Store.View> {
+    var forgettingSessions = false
+    #if PlantedFaults
+      forgettingSessions = plantedFault == .forgetSessionsInSnapshot
+    #endif
+    while let seen = published.withLock({ $0[group] }) {
+      // Everything is read from the view: what is in memory may be a batch ahead of it.
+      let view = try store.makeView()
+      if let state = try GroupState.load(group, seen.generation, from: view) {
+        return SnapshotReader(state, view: view, forgettingSessions: forgettingSessions)
+      }
+      // A switch of generation came between; otherwise the rows are gone that must be there.
+      let after = published.withLock { $0[group] }
+      guard after?.generation != seen.generation else {
+        throw .damaged("no state of \(group), generation \(seen.generation)")
+      }
+    }
+    throw .misuse("a snapshot of \(group), which is not open")
+  }
+}

@@ -1,0 +1,77 @@
+package import KVBase
+
+/// The status codes of gRPC, by number.
+package enum StatusCode: UInt8, Sendable, CaseIterable {
+  case ok = 0
+  case cancelled = 1
+  case unknown = 2
+  case invalidArgument = 3
+  case deadlineExceeded = 4
+  case notFound = 5
+  case alreadyExists = 6
+  case permissionDenied = 7
+  case resourceExhausted = 8
+  case failedPrecondition = 9
+  case aborted = 10
+  case outOfRange = 11
+  case unimplemented = 12
+  case `internal` = 13
+  case unavailable = 14
+  case dataLoss = 15
+  case unauthenticated = 16
+}
+
+/// Why a request was refused, for programs.
+package enum Reason: UInt8, Sendable, CaseIterable {
+  case none = 0
+  /// Another replica leads; `leader` says which, where it is known.
+  case notLeader = 1
+  /// No leader is known yet; an election may be under way.
+  case noLeader = 2
+  /// No majority has been heard from for two election time-outs.
+  case noQuorum = 3
+  /// This node holds no replica of the group.
+  case notReplica = 4
+  /// The client knows a newer cluster map than this node.
+  case mapBehind = 5
+  /// The request's time was over before it was begun.
+  case expired = 6
+  /// A limit was reached; try again after `retryAfter`.
+  case overloaded = 7
+  case shuttingDown = 8
+  case unknownKeyspace = 9
+  /// It was appended to the log and leadership was lost: it may yet take effect.
+  case leadershipLost = 10
+  /// The keyspace's mode does not have this level or operation.
+  case wrongMode = 11
+  case malformed = 12
+  /// A `stale` read with a maximum age that this replica does not meet.
+  case tooOld = 13
+  /// The node has not met a majority of its peers since it was created.
+  case starting = 14
+}
+
+/// An answer that is not OK.
+package struct Failure: Error, Hashable, Sendable {
+  package var code: StatusCode
+  package var reason: Reason
+  /// True: nothing was done and nothing will be, so a retry is safe whatever the request was.
+  package var notStarted: Bool
+  /// What failed, why, and what to do.
+  package var message: String
+  package var leader: NodeID?
+  /// Zero: no advice.
+  package var retryAfter: TimeAmount
+
+  package init(
+    _ code: StatusCode, _ reason: Reason, notStarted: Bool, _ message: String,
+    leader: NodeID? = nil, retryAfter: TimeAmount = .zero
+  ) {
+    self.code = code
+    self.reason = reason
+    self.notStarted = notStarted
+    self.message = message
+    self.leader = leader
+    self.retryAfter = retryAfter
+  }
+}

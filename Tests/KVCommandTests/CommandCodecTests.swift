@@ -1,0 +1,105 @@
+import KVBase
+import KVCommand
+import Testing
+
+@Suite struct CommandCodecTests {
+  @Test(arguments: Samples.bodies.indices)
+  func aCommandHasItsGoldenBytes(_ sample: Int) throws {
+    let command = Command(session: Samples.session, body: Samples.bodies[sample].body)
+    let encoded = bytes { command.encode(into: &$0) }
+    #expect(encoded.hexadecimal == Samples.bodies[sample].bytes)
+    #expect(try Command(decoding: encoded) == command)
+  }
+
+  @Test(arguments: Samples.results.indices)
+  func aResultHasItsGoldenBytes(_ sample: Int) throws {
+    let result = Samples.results[sample].result
+    let encoded = bytes { result.encode(into: &$0) }
+    #expect(encoded.hexadecimal == Samples.results[sample].bytes)
+    var reader = ByteReader(encoded)
+    #expect(try CommandResult(from: &reader) == result)
+    #expect(reader.isAtEnd)
+  }
+
+  @Test func theMapHasItsGoldenBytes() throws {
+    let encoded = bytes { Samples.map.state.encode(into: &$0) }
+    #expect(encoded.hexadecimal == Samples.map.bytes)
+    var reader = ByteReader(encoded)
+    #expect(try MetaState(from: &reader) == Samples.map.state)
+    #expect(reader.isAtEnd)
+  }
+
+  /// Every proper beginning of every command is refused, and so is a byte behind its end.
+  @Test func aCommandIsReadWhollyOrNotAtAll() {
+    for sample in Samples.bodies {
+      let whole = bytes {
+        Command(session: Samples.session, body: sample.body).encode(into: &$0)
+      }
+      for count in 0..<whole.count {
+        #expect(throws: WireError.self) { try Command(decoding: whole[0..<count]) }
+      }
+      #expect(throws: WireError.trailing(count: 1)) {
+        try Command(decoding: Bytes(whole.array + [0]))
+      }
+    }
+  }
+
+  @Test func whatMakesNoSenseIsRefused() {
+    let empty = bytes {
+      Command(
+        session: .none,
+        body: .put(keyspace: .default, key: Bytes(), value: "v", condition: .always)
+      ).encode(into: &$0)
+    }
+    #expect(throws: WireError.invalid("key: it is empty")) { try Command(decoding: empty) }
+    let bounds = bytes {
+      Command(
+        session: .none,
+        body: .add(keyspace: .default, key: "k", delta: 1, minimum: 2, maximum: 1)
+      ).encode(into: &$0)
+    }
+    #expect(throws: WireError.self) { try Command(decoding: bounds) }
+    let long = bytes {
+      Command(
+        session: .none,
+        body: .delete(
+          keyspace: .default, key: Bytes([UInt8](repeating: 1, count: Limits.keyBytes + 1)),
+          condition: .always)
+      ).encode(into: &$0)
+    }
+    #expect(throws: WireError.self) { try Command(decoding: long) }
+  }
+
+  /// Random bytes, and real commands with bytes changed: decoding answers or throws, never traps,
+  /// and what it takes encodes to the same bytes.
+  @Test(arguments: 0..<8 as Range<UInt64>)
+  func garbageNeverTraps(_ seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    for _ in 0..<4_000 {
+      var input: [UInt8]
+      if random.chance(1, in: 4) {
+        input = (0..<random.below(96)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        if !input.isEmpty, random.chance(3, in: 4) { input[0] = 1 }
+      } else {
+        let sample = Samples.bodies[Int(random.below(UInt64(Samples.bodies.count)))]
+        input = bytes {
+          Command(session: Samples.session, body: sample.body).encode(into: &$0)
+        }.array
+        for _ in 0...random.below(3) {
+          input[Int(random.below(UInt64(input.count)))] = UInt8(truncatingIfNeeded: random.next())
+        }
+      }
+      if let command = try? Command(decoding: Bytes(input)) {
+        #expect(bytes { command.encode(into: &$0) } == Bytes(input), "seed \(seed)")
+      }
+      var reader = ByteReader(Bytes(input))
+      _ = try? CommandResult(from: &reader)
+      reader = ByteReader(Bytes(input))
+      _ = try? MetaState(from: &reader)
+      reader = ByteReader(Bytes(input))
+      _ = try? GroupConfiguration(from: &reader)
+      reader = ByteReader(Bytes(input))
+      _ = try? LogEntry(from: &reader)
+    }
+  }
+}

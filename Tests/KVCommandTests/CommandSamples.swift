@@ -1,0 +1,100 @@
+import KVBase
+import KVCommand
+
+/// One value of every kind, with its bytes in hexadecimal. The bytes are the format: where one of
+/// these changes, logs and data of earlier builds can no longer be read.
+enum Samples {
+  static let session = SessionStamp(
+    client: ClientID(createdMilliseconds: 0x0102_0304, random: 0xA1B2), sequence: 7,
+    lowestUnacknowledged: 5)
+  /// Version, kind and session of a command of `kind`.
+  static func head(_ kind: String) -> String {
+    "01" + kind + "0000000001020304" + "000000000000a1b2" + "0000000000000007"
+      + "0000000000000005"
+  }
+
+  static let bodies: [(body: CommandBody, bytes: String)] = [
+    (
+      .put(keyspace: KeyspaceID(9), key: "key", value: "value", condition: .always),
+      head("01") + "00000009" + "0003" + "6b6579" + "00" + "00000005" + "76616c7565"
+    ),
+    (
+      .put(keyspace: .default, key: "k", value: Bytes(), condition: .ifAbsent),
+      head("01") + "00000001" + "0001" + "6b" + "01" + "00000000"
+    ),
+    (
+      .put(keyspace: .default, key: "k", value: "v", condition: .ifPresent),
+      head("01") + "00000001" + "0001" + "6b" + "02" + "00000001" + "76"
+    ),
+    (
+      .put(keyspace: .default, key: "k", value: "v", condition: .ifVersion(LogIndex(258))),
+      head("01") + "00000001" + "0001" + "6b" + "03" + "0000000000000102" + "00000001" + "76"
+    ),
+    (
+      .put(keyspace: .default, key: "k", value: "v", condition: .ifValue("old")),
+      head("01") + "00000001" + "0001" + "6b" + "04" + "00000003" + "6f6c64" + "00000001" + "76"
+    ),
+    (
+      .delete(keyspace: KeyspaceID(2), key: "k", condition: .ifVersion(LogIndex(3))),
+      head("02") + "00000002" + "0001" + "6b" + "03" + "0000000000000003"
+    ),
+    (
+      .add(keyspace: KeyspaceID(2), key: "n", delta: -2, minimum: 0, maximum: .max),
+      head("03") + "00000002" + "0001" + "6e" + "fffffffffffffffe" + "0000000000000000"
+        + "7fffffffffffffff"
+    ),
+    (.dropKeyspaceRecords(KeyspaceID(4)), head("10") + "00000004"),
+    (.expireSessions(createdThroughMilliseconds: 77), head("11") + "000000000000004d"),
+    (.meta(.createKeyspace(name: "cart", mode: .ap)), head("20") + "0004" + "63617274" + "02"),
+    (.meta(.dropKeyspace(name: "cart")), head("21") + "0004" + "63617274"),
+    (
+      .meta(.registerMember(MemberRecord(node: NodeID(3), incarnation: 0xBEEF, address: "h:1"))),
+      head("22") + "00000003" + "000000000000beef" + "0003" + "683a31"
+    ),
+    (.meta(.nameCluster(id: 0xC1)), head("23") + "00000000000000c1"),
+  ]
+
+  static let descriptor = KeyspaceDescriptor(id: KeyspaceID(6), name: "ks", mode: .cp)
+
+  static let results: [(result: CommandResult, bytes: String)] = [
+    (.written(version: LogIndex(9)), "010000000000000009"),
+    (.deleted(existed: true, version: LogIndex(9)), "02010000000000000009"),
+    (.added(value: -1, version: LogIndex(9)), "03ffffffffffffffff0000000000000009"),
+    (.conditionFailed(current: LogIndex(8)), "040000000000000008"),
+    (.outOfBounds(current: 5), "050000000000000005"),
+    (.notAnInteger, "06"),
+    (.keyspaceDropped, "07"),
+    (.sessionExpired, "08"),
+    (.sequenceTooLow, "09"),
+    (.tooManyUnacknowledged, "0a"),
+    (.done, "0b"),
+    (.keyspace(descriptor), "0c0000000600026b7301"),
+    (.keyspaceExists(descriptor), "0d0000000600026b7301"),
+    (.noSuchKeyspace, "0e"),
+    (.tooManyKeyspaces, "0f"),
+    (.invalidName, "10"),
+    (.incarnationConflict(recorded: 1), "110000000000000001"),
+  ]
+
+  static var map: (state: MetaState, bytes: String) {
+    var state = MetaState(defaultMode: .cp)
+    state.epoch = Epoch(5)
+    state.clusterID = 0xC1
+    state.nextKeyspace = KeyspaceID(4)
+    state.keyspaces.append(KeyspaceDescriptor(id: KeyspaceID(3), name: "b", mode: .ap))
+    state.dropped = [KeyspaceID(2)]
+    state.members = [MemberRecord(node: NodeID(1), incarnation: 2, address: "a")]
+    return (
+      state,
+      "01" + "0000000000000005" + "00000000000000c1" + "00000004" + "00000002" + "00000001"
+        + "0007" + "64656661756c74" + "01" + "00000003" + "0001" + "62" + "02" + "00000001"
+        + "00000002" + "00000001" + "00000001" + "0000000000000002" + "0001" + "61"
+    )
+  }
+}
+
+func bytes(_ write: (inout ByteWriter) -> Void) -> Bytes {
+  var writer = ByteWriter()
+  write(&writer)
+  return writer.take()
+}

@@ -1,0 +1,245 @@
+import KVBase
+import KVCommand
+import KVRaft
+import KVStorage
+import KVWire
+import Testing
+
+@testable import KVNodeCore
+
+@Suite struct NodeCoreTests {
+  @Test func aNewClusterSpreadsItsLeadersAndServes() throws {
+    let cluster = try TestCluster(partitions: 16)
+    try cluster.run(milliseconds: 300)
+    let view = cluster.nodes[0].core.clusterView
+    #expect(view.leaders.dropFirst().elementsEqual(view.placement.map { $0[0] }))
+    let key: Bytes = "a"
+    let leader = try #require(cluster.leader(of: key))
+    guard case .applied(.written(let version), let receipt)? = try cluster.ask(
+      leader, cluster.put(key, "1"), patience: 200)
+    else {
+      Issue.record("the put was not applied")
+      return
+    }
+    #expect(receipt.index == version)
+    guard case .read(.record(let record), let read)? = try cluster.ask(
+      leader, cluster.get(key), patience: 200)
+    else {
+      Issue.record("the get was not answered")
+      return
+    }
+    #expect(record == Record(version: version, value: "1"))
+    #expect(read.served == .readIndex)
+    #expect(read.replicas == 2)
+  }
+
+  @Test func aFollowerNamesTheLeader() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    let leader = try #require(cluster.leader(of: "a"))
+    guard case .failed(let failure)? = try cluster.ask((leader + 1) % 3, cluster.put("a", "1"))
+    else {
+      Issue.record("a follower took a put")
+      return
+    }
+    #expect(failure.reason == .notLeader)
+    #expect(failure.notStarted)
+    #expect(failure.leader == cluster.nodes[leader].configuration.node)
+  }
+
+  @Test func withoutAMajorityTheSurvivorSaysSoAndStillReadsStale() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    let leader = try #require(cluster.leader(of: "a"))
+    _ = try cluster.ask(leader, cluster.put("a", "1"), patience: 200)
+    try cluster.run(milliseconds: 100)
+    let survivor = (leader + 1) % 3
+    for at in 0..<3 where at != survivor { try cluster.setDown(at) }
+    try cluster.run(milliseconds: 2_000)
+    guard case .failed(let failure)? = try cluster.ask(survivor, cluster.put("a", "2")) else {
+      Issue.record("a put was answered without a majority")
+      return
+    }
+    #expect(failure.code == .unavailable)
+    #expect(failure.reason == .noQuorum)
+    #expect(failure.notStarted)
+    #expect(failure.message.contains("1 of 3 replicas reachable"))
+    #expect(failure.message.contains("--consistency stale"))
+    guard case .read(.record(let record), let receipt)? = try cluster.ask(
+      survivor, cluster.get("a", .stale))
+    else {
+      Issue.record("a stale read was refused")
+      return
+    }
+    #expect(record?.value == "1")
+    #expect(receipt.served == .stale)
+  }
+
+  @Test func aWipedDiskUnderAnOldIdIsRefusedWithAdvice() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 1_000)
+    #expect(cluster.nodes[0].core.meta.members.count == 3)
+    let wiped = try TestNode(
+      TestCluster.configuration(3, of: 3, partitions: 4, incarnation: 99),
+      log: try TestCluster.makeLog(node: 3), state: MemoryState(), now: cluster.now)
+    cluster.nodes[2] = wiped
+    try cluster.connect(2, 0)
+    #expect(wiped.core.admission == .asking(vouchers: []))
+    let fatal = try #require(wiped.fatal)
+    #expect(fatal.contains("its disk was lost"))
+    #expect(fatal.contains("new id"))
+  }
+
+  @Test func aBlankNodeDoesNotVoteBeforeAMajorityHasMetIt() throws {
+    let node = try TestNode(
+      TestCluster.configuration(1, of: 3, partitions: 4), log: try TestCluster.makeLog(node: 1),
+      state: MemoryState(),
+      now: Now(instant: .zero, wallMilliseconds: 0))
+    for tick in 1...200 {
+      node.core.tick(
+        now: Now(instant: Instant(nanoseconds: UInt64(tick) * 10_000_000), wallMilliseconds: 0),
+        gauges: .init(), into: &node.outputs)
+      try node.endTurn(Now(instant: .zero, wallMilliseconds: 0))
+    }
+    #expect(node.core.replicas.allSatisfy { $0.raft.term == .zero })
+  }
+
+  @Test func aStalledDiskGivesUpLeadership() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    let leader = try #require(cluster.leader(of: "a"))
+    cluster.nodes[leader].isDiskStuck = true
+    #expect(try cluster.ask(leader, cluster.put("b", "1")) == nil || true)
+    _ = try cluster.ask(leader, cluster.put("a", "1"))
+    try cluster.run(milliseconds: 2_000)
+    #expect(cluster.nodes[leader].core.isDiskStalled)
+    #expect(cluster.nodes[leader].core.replicas.allSatisfy { !$0.isLeader })
+    let other = (leader + 1) % 3
+    #expect(cluster.leader(of: "a", seenBy: other) != leader)
+  }
+
+  @Test func shutdownHandsLeadershipsOver() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    let leader = try #require(cluster.leader(of: "a"))
+    cluster.nodes[leader].core.beginShutdown(
+      now: cluster.now, into: &cluster.nodes[leader].outputs)
+    try cluster.nodes[leader].endTurn(cluster.now)
+    try cluster.deliver()
+    try cluster.run(milliseconds: 100)
+    #expect(cluster.nodes[leader].core.isDrained)
+    let next = try #require(cluster.leader(of: "a", seenBy: (leader + 1) % 3))
+    #expect(next != leader)
+  }
+
+  @Test func aDroppedKeyspaceIsGoneInEveryGroup() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 500)
+    let slot = try #require(cluster.nodes[0].core.slot(of: .meta))
+    let meta = try #require(cluster.nodes[0].core.replicas[slot].raft.leader)
+    let at = Int(meta.node.rawValue) - 1
+    let made = try cluster.ask(
+      at, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), patience: 200)
+    guard case .applied(.keyspace(let carts), _)? = made else {
+      Issue.record("not created: \(String(describing: made))")
+      return
+    }
+    try cluster.run(milliseconds: 100)
+    let key: Bytes = "a"
+    let leader = try #require(cluster.leader(of: key))
+    let put = cluster.mutation(
+      .put(keyspace: carts.id, key: key, value: "1", condition: .always))
+    guard case .applied(.written, _)? = try cluster.ask(leader, put, patience: 200) else {
+      Issue.record("not written")
+      return
+    }
+    _ = try cluster.ask(at, cluster.mutation(.meta(.dropKeyspace(name: "carts"))), patience: 200)
+    try cluster.run(milliseconds: 500)
+    for node in cluster.nodes {
+      for replica in node.core.replicas where replica.group != .meta {
+        let status = try #require(node.machines.status(of: replica.group))
+        #expect(status.droppedKeyspaces == [carts.id])
+      }
+    }
+    guard case .failed(let failure)? = try cluster.ask(
+      leader, Request(.read(.get(keyspace: carts.id, key: key))))
+    else {
+      Issue.record("a dropped keyspace was read")
+      return
+    }
+    #expect(failure.code == .notFound)
+  }
+
+  @Test func apIsRefusedInOneSentence() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    guard case .failed(let failure)? = try cluster.ask(
+      0, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .ap))))
+    else {
+      Issue.record("ap was not refused")
+      return
+    }
+    #expect(failure.code == .unimplemented)
+    #expect(failure.message.contains("not there yet"))
+  }
+
+  @Test(arguments: [Consistency.one, .all]) func levelsOfOtherModesAreNamed(
+    _ level: Consistency
+  ) throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    let leader = try #require(cluster.leader(of: "a"))
+    guard case .failed(let failure)? = try cluster.ask(leader, cluster.get("a", level)) else {
+      Issue.record("level \(level) was taken")
+      return
+    }
+    #expect(failure.code == .invalidArgument)
+    #expect(failure.message.contains("linearizable, quorum, session or stale"))
+  }
+
+  @Test func garbageIsAnsweredAndHarmsNobody() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    var random = SeededRandom(seed: 3)
+    for stream in 1...500 {
+      let bytes = (0..<random.below(60)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      cluster.nodes[0].core.receiveRequest(
+        Bytes(bytes), connection: ConnectionID(9), stream: UInt32(stream), now: cluster.now,
+        into: &cluster.nodes[0].outputs)
+    }
+    try cluster.nodes[0].endTurn(cluster.now)
+    #expect(cluster.nodes[0].replies.count == 500)
+    let leader = try #require(cluster.leader(of: "a"))
+    guard case .applied? = try cluster.ask(leader, cluster.put("a", "1"), patience: 200) else {
+      Issue.record("the cluster does not serve any more")
+      return
+    }
+  }
+
+  @Test func aFollowerFarBehindGetsASnapshot() throws {
+    let cluster = try TestCluster(partitions: 1) {
+      $0.flushBytes = 1
+      $0.logKeepBytes = 1
+    }
+    try cluster.run(milliseconds: 500)
+    let leader = try #require(cluster.leader(of: "a"))
+    let behind = (leader + 1) % 3
+    try cluster.setDown(behind)
+    for number in 0..<200 {
+      guard case .applied? = try cluster.ask(
+        leader, cluster.put(Bytes("key \(number)"), Bytes("\(number)")), patience: 200)
+      else {
+        Issue.record("put \(number) failed")
+        return
+      }
+    }
+    try cluster.run(milliseconds: 500)
+    cluster.isDown[behind] = false
+    try cluster.connectAll()
+    try cluster.run(milliseconds: 3_000)
+    let replica = cluster.nodes[behind].core.replicas[1]
+    #expect(replica.generation > Generation(1))
+    #expect(replica.appliedIndex == cluster.nodes[leader].core.replicas[1].appliedIndex)
+    #expect(replica.digest == cluster.nodes[leader].core.replicas[1].digest)
+  }
+}

@@ -1,0 +1,132 @@
+import KVBase
+import KVLog
+import KVStorage
+import Testing
+
+/// The bytes on disk: what these tests hold must stay readable for ever.
+@Suite struct LogStoreFormat {
+  private func hexadecimal(_ bytes: [UInt8]) -> String { Bytes(bytes).hexadecimal }
+
+  @Test func segmentHeader() throws {
+    let header = SegmentHeader(
+      identity: LogIdentity(node: NodeID(3), creationDigest: 0x0102_0304_0506_0708),
+      sequence: 0x11, salt: 0xA1A2_A3A4_A5A6_A7A8, previousEnd: 0x2000, firstNeeded: 0x0F)
+    var writer = ByteWriter()
+    header.encode(into: &writer)
+    #expect(
+      hexadecimal(writer.bytes) == """
+        4b564c4f47534547000100000000000301020304050607080000000000000011a1a2a3a4a5a6a7a8\
+        0000200000000000000000000000000fca4121297ab5de13
+        """)
+    #expect(try SegmentHeader(Bytes(writer.bytes)) == header)
+    for i in writer.bytes.indices {
+      var changed = writer.bytes
+      changed[i] ^= 1
+      #expect(throws: SegmentHeader.Fault.damaged) { try SegmentHeader(Bytes(changed)) }
+    }
+  }
+
+  @Test func batchWithEveryKindOfRecord() throws {
+    let records: [LogRecord] = [
+      .hardState(GroupID(1), HardState(term: Term(2), vote: ReplicaID(rawValue: 3))),
+      .entries(GroupID(1), [.test(4, term: 5, "ab"), .test(5, term: 5, kind: .noop, "")]),
+      .reset(
+        GroupID(6), generation: Generation(7), index: LogIndex(8), term: Term(9),
+        configuration: GroupConfiguration(
+          voters: [ReplicaID(rawValue: 1)], outgoing: [ReplicaID(rawValue: 2)],
+          learners: [ReplicaID(rawValue: 3)])),
+      .removed(GroupID(10)),
+    ]
+    var writer = ByteWriter()
+    BatchHeader.begin(into: &writer)
+    var size = LogFormat.batchHeaderSize
+    for record in records {
+      LogRecordCodec.encode(record, salt: 0x5A, into: &writer)
+      size += LogRecordCodec.encodedSize(record)
+      #expect(size == writer.count)
+    }
+    BatchHeader.finish(
+      from: 0, kind: .records, records: records.count, synced: 64, sequence: 2, salt: 0x5A,
+      in: &writer)
+    #expect(
+      hexadecimal(writer.bytes) == """
+        b30210fc9cd33a0c000000d000000040000000000000000200000004010000000100000001000000\
+        0000000002010000000000000003024a66c470465dc98800000001000000020000003c0000000201\
+        0000000000000004000000000000000500000000000003ec61620000000000000000000000000500\
+        0000000000000500000000000003ed03000000060000000700000000000000080000000000000009\
+        01000000010000000000000001000000010000000000000002000000010000000000000003040000\
+        000a000000000000
+        """)
+    let segment = SegmentHeader(
+      identity: LogIdentity(node: NodeID(1), creationDigest: 0), sequence: 2, salt: 0x5A,
+      previousEnd: 0, firstNeeded: 2)
+    let bytes = Bytes(writer.bytes)
+    let header = try #require(BatchHeader(at: 0, of: bytes, in: segment))
+    #expect(header.kind == .records)
+    #expect(header.records == 4)
+    #expect(header.synced == 64)
+    #expect(header.length == writer.count)
+    var reader = ByteReader(bytes[LogFormat.batchHeaderSize..<bytes.count])
+    for record in records {
+      #expect(try LogRecordCodec.decode(from: &reader) == .record(record))
+    }
+    for i in writer.bytes.indices {
+      var changed = writer.bytes
+      changed[i] ^= 0x10
+      #expect(BatchHeader(at: 0, of: Bytes(changed), in: segment) == nil, "byte \(i)")
+    }
+  }
+
+  @Test func checkpointOfAGroup() throws {
+    let log = RecoveredLog(
+      hardState: HardState(term: Term(2)), generation: Generation(1), baseIndex: LogIndex(3),
+      baseTerm: Term(1), lastIndex: LogIndex(5),
+      termRuns: [TermRun(term: Term(2), firstIndex: LogIndex(4))],
+      configurations: [IndexedConfiguration(index: LogIndex(0), configuration: .three)])
+    var writer = ByteWriter()
+    LogRecordCodec.encode(group: GroupID(9), log, into: &writer)
+    #expect(
+      hexadecimal(writer.bytes) == """
+        05000000090000000000000002000000000000000000000000010000000000000003000000000000\
+        00010000000000000005000000010000000000000002000000000000000400000001000000000000\
+        000001000000030000000000000001000000000000000200000000000000030000000000000000
+        """)
+    var reader = ByteReader(Bytes(writer.bytes))
+    #expect(try LogRecordCodec.decode(from: &reader) == .group(GroupID(9), log))
+  }
+
+  @Test func names() {
+    #expect(LogFormat.segmentName(0x1F) == "000000000000001f.log")
+    #expect(LogFormat.spareName(2) == "spare-0000000000000002.log")
+    #expect(LogFormat.sequence(ofSegment: "000000000000001f.log") == 0x1F)
+    for name in ["1f.log", "000000000000001g.log", "spare-000000000000001f.log", "LOCK", ""] {
+      #expect(LogFormat.sequence(ofSegment: name) == nil)
+    }
+  }
+
+  /// The two logs write the same bytes: what a simulation does to one it does to the other.
+  @Test func theRealLogAndItsTwinWriteTheSameFiles() throws {
+    func image(_ kind: LogKind) throws -> LogImage {
+      var experiment = try LogExperiment(kind, seed: 11, segmentBytes: 2048)
+      for _ in 0..<20 {
+        guard try experiment.write(batches: 20) == nil else { return [:] }
+      }
+      return try experiment.log.image
+    }
+    let real = try image(.real)
+    #expect(real.count > 2)
+    #expect(try image(.memory) == real)
+  }
+
+  /// Bytes from a disk are untrusted: no record, however broken, does more than throw.
+  @Test func brokenRecordsAreErrors() throws {
+    var random = SeededRandom(seed: 3)
+    for _ in 0..<20_000 {
+      var bytes = (0..<random.below(80)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      if !bytes.isEmpty { bytes[0] = UInt8(random.below(7)) }
+      var reader = ByteReader(Bytes(bytes))
+      _ = try? LogRecordCodec.decode(from: &reader)
+      _ = try? LogRecordCodec.decodeEntries(Bytes(bytes), of: GroupID(1), salt: 0)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import Testing
+
+/// Holds the repository against its own rules.
+@Suite struct TidyTests {
+  @Test func theSourcesAreFound() {
+    #expect(Repository.files.contains { $0.path == "Package.swift" })
+    #expect(Repository.files.contains { $0.path == "Sources/KVBase/Bytes.swift" })
+    #expect(Repository.files.count { $0.isSource } > 20)
+  }
+
+  @Test func importsFollowTheLayers() { expectNone(Repository.files.flatMap(Layers.findings)) }
+
+  @Test func thePackageFollowsTheLayers() {
+    expectNone(Repository.files.flatMap(Layers.manifestFindings))
+  }
+
+  @Test func filesFunctionsAndLinesAreShort() {
+    expectNone(Repository.files.flatMap(Sizes.findings))
+  }
+
+  @Test func longFilesExist() {
+    for (path, _) in Sizes.longFiles {
+      #expect(Repository.files.contains { $0.path == path }, "\(path) is gone: remove its row")
+    }
+  }
+
+  @Test func bannedWordsAreAbsent() { expectNone(Repository.files.flatMap(Banned.findings)) }
+
+  @Test func coresDoNotIterateDictionaries() { expectNone(Iteration.findings(Repository.files)) }
+
+  @Test func scriptsCanBeRun() {
+    for file in Repository.files
+    where file.path.hasPrefix("deploy/") || file.path == ".ci/run" {
+      guard file.text.hasPrefix("#!") else { continue }
+      let path = Repository.root.appending(path: file.path).path
+      #expect(
+        FileManager.default.isExecutableFile(atPath: path), "\(file.path) lacks its executable bit")
+    }
+  }
+
+  private func expectNone(_ findings: [Finding]) {
+    #expect(findings.isEmpty, "\n\(findings.map(\.description).joined(separator: "\n"))")
+  }
+}
