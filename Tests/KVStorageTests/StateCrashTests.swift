@@ -111,13 +111,41 @@ import Testing
     #expect(throws: StorageError.io("disk gone")) { try machines.flush() }
   }
 
+  /// A session that is only in the journal is found again, and a journal with a gap is damage.
+  @Test func theJournalIsReadWhole() throws {
+    let group = GroupID(1)
+    let key = StateKey(group, firstGeneration)
+    let machines = StateMachines(store: MemoryState())
+    try machines.createGroup(group)
+    var log = TestLog(group)
+    let client = ClientID(createdMilliseconds: 5, random: 6)
+    for sequence in 1...300 as ClosedRange<UInt64> {
+      let stamp = SessionStamp(
+        client: client, sequence: sequence, lowestUnacknowledged: max(3, sequence) - 2)
+      let command = CommandBody.add(
+        keyspace: .default, key: "n", delta: 1, minimum: 0, maximum: 1_000)
+      #expect(
+        try machines.apply(command, stamp, to: &log)
+          == .added(
+            value: Int64(sequence), version: LogIndex(sequence)))
+      let again = StateMachines(store: machines.store)
+      #expect(try again.open(group, generation: firstGeneration) == machines.status(of: group))
+      #expect(try again.snapshot(group) == machines.snapshot(group))
+    }
+    // 300 batches behind the first row: two rounds of 128, and 44 more.
+    try machines.store.write { $0.delete(key: key.progress(slot: 30)) }
+    #expect(throws: StorageError.self) {
+      try StateMachines(store: machines.store).open(group, generation: firstGeneration)
+    }
+  }
+
   /// Damage in a row is found when it is opened or read, and is never taken for an answer.
   @Test func damageIsFound() throws {
     let group = GroupID(1)
     let key = StateKey(group, firstGeneration)
     let client = ClientID(createdMilliseconds: 5, random: 6)
     let rows: [Bytes] = [
-      key.meta(.progress), key.meta(.configuration), key.session(client),
+      key.progress(slot: 0), key.progress(slot: 5), key.meta(.configuration), key.session(client),
       key.meta(.droppedKeyspaces),
     ]
     for row in rows {
@@ -126,6 +154,11 @@ import Testing
       var log = StateTestLog(group)
       let stamp = SessionStamp(client: client, sequence: 1, lowestUnacknowledged: 1)
       _ = try machines.apply(.dropKeyspaceRecords(KeyspaceID(3)), stamp, to: &log)
+      // As many batches as it takes until the session has a row of its own.
+      for _ in 0..<127 {
+        log.append(.noop)
+        _ = try machines.apply([log.request(after: log.lastIndex.previous)])
+      }
       let stored = try #require(try machines.store.makeView().get(row))
       for damaged in [Bytes(), Bytes([9] + stored.array.dropFirst()), Bytes(stored.array + [0])] {
         try machines.store.put(row, damaged)

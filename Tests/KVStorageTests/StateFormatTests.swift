@@ -12,7 +12,7 @@ import Testing
   @Test func keys() {
     let client = ClientID(createdMilliseconds: 0x11, random: 0x22)
     #expect(Bytes(key.prefix).hexadecimal == prefix)
-    #expect(key.meta(.progress).hexadecimal == prefix + "0101")
+    #expect(key.progress(slot: 9).hexadecimal == prefix + "010109")
     #expect(key.meta(.configuration).hexadecimal == prefix + "0102")
     #expect(key.meta(.droppedKeyspaces).hexadecimal == prefix + "0103")
     #expect(key.meta(.map).hexadecimal == prefix + "0104")
@@ -76,19 +76,45 @@ import Testing
     log.append(.expireSessions(createdThroughMilliseconds: 0x10))
     let result = try machines.apply([log.request(after: .zero, generation: Generation(3))])[0]
     let rows = try machines.store.makeView().all()
+    let zero = "0000000000000000"
     let digest = Bytes([UInt8]((0..<8).map { UInt8(result.digest >> (56 - 8 * $0) & 255) }))
     #expect(
       rows.map { $0.key.hexadecimal + " " + $0.value.hexadecimal } == [
-        prefix + "0101 " + "01" + "0000000000000003" + "0000000000000002" + "0000000000000077"
-          + digest.hexadecimal + "0000000000000010",
+        // As it was created, then the batch with its part of the journal.
+        prefix + "010100 " + "01" + zero + zero + zero + zero + zero + zero + "00000000",
+        prefix + "010101 " + "01" + "0000000000000003" + "0000000000000002"
+          + "0000000000000077" + digest.hexadecimal + "0000000000000010" + zero + "00000001"
+          + "0000000000000011" + "0000000000000022" + "0000000000000008" + "00000001"
+          + "0000000000000009" + "010000000000000001",
         prefix + "0102 " + "01" + "00000003" + "0000000000000001" + "0000000000000002"
           + "0000000000000003" + "00000000" + "00000000",
         prefix + "0103 " + "01" + "00000001" + "00000006",
-        prefix + "02" + "00000000000000110000000000000022 " + "01" + "0000000000000008"
-          + "00000001" + "0000000000000009" + "010000000000000001",
         prefix + "03" + "00000005" + "6b " + "01" + "0000000000000001" + "0000000000000000"
           + "76",
       ])
+  }
+
+  /// A session's own row is written when the journal is full.
+  @Test func aSessionRow() throws {
+    let group = GroupID(0x0102)
+    let machines = StateMachines(store: MemoryState())
+    _ = try machines.create(
+      group, generation: Generation(3), configuration: threeVoters, meta: nil)
+    var log = TestLog(group)
+    let client = ClientID(createdMilliseconds: 0x11, random: 0x22)
+    for sequence in 9..<137 as Range<UInt64> {
+      #expect(try machines.store.makeView().get(key.session(client)) == nil)
+      log.append(
+        .expireSessions(createdThroughMilliseconds: 1),
+        SessionStamp(
+          client: client, sequence: sequence, lowestUnacknowledged: max(9, sequence - 1)))
+      let last = log.lastIndex.previous
+      _ = try machines.apply([log.request(after: last, generation: Generation(3))])
+    }
+    let row = try machines.store.makeView().get(key.session(client))
+    #expect(
+      row?.hexadecimal == "01" + "0000000000000087" + "00000002" + "0000000000000087" + "0b"
+        + "0000000000000088" + "0b")
   }
 
   /// One image, whole: a head, a session, a record.
