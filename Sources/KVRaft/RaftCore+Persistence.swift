@@ -19,7 +19,7 @@ extension RaftCore {
   ) {
     guard persistence.isDirty else { return }
     if let from = persistence.dirtyFrom {
-      shared.entries = log.entries(from: from, through: log.lastIndex, maxBytes: .max)
+      shared.set(log.entries(from: from, through: log.lastIndex, maxBytes: .max))
     }
     let changed = persistence.isHardStateDirty ? hardState : nil
     let token = persistence.emitted(lastIndex: log.lastIndex)

@@ -4,11 +4,18 @@ package import KVBase
 extension RaftCore {
   /// Entries cut out of the log in this turn: the persist and the followers mostly need the same.
   struct SharedEntries {
-    var entries: [LogEntry] = []
+    private(set) var entries: [LogEntry] = []
+    private(set) var bytes = 0
 
-    func covers(from: LogIndex, through: LogIndex) -> Bool {
-      guard let first = entries.first, let last = entries.last else { return false }
-      return first.index == from && last.index == through
+    mutating func set(_ entries: [LogEntry]) {
+      self.entries = entries
+      bytes = 0
+      for entry in entries { bytes += entry.encodedSize }
+    }
+
+    /// True where these are what one message from `first` on should carry.
+    func suit(from first: LogIndex, maxBytes: Int) -> Bool {
+      entries.first?.index == first && (bytes <= maxBytes || entries.count == 1)
     }
   }
 
@@ -27,28 +34,28 @@ extension RaftCore {
         readLog(from: next, into: &outputs)
         return
       }
-      if next <= log.lastIndex {
-        if !shared.covers(from: next, through: log.lastIndex) {
-          shared.entries = log.entries(
-            from: next, through: log.lastIndex, maxBytes: settings.appendBytes)
-        }
-        sendAppend(shared.entries, toPeerAt: position, now: now, into: &outputs)
-      } else {
-        sendAppend([], toPeerAt: position, now: now, into: &outputs)
+      if next > log.lastIndex {
+        sendAppend([], bytes: 0, toPeerAt: position, now: now, into: &outputs)
+        continue
       }
+      if !shared.suit(from: next, maxBytes: settings.appendBytes) {
+        shared.set(
+          log.entries(from: next, through: log.lastIndex, maxBytes: settings.appendBytes))
+      }
+      sendAppend(
+        shared.entries, bytes: shared.bytes, toPeerAt: position, now: now, into: &outputs)
     }
   }
 
   /// Sends entries from the peer's next on, or none: then it answers whether it has the previous.
   private mutating func sendAppend(
-    _ entries: [LogEntry], toPeerAt position: Int, now: Instant, into outputs: inout RaftOutputs
+    _ entries: [LogEntry], bytes: Int, toPeerAt position: Int, now: Instant,
+    into outputs: inout RaftOutputs
   ) {
     let previous = peers[position].next.previous
     guard let previousTerm = log.term(at: previous) else {
       preconditionFailure("append behind \(previous) of a log \(log.baseIndex)...\(log.lastIndex)")
     }
-    var bytes = 0
-    for entry in entries { bytes += entry.encodedSize }
     send(
       .append(
         .init(
@@ -100,7 +107,9 @@ extension RaftCore {
       guard next >= from, next <= last.index, next > log.baseIndex,
         peers[position].maySend(upTo: log.lastIndex, windowBytes: settings.inflightBytes)
       else { continue }
-      sendAppend(Array(entries[(next - from)...]), toPeerAt: position, now: now, into: &outputs)
+      var rest = SharedEntries()
+      rest.set(Array(entries[(next - from)...]))
+      sendAppend(rest.entries, bytes: rest.bytes, toPeerAt: position, now: now, into: &outputs)
     }
   }
 
@@ -137,7 +146,7 @@ extension RaftCore {
     guard isLeader, let position = position(of: from) else { return }
     heard(fromPeerAt: position, round: response.round, now: now, into: &outputs)
     if peers[position].resume(at: now, after: settings.heartbeatInterval) {
-      sendAppend([], toPeerAt: position, now: now, into: &outputs)
+      sendAppend([], bytes: 0, toPeerAt: position, now: now, into: &outputs)
     }
   }
 
