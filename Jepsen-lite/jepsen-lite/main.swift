@@ -1,1 +1,10 @@
-print("not yet")
+import Glibc
+import JepsenLite
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+switch arguments.first {
+case "sim": exit(await SimulationCommand.run(Array(arguments.dropFirst())).rawValue)
+default:
+  SimulationCommand.say("usage: jepsen-lite sim [options]; jepsen-lite sim --help says more")
+  exit(arguments.first == "--help" ? 0 : 2)
+}

@@ -273,6 +273,14 @@ struct SimulatedNetwork {
     }
   }
 
+  /// What was held has waited long enough: the connection breaks, unless the block has ended.
+  mutating func stalled(_ id: Int, time: UInt64) {
+    connections[id].isStallScheduled = false
+    guard !connections[id].held[0].isEmpty || !connections[id].held[1].isEmpty else { return }
+    counts.connectionsBroken += 1
+    close(id, tellOpener: true, tellAcceptor: true, time: time)
+  }
+
   /// Breaks every connection that `isChosen`; both sides learn of it.
   mutating func breakConnections(
     time: UInt64, where isChosen: (_ opener: Int, _ acceptor: Int) -> Bool

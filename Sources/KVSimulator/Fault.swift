@@ -1,0 +1,82 @@
+/// What can go wrong, with all that is needed to do it again. Nodes are counted from 0.
+package enum Fault: Hashable, Sendable {
+  /// These nodes, and the clients on their side, against the rest.
+  case halves(minority: [Int], clients: [Int], resets: Bool)
+  case isolate(node: Int, resets: Bool)
+  /// Whoever leads the group when it begins.
+  case isolateLeader(group: Int, resets: Bool)
+  case oneWay(from: Int, to: Int)
+  /// The leader is heard, and hears nothing; or the other way round.
+  case deafLeader(group: Int)
+  case muteLeader(group: Int)
+  case flapping(a: Int, b: Int, periodMilliseconds: UInt64)
+  /// Frames between nodes get lost, doubled and reordered, each so often of a thousand.
+  case unruly(loss: UInt64, duplicate: UInt64, reorder: UInt64)
+  case slowLinks(node: Int, milliseconds: Int)
+  case breakConnections(ofThousand: UInt64)
+  case crash(node: Int, losesPower: Bool)
+  case crashLeader(group: Int, losesPower: Bool)
+  case crashMajority(losesPower: Bool)
+  case crashAll(losesPower: Bool)
+  case shutdown(node: Int)
+  case pause(node: Int)
+  case pauseLeader(group: Int)
+  case slowDisk(node: Int, factor: UInt64)
+  case stuckDisk(node: Int)
+  case failedSync(node: Int)
+  /// Within the drift bound where the profile says so.
+  case clockRate(node: Int, partsPerMillion: Int64)
+  case wallJump(node: Int, milliseconds: Int64)
+
+  package var kind: FaultKind {
+    switch self {
+    case .halves: .halves
+    case .isolate: .isolate
+    case .isolateLeader: .isolateLeader
+    case .oneWay: .oneWay
+    case .deafLeader: .deafLeader
+    case .muteLeader: .muteLeader
+    case .flapping: .flapping
+    case .unruly: .unruly
+    case .slowLinks: .slowLinks
+    case .breakConnections: .breakConnections
+    case .crash: .crash
+    case .crashLeader: .crashLeader
+    case .crashMajority: .crashMajority
+    case .crashAll: .crashAll
+    case .shutdown: .shutdown
+    case .pause: .pause
+    case .pauseLeader: .pauseLeader
+    case .slowDisk: .slowDisk
+    case .stuckDisk: .stuckDisk
+    case .failedSync: .failedSync
+    case .clockRate: .clockRate
+    case .wallJump: .wallJump
+    }
+  }
+}
+
+package enum FaultKind: String, Hashable, Sendable, CaseIterable {
+  case halves, isolate, isolateLeader, oneWay, deafLeader, muteLeader, flapping, unruly, slowLinks
+  case breakConnections, crash, crashLeader, crashMajority, crashAll, shutdown, pause, pauseLeader
+  case slowDisk, stuckDisk, failedSync, clockRate, wallJump
+
+  package var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+}
+
+/// A fault and its time.
+package struct PlannedFault: Hashable, Sendable, CustomStringConvertible {
+  package var startNanoseconds: UInt64
+  package var lengthNanoseconds: UInt64
+  package var fault: Fault
+
+  package init(startNanoseconds: UInt64, lengthNanoseconds: UInt64, fault: Fault) {
+    self.startNanoseconds = startNanoseconds
+    self.lengthNanoseconds = lengthNanoseconds
+    self.fault = fault
+  }
+
+  package var description: String {
+    "\(Trace.stamp(startNanoseconds)) for \(lengthNanoseconds / 1_000_000) ms: \(fault)"
+  }
+}

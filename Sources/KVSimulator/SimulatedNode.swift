@@ -1,0 +1,93 @@
+import KVBase
+import KVCommand
+import KVNodeCore
+import KVStorage
+import KVWire
+
+/// One node: its core, its twins of log and state, its disk, clock and connections.
+final class SimulatedNode {
+  /// The connection that this node opens to another.
+  struct PeerLink {
+    var connection: Int?
+    var isUp = false
+    var failures: UInt64 = 0
+  }
+
+  enum LogWork {
+    case persist(NodeOutputs.Persist)
+    case read(NodeOutputs.LogRead)
+  }
+
+  let index: Int
+  let id: NodeID
+  var configuration: NodeConfiguration
+  var random: SeededRandom
+  var clock: SimulatedClock
+  var disk: SimulatedDisk
+  /// What its clock is off when no fault is at work.
+  var ownDrift: Int64 = 0
+  /// `nil` while the process does not run.
+  var core: NodeCore?
+  var log: MemoryLog
+  var machines: StateMachines<MemoryState>
+
+  /// Goes up with every start.
+  var life: UInt32 = 0
+  var isPaused = false
+  /// Where the machine has no power, nobody answers a connection attempt.
+  var hasPower = true
+  /// Faults that keep it down; it starts when the last one ends.
+  var downCount = 0
+
+  var inbox: [NodeInput] = []
+  var turnInputs: [NodeInput] = []
+  var isTurnScheduled = false
+  var outputs = NodeOutputs()
+  var carried = NodeOutputs()
+
+  var logQueue: [LogWork] = []
+  /// The last persist under the sync that runs.
+  var syncing: UInt64?
+  var logWrittenBytes: UInt64 = 0
+  var isFlushing = false
+  var links: [PeerLink]
+  var clientConnections = 0
+  var readers: [(transfer: TransferID, reader: SnapshotReader<MemoryStateView>)] = []
+
+  init(
+    index: Int, configuration: NodeConfiguration, nodes: Int, log: MemoryLog, clock: SimulatedClock,
+    random: SeededRandom
+  ) {
+    self.index = index
+    id = configuration.node
+    self.configuration = configuration
+    self.random = random
+    self.clock = clock
+    self.log = log
+    disk = SimulatedDisk(random: self.random.fork())
+    machines = StateMachines(store: MemoryState())
+    links = Array(repeating: PeerLink(), count: nodes)
+  }
+
+  var isRunning: Bool { core != nil }
+
+  func now(_ time: UInt64) -> Now { clock.now(at: time) }
+
+  /// The process is gone: what it had in memory is gone with it.
+  func forgetProcess() {
+    core = nil
+    isPaused = false
+    inbox = []
+    turnInputs = []
+    isTurnScheduled = false
+    outputs.removeAll()
+    carried.removeAll()
+    logQueue = []
+    syncing = nil
+    isFlushing = false
+    readers = []
+    clientConnections = 0
+    logWrittenBytes = 0
+    for at in links.indices { links[at] = PeerLink() }
+  }
+}

@@ -1,0 +1,271 @@
+import KVBase
+import KVClientCore
+import KVCommand
+import KVWire
+
+/// The loop of a client, as the real client's interpreter runs it, and the judgement of what it is
+/// answered.
+extension Simulation {
+  /// Clients' machines have exact clocks.
+  var clientNow: Now {
+    Now(
+      instant: Instant(nanoseconds: time + 1_000_000_000),
+      wallMilliseconds: SimulatedClock.wallStart + time / 1_000_000)
+  }
+
+  func think(_ client: SimulatedClient, lane: Int) {
+    guard client.lanes[lane].pending == nil, time < loadEnds else { return }
+    let operation = workload.next(
+      time: time, lastSeen: client.lanes[lane].lastSeen, random: &client.random)
+    let timeout = TimeAmount.milliseconds(client.random.chance(1, in: 4) ? 700 : 3_000)
+    begin(operation, client, lane: lane, timeout: timeout)
+  }
+
+  func begin(
+    _ operation: PlannedOperation, _ client: SimulatedClient, lane: Int, timeout: TimeAmount
+  ) {
+    client.nextCall += 1
+    let call = CallID(client.nextCall)
+    var options = CallOptions(timeout: timeout)
+    var after = LogIndex.zero
+    if case .read(let level) = operation.kind {
+      options.consistency = level
+      if level == .session, let group = client.groupOfKey[operation.key] {
+        after = client.seen[Int(group.rawValue)]
+        options.after = after
+      }
+    }
+    client.lanes[lane].pending = SimulatedClient.Pending(
+      call: call, operation: operation, start: time, floors: effectChecks.floors, after: after)
+    counts.operations += 1
+    trace.record(
+      time, 10, UInt64(client.process(lane: lane)), call.rawValue,
+      "c\(client.index + 1).\(lane) asks \(call.rawValue): \(operation.kind) \(operation.key)")
+    client.core.call(
+      call, operation.call, options: options, now: clientNow, into: &client.outputs)
+    settle(client)
+  }
+
+  func wake(_ client: SimulatedClient) {
+    client.wakeAt = .max
+    client.core.tick(now: clientNow, into: &client.outputs)
+    settle(client)
+  }
+
+  private func settle(_ client: SimulatedClient) {
+    // What is carried out may complete calls, and completions may begin others, but only later.
+    let outputs = client.outputs
+    client.outputs = ClientOutputs()
+    for peer in outputs.closes {
+      guard let connection = client.connection(of: peer) else { continue }
+      client.connections[Int(peer.rawValue)] = nil
+      network.close(connection, tellOpener: false, tellAcceptor: true, time: time)
+    }
+    for order in outputs.connects { connect(client, order) }
+    for send in outputs.sends {
+      guard let connection = client.connection(of: send.peer) else { continue }
+      let payload = Bytes(Array(outputs.sendBytes.bytes[send.start..<send.end]))
+      network.send(
+        connection, toOpener: false, .request(stream: send.stream, payload), time: time)
+    }
+    drainNetwork()
+    for completion in outputs.completions { complete(completion, client) }
+    scheduleWake(client)
+  }
+
+  private func scheduleWake(_ client: SimulatedClient) {
+    guard let deadline = client.core.nextDeadline else { return }
+    let shown = clientNow.instant.nanoseconds
+    let due = time + (max(deadline.nanoseconds, shown) - shown)
+    guard due < client.wakeAt, due < UInt64.max / 2 else { return }
+    client.wakeAt = due
+    queue.schedule(.clientWake(client: client.index), at: due)
+  }
+
+  private func connect(_ client: SimulatedClient, _ order: ClientOutputs.Connect) {
+    let at = Int(order.peer.rawValue)
+    while client.connections.count <= at { client.connections.append(nil) }
+    guard let node = nodes.firstIndex(where: { Self.address(of: $0.index) == order.address })
+    else { return }
+    var writer = ByteWriter()
+    client.core.hello.encode(into: &writer)
+    client.connections[at] = network.open(
+      from: client.endpoint, to: node, purpose: .client, hello: writer.take(), time: time)
+  }
+
+  // MARK: Inputs
+
+  func clientReceives(_ index: Int, connection: Int, _ frame: SimulatedFrame) {
+    let client = clients[index]
+    guard let at = client.connections.firstIndex(of: connection) else { return }
+    let peer = PeerID(UInt32(at))
+    switch frame {
+    case .helloReply(let payload):
+      guard let hello = try? Hello(decoding: payload) else {
+        return violate(.peerProtocol, "a client can't read a node's HELLO")
+      }
+      network.establish(connection)
+      client.core.connected(peer, hello, now: clientNow, into: &client.outputs)
+    case .goaway(let payload):
+      guard let goaway = try? Goaway(decoding: payload) else { return }
+      client.core.goaway(peer, goaway, now: clientNow, into: &client.outputs)
+    case .response(let stream, let payload):
+      do throws(WireError) {
+        _ = try Reply(decoding: payload)
+      } catch {
+        violate(.peerProtocol, "a client can't read a reply: \(error)")
+      }
+      client.core.response(
+        peer, stream: stream, payload, now: clientNow, into: &client.outputs)
+    case .hello, .peer, .request: return
+    }
+    settle(client)
+  }
+
+  func clientLoses(_ index: Int, connection: Int, refused: Bool) {
+    let client = clients[index]
+    guard let at = client.connections.firstIndex(of: connection) else { return }
+    client.connections[at] = nil
+    client.core.disconnected(
+      PeerID(UInt32(at)), refused: refused, now: clientNow, into: &client.outputs)
+    settle(client)
+  }
+
+  // MARK: Completions
+
+  private func complete(_ completion: ClientOutputs.Completion, _ client: SimulatedClient) {
+    guard
+      let lane = client.lanes.firstIndex(where: { $0.pending?.call == completion.call }),
+      let pending = client.lanes[lane].pending
+    else {
+      return violate(.liveness, "call \(completion.call.rawValue) ended twice")
+    }
+    client.lanes[lane].pending = nil
+    trace.record(
+      time, 11, UInt64(client.process(lane: lane)), completion.call.rawValue,
+      "c\(client.index + 1).\(lane) is answered \(completion.call.rawValue): \(completion.outcome)")
+    judge(completion.outcome, pending, client, lane: lane)
+    takeFound()
+    if time < loadEnds {
+      queue.schedule(
+        .clientThink(client: client.index, lane: lane),
+        at: time + workload.pause(&client.random))
+    } else {
+      finalReads(client, lane: lane, finished: pending.operation.key)
+    }
+  }
+
+  private func judge(
+    _ outcome: Outcome, _ pending: SimulatedClient.Pending, _ client: SimulatedClient, lane: Int
+  ) {
+    var operation = Self.historyOperation(pending, process: client.process(lane: lane))
+    operation.endNanoseconds = time
+    switch outcome {
+    case .applied(let result, let receipt):
+      saw(receipt, pending, client)
+      effectChecks.checkRealTime(
+        receipt.index, group: receipt.group, floors: pending.floors,
+        what: "c\(client.index + 1)'s \(operation.kind.rawValue) of \(operation.key)")
+      effectChecks.acknowledge(receipt.index, group: receipt.group)
+      Self.take(result, into: &operation)
+    case .record(let record, let receipt):
+      saw(receipt, pending, client)
+      judge(record, receipt, pending, client)
+      operation.value = record?.value.text
+      operation.outcome = .ok
+      client.lanes[lane].lastSeen[operation.key] = .some(operation.value)
+    case .rejected(let failure):
+      operation.outcome = .refused(failure.message)
+      counts.refusals += 1
+    case .unknown:
+      operation.outcome = .unknown
+      operation.endNanoseconds = nil
+    case .records, .page, .map, .status, .health:
+      return violate(.readContent, "\(operation.kind.rawValue) was answered by \(outcome)")
+    }
+    switch operation.outcome {
+    case .ok, .mismatch: counts.definite += 1
+    case .refused: break
+    case .unknown: counts.unknown += 1
+    }
+    if case .read(let level) = pending.operation.kind, level == .stale || level == .session {
+      return
+    }
+    history.append(operation)
+  }
+
+  private func saw(
+    _ receipt: Receipt, _ pending: SimulatedClient.Pending, _ client: SimulatedClient
+  ) {
+    client.groupOfKey[pending.operation.key] = receipt.group
+    let at = Int(receipt.group.rawValue)
+    client.seen[at] = max(client.seen[at], receipt.index)
+    servedCounts[Int(receipt.served.rawValue)] += 1
+  }
+
+  private func judge(
+    _ record: Record?, _ receipt: Receipt, _ pending: SimulatedClient.Pending,
+    _ client: SimulatedClient
+  ) {
+    let key = pending.operation.key
+    let what = "c\(client.index + 1)'s read of \(key) on \(receipt.node) (\(receipt.served))"
+    effectChecks.checkContent(
+      record, key: Bytes(key), keyspace: .default, group: receipt.group, at: receipt.index,
+      what: what)
+    guard case .read(let level) = pending.operation.kind else { return }
+    switch level {
+    case .linearizable, .quorum:
+      effectChecks.checkRealTime(
+        receipt.index, group: receipt.group, floors: pending.floors, what: what)
+      // What was read has happened, for everybody who asks from now on.
+      effectChecks.acknowledge(receipt.index, group: receipt.group)
+    case .session:
+      effectChecks.checkSession(
+        receipt.index, group: receipt.group, after: pending.after, what: what)
+    case .stale, .one, .all: break
+    }
+  }
+
+  private static func take(_ result: CommandResult, into operation: inout HistoryOperation) {
+    switch result {
+    case .written, .deleted: operation.outcome = .ok
+    case .added(let sum, _):
+      operation.outcome = .ok
+      operation.result = String(sum)
+    case .conditionFailed: operation.outcome = .mismatch
+    case .sessionExpired:
+      operation.outcome = .unknown
+      operation.endNanoseconds = nil
+    default: operation.outcome = .refused("\(result)")
+    }
+  }
+
+  private static func historyOperation(
+    _ pending: SimulatedClient.Pending, process: Int
+  ) -> HistoryOperation {
+    var operation = HistoryOperation(
+      process: process, kind: .read, key: pending.operation.key, startNanoseconds: pending.start,
+      endNanoseconds: nil, outcome: .unknown)
+    switch pending.operation.kind {
+    case .read: break
+    case .write(let value):
+      operation.kind = .write
+      operation.value = value
+    case .cas(let expected, let new):
+      operation.kind = .cas
+      operation.expected = expected
+      operation.value = new
+    case .delete: operation.kind = .delete
+    case .add(let delta):
+      operation.kind = .add
+      operation.value = String(delta)
+    }
+    return operation
+  }
+}
+
+extension SimulatedClient {
+  func connection(of peer: PeerID) -> Int? {
+    Int(peer.rawValue) < connections.count ? connections[Int(peer.rawValue)] : nil
+  }
+}

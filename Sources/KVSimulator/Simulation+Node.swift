@@ -1,0 +1,269 @@
+import KVBase
+import KVCommand
+import KVNodeCore
+import KVStorage
+import KVWire
+
+/// The loop of a node, as the server's interpreter runs it: inputs gather, a turn gives them to the
+/// core, and the outputs are carried out.
+extension Simulation {
+  private static let maximumRounds = 1000
+
+  func give(_ input: NodeInput, to node: SimulatedNode) {
+    guard node.isRunning else { return }
+    node.inbox.append(input)
+    scheduleTurn(node)
+  }
+
+  func scheduleTurn(_ node: SimulatedNode) {
+    guard !node.isTurnScheduled, !node.isPaused, node.isRunning, !node.inbox.isEmpty else { return }
+    node.isTurnScheduled = true
+    let delay = 8_000 + node.random.next() & 0x7FFF
+    queue.schedule(.turn(node: node.index, life: node.life), at: time + delay)
+  }
+
+  func runTurn(_ node: SimulatedNode) {
+    node.isTurnScheduled = false
+    guard !node.isPaused, node.isRunning else { return }
+    swap(&node.inbox, &node.turnInputs)
+    let now = node.now(time)
+    let life = node.life
+    for input in node.turnInputs {
+      deliver(input, to: node, now: now)
+      guard node.life == life, node.isRunning else { return }
+    }
+    node.turnInputs.removeAll(keepingCapacity: true)
+    settle(node, now: now)
+  }
+
+  private func deliver(_ input: NodeInput, to node: SimulatedNode, now: Now) {
+    switch input {
+    case .tick:
+      node.core?.tick(now: now, gauges: gauges(of: node), into: &node.outputs)
+    case .hello(let connection, let payload):
+      receiveHello(payload, connection, node, now: now)
+    case .peerFrame(let connection, let payload):
+      receivePeer(payload, connection, node, now: now)
+    case .request(let connection, let stream, let payload):
+      node.core?.receiveRequest(
+        payload, connection: ConnectionID(UInt64(connection)), stream: stream, now: now,
+        into: &node.outputs)
+    case .clientLost(let connection):
+      node.clientConnections -= 1
+      node.core?.clientDisconnected(ConnectionID(UInt64(connection)))
+    case .peerHello(let peer, let connection, let payload):
+      receivePeerHello(payload, peer, connection, node, now: now)
+    case .peerGoaway(let peer, let connection, let payload):
+      receiveGoaway(payload, peer, connection, node, now: now)
+    case .peerLost(let peer, let connection, let refused):
+      guard node.links[peer].connection == connection else { return }
+      losePeer(peer, node, refused: refused, now: now)
+    case .persisted(let number):
+      raftChecks.persisted(number, by: node.id)
+      node.core?.persisted(number, now: now, into: &node.outputs)
+    case .read(let read): answer(read, node, now: now)
+    case .logRead(let number, let entries):
+      node.core?.logRead(number, entries, now: now, into: &node.outputs)
+    case .snapshotOpened, .snapshotChunk, .snapshotStepDone, .snapshotInstalled:
+      deliverSnapshot(input, to: node, now: now)
+    case .stateFlushed(let applied):
+      node.core?.stateFlushed(applied, now: now, into: &node.outputs)
+    case .shutdown: node.core?.beginShutdown(now: now, into: &node.outputs)
+    }
+  }
+
+  private func deliverSnapshot(_ input: NodeInput, to node: SimulatedNode, now: Now) {
+    switch input {
+    case .snapshotOpened(let transfer, let status):
+      node.core?.snapshotOpened(transfer, status, now: now, into: &node.outputs)
+    case .snapshotChunk(let transfer, let bytes, let next):
+      node.core?.snapshotChunk(transfer, bytes, next: next, now: now, into: &node.outputs)
+    case .snapshotStepDone(let transfer, let problem):
+      node.core?.snapshotStepDone(transfer, problem: problem, now: now, into: &node.outputs)
+    case .snapshotInstalled(let transfer, let status):
+      node.core?.snapshotInstalled(transfer, status, now: now, into: &node.outputs)
+    default: break
+    }
+  }
+
+  private func gauges(of node: SimulatedNode) -> NodeCore.Gauges {
+    NodeCore.Gauges(
+      logRetainedBytes: node.log.retainedBytes, logWrittenBytes: node.logWrittenBytes,
+      isUnderPressure: node.machines.store.isUnderPressure,
+      clientConnections: node.clientConnections)
+  }
+
+  // MARK: Outputs
+
+  /// Ends the turn: carries outputs out until the core has nothing more to say.
+  private func settle(_ node: SimulatedNode, now: Now) {
+    for _ in 0..<Self.maximumRounds {
+      node.core?.finishTurn(now: now, into: &node.outputs)
+      if node.outputs.isEmpty { return }
+      swap(&node.outputs, &node.carried)
+      let gaveInput = carryOut(node, now: now)
+      guard node.isRunning else { return }
+      node.carried.removeAll()
+      if !gaveInput { return }
+    }
+    violate(.liveness, "\(node.id) did not end a turn in \(Self.maximumRounds) rounds")
+    stop(node, losesPower: false)
+  }
+
+  /// Persists first, then all else. True where the core was given something.
+  private func carryOut(_ node: SimulatedNode, now: Now) -> Bool {
+    if !node.carried.persists.isEmpty || !node.carried.events.isEmpty { observe(node) }
+    for persist in node.carried.persists { node.logQueue.append(.persist(persist)) }
+    for read in node.carried.logReads { node.logQueue.append(.read(read)) }
+    startLogWork(node)
+    guard node.isRunning else { return false }
+    sendFrames(node)
+    // A generation is activated before what belongs to it is applied and read.
+    for order in node.carried.snapshots { carryOut(order, node) }
+    guard node.isRunning else { return false }
+    var gaveInput = false
+    if !node.carried.applies.isEmpty {
+      apply(node, now: now)
+      gaveInput = true
+    }
+    guard node.isRunning else { return false }
+    for read in node.carried.reads {
+      // Some reads find nothing in memory, and others are long: the read thread answers.
+      if case .get = read.command, !node.random.chance(1, in: 16) {
+        answer(read, node, now: now)
+        gaveInput = true
+      } else {
+        later(.read(read), node, at: node.disk.readEnds(time))
+      }
+    }
+    guard node.isRunning else { return false }
+    for (group, through) in node.carried.compactions {
+      attempt(node) { try node.log.compact(group, through: through) }
+      counts.compactions += 1
+    }
+    if node.carried.flushState, !node.isFlushing {
+      node.isFlushing = true
+      queue.schedule(
+        .flushDone(node: node.index, life: node.life), at: node.disk.flushEnds(time))
+    }
+    if let id = node.carried.clusterID { node.configuration.clusterID = id }
+    if let reason = node.carried.fatal {
+      violate(.nodeStopped, "\(node.id) stopped: \(reason)")
+      stop(node, losesPower: false)
+    }
+    return gaveInput
+  }
+
+  private func observe(_ node: SimulatedNode) {
+    raftChecks.turn(
+      of: node.id, persists: node.carried.persists.map { ($0.number, $0.records) },
+      events: node.carried.events)
+    for event in node.carried.events {
+      note(event, of: node)
+    }
+    takeFound()
+  }
+
+  private func sendFrames(_ node: SimulatedNode) {
+    for frame in node.carried.peerFrames {
+      let link = node.links[Int(frame.to.rawValue) - 1]
+      guard link.isUp, let connection = link.connection else {
+        counts.framesWithoutConnection += 1
+        continue
+      }
+      network.send(connection, toOpener: false, .peer(frame.payload), time: time)
+    }
+    for reply in node.carried.replies {
+      let payload = Bytes(Array(node.carried.replyBytes.bytes[reply.start..<reply.end]))
+      network.send(
+        Int(reply.connection.rawValue), toOpener: true,
+        .response(stream: reply.stream, payload), time: time)
+    }
+    drainNetwork()
+  }
+
+  private func apply(_ node: SimulatedNode, now: Now) {
+    attempt(node) {
+      let results = try node.machines.apply(node.carried.applies)
+      for (request, result) in zip(node.carried.applies, results) {
+        let fresh = raftChecks.applied(request, result, by: node.id)
+        for at in fresh {
+          effectChecks.applied(request.entries[at], result.results[at], group: request.group)
+        }
+        trace.record(
+          time, 5, UInt64(node.index) << 32 | UInt64(request.group.rawValue), result.digest,
+          "\(node.id) applies \(request.group) through \(result.index) (\(result.results))")
+      }
+      takeFound()
+      node.core?.applied(results, now: now, into: &node.outputs)
+    }
+  }
+
+  private func answer(_ read: NodeOutputs.Read, _ node: SimulatedNode, now: Now) {
+    attempt(node) {
+      guard let result = try node.machines.read(read.group, read.command, tier: .all) else {
+        violate(.nodeStopped, "\(node.id) read with every tier and found nothing")
+        return
+      }
+      node.core?.readDone(read.number, result, now: now, into: &node.outputs)
+    }
+  }
+
+  private func carryOut(_ order: NodeOutputs.Snapshot, _ node: SimulatedNode) {
+    switch order {
+    case .open(let transfer, let group):
+      attempt(node) {
+        let reader = try node.machines.beginSnapshot(group)
+        node.readers.append((transfer, reader))
+        later(.snapshotOpened(transfer, reader.status), node, at: node.disk.readEnds(time))
+      }
+    case .read(let transfer, let cursor, let maxBytes):
+      guard let reader = node.readers.first(where: { $0.transfer == transfer })?.reader else {
+        return
+      }
+      attempt(node) {
+        let (bytes, next) = try reader.chunk(
+          at: cursor, maxBytes: min(maxBytes, profile.snapshotChunkBytes))
+        counts.snapshotChunks += 1
+        later(.snapshotChunk(transfer, bytes, next: next), node, at: node.disk.readEnds(time))
+      }
+    case .close(let transfer): node.readers.removeAll { $0.transfer == transfer }
+    case .beginInstall(let transfer, let group, let generation):
+      attempt(node) {
+        try node.machines.beginInstall(group, generation: generation)
+        later(.snapshotStepDone(transfer, problem: nil), node, at: node.disk.readEnds(time))
+      }
+    case .installChunk(let transfer, let group, let generation, let chunk):
+      var problem: String?
+      do throws(StorageError) {
+        try node.machines.installChunk(group, generation: generation, chunk: chunk)
+      } catch {
+        problem = error.description
+        violate(.nodeStopped, "\(node.id) refuses a chunk that \(group)'s leader sent: \(error)")
+      }
+      later(.snapshotStepDone(transfer, problem: problem), node, at: node.disk.readEnds(time))
+    case .finishInstall(let transfer, let group, let generation):
+      attempt(node) {
+        let status = try node.machines.finishInstall(group, generation: generation)
+        later(.snapshotInstalled(transfer, status), node, at: node.disk.flushEnds(time))
+      }
+    case .activate(let group, let generation):
+      counts.snapshotsInstalled += 1
+      attempt(node) { try node.machines.activate(group, generation: generation) }
+    }
+  }
+
+  private func later(_ input: NodeInput, _ node: SimulatedNode, at due: UInt64) {
+    queue.schedule(.answer(node: node.index, life: node.life, input), at: due)
+  }
+
+  /// A failure of a store that was not injected is a fault of ours; the node stops.
+  func attempt(_ node: SimulatedNode, _ body: () throws -> Void) {
+    do {
+      try body()
+    } catch {
+      violate(.nodeStopped, "\(node.id) stopped: \(error)")
+      stop(node, losesPower: false)
+    }
+  }
+}

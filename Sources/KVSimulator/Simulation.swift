@@ -1,0 +1,323 @@
+import KVBase
+import KVClientCore
+import KVNodeCore
+import KVRaft
+import KVStorage
+import KVWire
+
+package struct SimulationOptions: Sendable {
+  package var seed: UInt64
+  package var profile: SimulationProfile
+  /// How long clients work and faults happen; then all is healed.
+  package var seconds: UInt64 = 60
+  package var keepsTrace = false
+  /// Instead of the seed's own.
+  package var plan: FaultPlan?
+  /// A run ends at its first violation, or goes on to its end.
+  package var stopsAtViolation = true
+  /// A fault that is built in; only where the build has planted faults.
+  package var plant: String?
+
+  package init(seed: UInt64, profile: SimulationProfile, seconds: UInt64 = 60) {
+    self.seed = seed
+    self.profile = profile
+    self.seconds = seconds
+  }
+}
+
+/// One run: a whole cluster with its clients, from one seed, in simulated time.
+///
+/// Nothing in it depends on real time, on addresses, or on the order of a dictionary or set, so
+/// that the same seed gives the same run.
+package final class Simulation {
+  static let recoveryLimit: UInt64 = 20_000_000_000
+  let tickInterval = NodeCore.tickInterval.nanoseconds
+
+  let options: SimulationOptions
+  let profile: SimulationProfile
+  package let plan: FaultPlan
+  var time: UInt64 = 0
+  let loadEnds: UInt64
+  var queue = EventQueue<SimulationEvent>()
+  var network: SimulatedNetwork
+  var nodes: [SimulatedNode] = []
+  var clients: [SimulatedClient] = []
+  var workload: Workload
+  var faultRandom: SeededRandom
+
+  var raftChecks: RaftChecks
+  var effectChecks: EffectChecks
+  var trace: Trace
+  var history: [HistoryOperation] = []
+  private(set) var violations: [Violation] = []
+  var counts = SimulationCounts()
+  /// By `Receipt.Served`.
+  var servedCounts = [UInt64](repeating: 0, count: 8)
+  var faultCounts = [FaultCount](repeating: FaultCount(), count: FaultKind.allCases.count)
+  /// By place in the plan.
+  var active: [ActiveFault?]
+  /// Keys that are still to be read at the end.
+  var keysToRead: [String] = []
+  var readsOpen = 0
+  private var isRecovering = false
+  private var recoveredAt: UInt64 = 0
+
+  package init(_ options: SimulationOptions) throws {
+    self.options = options
+    profile = options.profile
+    var random = SeededRandom(seed: options.seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678)
+    loadEnds = options.seconds * 1_000_000_000
+    var planRandom = random.fork()
+    plan =
+      options.plan
+      ?? FaultPlan.random(
+        profile, from: min(2_000_000_000, loadEnds / 4), to: loadEnds, random: &planRandom)
+    active = Array(repeating: nil, count: plan.faults.count)
+    faultRandom = random.fork()
+    workload = profile.workload
+    network = SimulatedNetwork(
+      endpoints: profile.nodes + profile.workload.clients, random: random.fork())
+    raftChecks = RaftChecks(nodes: profile.nodes, groups: profile.groups)
+    effectChecks = EffectChecks(groups: profile.groups)
+    trace = Trace(keepsText: options.keepsTrace)
+    try makeNodes(&random)
+    makeClients(&random)
+  }
+
+  static func address(of node: Int) -> String { "127.0.0.1:\(7401 + node)" }
+
+  private func makeNodes(_ random: inout SeededRandom) throws {
+    let members = (0..<profile.nodes).map {
+      NodeConfiguration.Member(
+        node: NodeID(UInt32($0 + 1)), address: Self.address(of: $0))
+    }
+    let usesLease =
+      switch profile.reads {
+      case .readIndex: false
+      case .lease: true
+      case .mixed: random.chance(1, in: 2)
+      }
+    // Small buffers in some runs, so that entries are read back from the log.
+    let hasSmallBuffers = random.chance(1, in: 2)
+    for index in 0..<profile.nodes {
+      var configuration = NodeConfiguration(
+        node: members[index].node, members: members, incarnation: random.next() | 1)
+      configuration.partitions = profile.partitions
+      configuration.replication = min(3, profile.nodes)
+      configuration.linearizableReads = usesLease ? .lease : .readIndex
+      configuration.flushBytes = profile.flushBytes
+      configuration.logKeepBytes = profile.logKeepBytes
+      if hasSmallBuffers {
+        configuration.raft.tailBytes = 1 << 10
+        configuration.raft.appendBytes = 512
+        configuration.raft.inflightBytes = 2 << 10
+      }
+      let drift = Int64(random.below(8_001)) - 4_000
+      let clock = SimulatedClock(
+        start: random.below(1 << 40), partsPerMillion: drift,
+        wallOffsetMilliseconds: Int64(random.below(200)) - 100)
+      let log = try MemoryLog.create(
+        node: configuration.node, creationDigest: configuration.creationDigest,
+        options: LogOptions(segmentBytes: profile.segmentBytes, saltSeed: random.next()))
+      let node = SimulatedNode(
+        index: index, configuration: configuration, nodes: profile.nodes, log: log, clock: clock,
+        random: random.fork())
+      node.ownDrift = drift
+      nodes.append(node)
+      queue.schedule(.start(node: index), at: random.below(50_000_000))
+    }
+  }
+
+  private func makeClients(_ random: inout SeededRandom) {
+    let endpoints = nodes.indices.map { Endpoint(address: Self.address(of: $0)) }
+    for index in 0..<workload.clients {
+      var settings = ClientSettings(endpoints: endpoints)
+      // Some clients are impatient, so that what was done is asked for again.
+      if index % 2 == 1 { settings.attemptTimeout = .milliseconds(120) }
+      let client = SimulatedClient(
+        index: index, endpoint: profile.nodes + index, lanes: workload.lanes,
+        groups: profile.groups, settings: settings, random: random.fork(), now: clientNow)
+      clients.append(client)
+      for lane in 0..<workload.lanes {
+        queue.schedule(
+          .clientThink(client: index, lane: lane),
+          at: 300_000_000 + client.random.below(500_000_000))
+      }
+    }
+  }
+
+  // MARK: Running
+
+  /// Runs to the end, or to the first violation.
+  package func run() -> SimulationReport {
+    for (index, fault) in plan.faults.enumerated() {
+      queue.schedule(.faultBegins(index), at: fault.startNanoseconds)
+    }
+    runUntil(loadEnds)
+    if !isOver { heal() }
+    let limit = loadEnds + Self.recoveryLimit
+    while !isOver, time < limit, !isHealthy { runUntil(time + 50_000_000) }
+    if !isOver {
+      recoveredAt = time
+      if !isHealthy { reportSickness() }
+    }
+    checkHistory()
+    return report()
+  }
+
+  private var isOver: Bool { options.stopsAtViolation && !violations.isEmpty }
+
+  private func runUntil(_ end: UInt64) {
+    while !isOver, let next = queue.nextTime, next <= end {
+      guard let (due, event) = queue.popFirst() else { break }
+      time = due
+      counts.events += 1
+      dispatch(event)
+    }
+    if !isOver { time = max(time, end) }
+  }
+
+  private func dispatch(_ event: SimulationEvent) {
+    switch event {
+    case .network(let event): handle(event)
+    case .turn(let index, let life):
+      if let node = current(index, life) { runTurn(node) }
+    case .tick(let index, let life):
+      guard let node = current(index, life) else { return }
+      // A process that is paused gets one tick afterwards, not all that it missed.
+      if !node.isPaused { give(.tick, to: node) }
+      queue.schedule(.tick(node: index, life: life), at: time + tickInterval)
+    case .syncDone(let index, let life):
+      if let node = current(index, life) { syncDone(node) }
+    case .flushDone(let index, let life):
+      if let node = current(index, life) { flushDone(node) }
+    case .answer(let index, let life, let input):
+      if let node = current(index, life) { give(input, to: node) }
+    case .reconnect(let index, let life, let peer):
+      if let node = current(index, life) { connect(node, to: peer) }
+    case .start(let index): start(nodes[index])
+    case .drainCheck(let index, let life, let giveUpAt):
+      if let node = current(index, life) { checkDrained(node, giveUpAt: giveUpAt) }
+    case .clientWake(let index):
+      if clients[index].wakeAt == time { wake(clients[index]) }
+    case .clientThink(let index, let lane): think(clients[index], lane: lane)
+    case .faultBegins(let index): if time < loadEnds { beginFault(index) }
+    case .faultEnds(let index): endFault(index)
+    case .flap(let index, let isBlocked): flap(index, isBlocked: isBlocked)
+    }
+  }
+
+  private func current(_ index: Int, _ life: UInt32) -> SimulatedNode? {
+    nodes[index].life == life && nodes[index].isRunning ? nodes[index] : nil
+  }
+
+  // MARK: The end
+
+  private func heal() {
+    for index in plan.faults.indices { endFault(index) }
+    isRecovering = true
+    keysToRead = workload.keys(until: loadEnds - 1).reversed()
+    for client in clients {
+      for lane in client.lanes.indices where client.lanes[lane].pending == nil {
+        finalReads(client, lane: lane, finished: nil)
+      }
+    }
+  }
+
+  /// After the load, lanes read every key once, linearizably, until each has been read.
+  func finalReads(_ client: SimulatedClient, lane: Int, finished: String?) {
+    guard isRecovering, let key = keysToRead.popLast() else { return }
+    begin(
+      PlannedOperation(kind: .read(.linearizable), key: key), client, lane: lane,
+      timeout: .seconds(10))
+  }
+
+  private var isHealthy: Bool {
+    guard keysToRead.isEmpty,
+      clients.allSatisfy({ $0.lanes.allSatisfy { $0.pending == nil } }),
+      nodes.allSatisfy({ $0.isRunning })
+    else { return false }
+    return raftChecks.groups.indices.allSatisfy { group in
+      let applied = raftChecks.appliedIndexes(of: group)
+      let voters = raftChecks.groups[group].voters
+      return Set(voters.map { applied[$0] }).count == 1
+    }
+  }
+
+  private func reportSickness() {
+    for node in nodes where !node.isRunning {
+      violate(.liveness, "\(node.id) does not run after all faults were healed")
+    }
+    let open = clients.reduce(0) { $0 + $1.lanes.count { $0.pending != nil } }
+    if open > 0 || !keysToRead.isEmpty {
+      violate(
+        .liveness,
+        "\(open) reads are not answered and \(keysToRead.count) not begun, "
+          + "\(Self.recoveryLimit / 1_000_000_000) s after all faults were healed")
+    }
+    for group in raftChecks.groups.indices {
+      let applied = raftChecks.appliedIndexes(of: group)
+      let there = raftChecks.groups[group].voters.map { applied[$0] }
+      if Set(there).count > 1 {
+        violate(.convergence, "the replicas of g\(group) have applied \(there)")
+      }
+    }
+  }
+
+  private func checkHistory() {
+    guard !isOver else { return }
+    for operation in history where operation.startNanoseconds >= loadEnds {
+      if operation.outcome != .ok {
+        violate(.liveness, "after all faults were healed: \(operation.jsonLine)")
+      }
+    }
+    let verdicts = LinearizabilityChecker().check(history) {
+      Workload.isCounter($0) ? .counter : .register
+    }
+    for (key, verdict) in verdicts {
+      switch verdict {
+      case .linearizable: break
+      case .violated(let what): violate(.linearizability, "\(key): \(what)")
+      case .unknown: undecided.append(key)
+      }
+    }
+  }
+
+  private var undecided: [String] = []
+
+  func violate(_ check: Check, _ what: String) {
+    trace.record(time, 99, 0, 0, "VIOLATION of \(check.rawValue): \(what)")
+    if violations.count < 64 {
+      violations.append(Violation(timeNanoseconds: time, check: check, what: what))
+    }
+  }
+
+  func takeFound() {
+    if raftChecks.hasFound {
+      for (check, what) in raftChecks.takeFound() { violate(check, what) }
+    }
+    if effectChecks.hasFound {
+      for (check, what) in effectChecks.takeFound() { violate(check, what) }
+    }
+  }
+
+  /// Folds what a node announced into the trace.
+  func note(_ event: NodeEvent, of node: SimulatedNode) {
+    trace.record(time, 9, UInt64(node.index), 0, "\(node.id): \(event)")
+  }
+
+  private func report() -> SimulationReport {
+    counts.network = network.counts
+    for node in nodes { counts.disk.add(node.disk.counts) }
+    counts.elections = raftChecks.elections
+    counts.entriesChecked = raftChecks.entriesChecked
+    counts.readsChecked = effectChecks.readsChecked
+    counts.duplicatesSuppressed = effectChecks.duplicatesSuppressed
+    counts.leaseReads = servedCounts[3]
+    return SimulationReport(
+      seed: options.seed, profile: profile.name, simulatedNanoseconds: time,
+      violations: violations, undecided: undecided, counts: counts, faults: faultCounts,
+      traceHash: trace.hash, traceLines: trace.lines, history: history, plan: plan,
+      recoveryNanoseconds: recoveredAt > loadEnds ? recoveredAt - loadEnds : 0)
+  }
+}

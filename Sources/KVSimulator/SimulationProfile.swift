@@ -1,0 +1,154 @@
+import KVNodeCore
+
+/// What a run is made of, but for its seed.
+package struct SimulationProfile: Sendable {
+  package var name: String
+  package var nodes = 3
+  package var partitions = 4
+  package var workload = Workload()
+  package var faults: [(kind: FaultKind, weight: UInt64)] = []
+  package var meanGapNanoseconds: UInt64 = 900_000_000
+  package var longestFaultNanoseconds: UInt64 = 3_000_000_000
+  /// How far a clock's rate may be off. The lease's margin allows 45,000 on both sides.
+  package var clockBoundPartsPerMillion = 45_000
+  package var reads = Reads.mixed
+  /// Log bytes between two flushes, and kept for followers: small, so that snapshots happen.
+  package var flushBytes = 4 << 10
+  package var logKeepBytes = 16 << 10
+  package var segmentBytes = 8 << 10
+  package var snapshotChunkBytes = 512
+
+  package enum Reads: Sendable { case readIndex, lease, mixed }
+
+  /// The meta group and the partitions.
+  package var groups: Int { partitions + 1 }
+
+  package init(name: String, faults: [(kind: FaultKind, weight: UInt64)] = []) {
+    self.name = name
+    self.faults = faults
+  }
+}
+
+extension SimulationProfile {
+  package static let names = [
+    "cp", "calm", "crash-votes", "lease", "snapshot", "network", "disk", "clocks", "sessions",
+  ]
+
+  package static func named(_ name: String) -> SimulationProfile? {
+    switch name {
+    case "cp": .cp
+    case "calm": SimulationProfile(name: "calm")
+    case "crash-votes": .crashVotes
+    case "lease": .lease
+    case "snapshot": .snapshot
+    case "network": .network
+    case "disk": .disk
+    case "clocks": .clocks
+    case "sessions": .sessions
+    default: nil
+    }
+  }
+
+  /// Everything.
+  package static var cp: SimulationProfile {
+    SimulationProfile(
+      name: "cp",
+      faults: FaultKind.allCases.map { kind in
+        switch kind {
+        case .isolateLeader, .crash, .crashLeader, .pauseLeader, .unruly: (kind, 3)
+        case .crashAll, .crashMajority: (kind, 1)
+        default: (kind, 2)
+        }
+      })
+  }
+
+  /// Elections and crashes over slow disks: what a vote that was not durable would break.
+  package static var crashVotes: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "crash-votes",
+      faults: [
+        (.crash, 6), (.crashLeader, 6), (.crashMajority, 3), (.crashAll, 2), (.slowDisk, 5),
+        (.pauseLeader, 3), (.isolateLeader, 3), (.unruly, 1),
+      ])
+    profile.meanGapNanoseconds = 400_000_000
+    profile.longestFaultNanoseconds = 900_000_000
+    return profile
+  }
+
+  /// Leaders cut off or asleep while others take over; reads by lease, clocks within the bound.
+  package static var lease: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "lease",
+      faults: [
+        (.isolateLeader, 6), (.pauseLeader, 6), (.deafLeader, 4), (.muteLeader, 4),
+        (.clockRate, 4), (.slowLinks, 3), (.halves, 2), (.crashLeader, 2), (.shutdown, 2),
+      ])
+    profile.reads = .lease
+    profile.meanGapNanoseconds = 500_000_000
+    profile.longestFaultNanoseconds = 1_500_000_000
+    return profile
+  }
+
+  /// Followers that fall behind what the log keeps, and clients that try again.
+  package static var snapshot: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "snapshot",
+      faults: [
+        (.isolate, 6), (.crash, 5), (.unruly, 4), (.breakConnections, 4), (.isolateLeader, 3),
+        (.crashLeader, 3), (.slowDisk, 2), (.stuckDisk, 2),
+      ])
+    profile.longestFaultNanoseconds = 5_000_000_000
+    profile.flushBytes = 1 << 10
+    profile.logKeepBytes = 2 << 10
+    profile.segmentBytes = 2 << 10
+    profile.snapshotChunkBytes = 128
+    return profile
+  }
+
+  package static var network: SimulationProfile {
+    SimulationProfile(
+      name: "network",
+      faults: [
+        (.halves, 3), (.isolate, 3), (.isolateLeader, 3), (.oneWay, 3), (.deafLeader, 2),
+        (.muteLeader, 2), (.flapping, 3), (.unruly, 4), (.slowLinks, 3), (.breakConnections, 3),
+      ])
+  }
+
+  package static var disk: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "disk",
+      faults: [
+        (.slowDisk, 4), (.stuckDisk, 4), (.failedSync, 5), (.crash, 4), (.crashMajority, 2),
+        (.crashAll, 2), (.crashLeader, 3),
+      ])
+    profile.meanGapNanoseconds = 500_000_000
+    profile.longestFaultNanoseconds = 1_500_000_000
+    return profile
+  }
+
+  /// Clocks far beyond the bound, and reads that don't rely on them.
+  package static var clocks: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "clocks",
+      faults: [
+        (.clockRate, 8), (.wallJump, 6), (.pause, 3), (.pauseLeader, 3), (.isolateLeader, 3),
+        (.crashLeader, 1),
+      ])
+    profile.clockBoundPartsPerMillion = 500_000
+    profile.reads = .readIndex
+    return profile
+  }
+
+  /// Answers that get lost, so that clients try again what was done already.
+  package static var sessions: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "sessions",
+      faults: [
+        (.breakConnections, 8), (.flapping, 2), (.crashLeader, 3), (.isolateLeader, 3),
+        (.slowLinks, 4), (.pauseLeader, 3), (.slowDisk, 3),
+      ])
+    profile.meanGapNanoseconds = 250_000_000
+    profile.longestFaultNanoseconds = 700_000_000
+    return profile
+  }
+}
