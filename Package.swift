@@ -86,7 +86,7 @@ let package = Package(
     tool("jepsen-lite", ["JepsenLite", "KVCommandLine"], path: "Jepsen-lite/jepsen-lite"),
     // Tests.
     .executableTarget(
-      name: "wire-fuzz", dependencies: ["KVWire"], path: "Tests/Fuzz",
+      name: "wire-fuzz", dependencies: ["KVNodeCore"], path: "Tests/Fuzz",
       swiftSettings: settings + fuzzing),
     tests("TidyTests", []),
     tests("KVBaseTests", ["KVBase"]),

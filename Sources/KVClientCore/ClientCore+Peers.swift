@@ -103,13 +103,16 @@ extension ClientCore {
     rebuildRoutes()
   }
 
-  /// A connection is gone, or could not be opened. `refused`: nobody listens there.
+  /// A connection is gone, or could not be opened. `refused`: nobody listens there. `because`: what
+  /// a person should know of it.
   package mutating func disconnected(
-    _ peer: PeerID, refused: Bool, now: Now, into outputs: inout ClientOutputs
+    _ peer: PeerID, refused: Bool, because: String? = nil, now: Now,
+    into outputs: inout ClientOutputs
   ) {
     let index = peer.index
     guard peers[index].isOpen else { return }
     var problem: Peer.Problem = refused ? .refused : .disconnected
+    if let because { problem = .other(because) }
     if peers[index].state == .leaving, let known = peers[index].problem { problem = known }
     peerFailed(index, problem, now, &outputs)
     settle(now, &outputs)

@@ -69,7 +69,6 @@ extension ClientCore {
   }
 
   private func encode(_ slot: Int32, _ now: Now, into writer: inout ByteWriter) {
-    let options = calls[slot].options
     let keyspace = calls[slot].keyspace
     var request = Request(.map, deadline: min(calls[slot].deadline - now.instant, .seconds(3600)))
     request.epoch = view?.meta.epoch
@@ -85,12 +84,12 @@ extension ClientCore {
     case .meta(let change):
       mutation = .meta(change)
     case .get(let key):
-      return encode(.get(keyspace: keyspace, key: key), options, &request, into: &writer)
+      return encode(.get(keyspace: keyspace, key: key), slot, &request, into: &writer)
     case .gets(let keys, _):
-      return encode(.multiGet(keyspace: keyspace, keys: keys), options, &request, into: &writer)
+      return encode(.multiGet(keyspace: keyspace, keys: keys), slot, &request, into: &writer)
     case .page(let scan, let partition):
       request.group = GroupID(UInt32(partition + 1))
-      return encode(.scan(scan), options, &request, into: &writer)
+      return encode(.scan(scan), slot, &request, into: &writer)
     case .map: return request.encode(into: &writer)
     case .status:
       request.body = .status
@@ -100,17 +99,19 @@ extension ClientCore {
       return request.encode(into: &writer)
     case .multiGet, .scan: preconditionFailure("\(calls[slot].work.name) is sent as its parts")
     }
-    request.consistency = options.consistency
+    request.consistency = calls[slot].options.consistency
     encode(mutation, slot, request, into: &writer)
   }
 
   private func encode(
-    _ read: ReadCommand, _ options: CallOptions, _ request: inout Request,
-    into writer: inout ByteWriter
+    _ read: ReadCommand, _ slot: Int32, _ request: inout Request, into writer: inout ByteWriter
   ) {
+    let options = calls[slot].options
+    var group: GroupID?
+    if case .group(let number) = calls[slot].route { group = GroupID(UInt32(number)) }
     request.body = .read(read)
     request.consistency = options.consistency
-    request.after = options.after
+    if options.afterGroup == nil || options.afterGroup == group { request.after = options.after }
     request.maximumAge = options.maximumAge
     request.encode(into: &writer)
   }

@@ -71,6 +71,8 @@ package struct CallOptions: Sendable {
   package var consistency: Consistency?
   /// Session reads: what must be applied first.
   package var after: LogIndex?
+  /// The group that `after` speaks of; to others it is not sent. `nil`: to all.
+  package var afterGroup: GroupID?
   /// Stale reads: how far behind the answer may be.
   package var maximumAge: TimeAmount?
   /// Whether a mutation is tried again after an attempt whose outcome is unknown. The session makes

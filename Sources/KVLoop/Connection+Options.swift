@@ -4,7 +4,7 @@ internal import Glibc
 extension Connection {
   /// Small frames leave at once, and a peer whose machine is gone is noticed within half a minute:
   /// by probes where nothing is sent, by the user time-out where something waits for its
-  /// acknowledgement.
+  /// acknowledgement. A peer that is there and takes nothing for as long counts as gone too.
   func setSocketOptions() {
     guard let tcp = unsafe rawAs(uv_tcp_t.self) else { return }
     unsafe uv_tcp_nodelay(tcp, 1)

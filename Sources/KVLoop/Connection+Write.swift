@@ -5,8 +5,9 @@ extension Connection {
   /// Has `output` sent at the end of the turn, or now where there is much of it.
   package func setNeedsFlush() {
     loop.checkCurrent()
-    if output.count >= Limits.flushBytes && writing == 0 {
-      flush()
+    if output.count >= Limits.flushBytes {
+      // Whoever answers many requests in one turn sees in the middle of it that the peer lags.
+      writing == 0 ? flush() : updateCongestion()
     }
     guard !flushScheduled else { return }
     flushScheduled = true

@@ -32,8 +32,8 @@ package final class Connection: LoopHandle, @unchecked Sendable {
   package var outputLimit = Limits.connectionOutputBytes
 
   package private(set) var isCongested = false
-  package var bytesRead: UInt64 = 0
-  package var bytesWritten: UInt64 = 0
+  package internal(set) var bytesRead: UInt64 = 0
+  package internal(set) var bytesWritten: UInt64 = 0
 
   var state: State
   /// Bytes of the one write that libuv has in hand.

@@ -23,8 +23,11 @@ package enum CloseReason: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// What is told of a connection's events, on its loop's thread: one call per event. An actor on
-/// that loop enters itself with `assumeIsolated`.
+/// What is told of a connection's events, on its loop's thread: one call per event.
+///
+/// An actor on that loop enters itself with `assumeIsolated`. A handler with state of its own for
+/// each connection is confined to that thread as the connection is, and may for that reason be
+/// `@unchecked Sendable`.
 package protocol ConnectionHandler: AnyObject {
   /// An outgoing connection is made.
   func connectionDidOpen(_ connection: Connection)

@@ -1,5 +1,4 @@
 internal import KVBase
-internal import Synchronization
 
 /// What a loop is asked to run.
 enum LoopItem: Sendable {

@@ -20,7 +20,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// What every socket is read into; only what was read is copied out.
   let readBuffer: UnsafeMutableRawBufferPointer
   private let owner = Atomic<UInt>(0)
-  let inbox = Mutex(LoopInbox())
+  let inbox = Locked(LoopInbox())
 
   // From here on: for the loop's thread only.
   private(set) var phase = Phase.running

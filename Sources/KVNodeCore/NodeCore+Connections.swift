@@ -115,7 +115,7 @@ extension NodeCore {
           + "than it has now: if its disk was lost, start it under a new id; else give it its old "
           + "--data-dir")
     }
-    if hello.isBlank, admission == .admitted, !canJudge {
+    if hello.isBlank, !startedBlank, !canJudge {
       return Goaway(
         .unavailable,
         "node \(configuration.node.rawValue) does not know yet whether node "

@@ -33,6 +33,8 @@ package struct NodeCore: Sendable {
   /// By position in `configuration.members`.
   var peers: [Peer]
   var admission: Admission
+  /// The data directory had never been part of a cluster when the node started.
+  let startedBlank: Bool
 
   /// Log writes of this turn, and those on their way.
   var records: [LogRecord] = []
@@ -112,6 +114,7 @@ package struct NodeCore: Sendable {
       ?? MetaState(defaultMode: configuration.defaultMode)
     peers = configuration.members.map { Peer(node: $0.node, since: now.instant) }
     let isAlone = configuration.members.count == 1
+    startedBlank = recovery.isBlank
     admission = recovery.isBlank && !isAlone ? .asking(vouchers: []) : .admitted
     if admission == .admitted { campaignWherePreferred(now: now.instant) }
   }

@@ -66,15 +66,27 @@ extension OptionsHandle {
     // The table options share ownership of the cache and take over the filter.
     let table = unsafe rocksdb_block_based_options_create()
     defer { unsafe rocksdb_block_based_options_destroy(table) }
-    let cache = unsafe rocksdb_cache_create_lru(options.blockCacheBytes)
+    // Few shards: with the library's choice each would be too small to hold an index block.
+    let cacheOptions = unsafe rocksdb_lru_cache_options_create()
+    defer { unsafe rocksdb_lru_cache_options_destroy(cacheOptions) }
+    unsafe rocksdb_lru_cache_options_set_capacity(cacheOptions, options.blockCacheBytes)
+    unsafe rocksdb_lru_cache_options_set_num_shard_bits(cacheOptions, 2)
+    let cache = unsafe rocksdb_cache_create_lru_opts(cacheOptions)
     defer { unsafe rocksdb_cache_destroy(cache) }
     unsafe rocksdb_block_based_options_set_block_cache(table, cache)
     unsafe rocksdb_block_based_options_set_filter_policy(
       table, rocksdb_filterpolicy_create_bloom_full(options.filterBitsPerKey))
     unsafe rocksdb_block_based_options_set_format_version(table, 5)
+    // Indexes and filters live in the cache too, so that its size bounds them; in parts, so that
+    // a large file's are not read whole for one key.
+    unsafe rocksdb_block_based_options_set_index_type(
+      table, Int32(rocksdb_block_based_table_index_type_two_level_index_search))
+    unsafe rocksdb_block_based_options_set_partition_filters(table, 1)
+    unsafe rocksdb_block_based_options_set_metadata_block_size(table, 4096)
     unsafe rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1)
     unsafe rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(
       table, 1)
+    unsafe rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1)
     unsafe rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1)
     unsafe rocksdb_options_set_block_based_table_factory(raw, table)
   }

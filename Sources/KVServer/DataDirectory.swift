@@ -1,7 +1,7 @@
 package import KVBase
-package import KVLog
-package import KVNodeCore
-package import KVRocks
+internal import KVLog
+internal import KVNodeCore
+internal import KVRocks
 package import KVStorage
 
 /// A node's data directory: `identity`, `LOCK`, `log/`, `state/`. What does not belong to this

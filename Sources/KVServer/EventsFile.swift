@@ -1,5 +1,5 @@
 internal import Glibc
-internal import KVBase
+package import KVBase
 package import KVStorage
 
 /// `--events FILE`: what happens inside the node as JSON lines, for the harness and for people who
@@ -10,7 +10,7 @@ package final class EventsFile {
   private var line = ""
 
   package init(path: String, node: NodeID) throws(StorageError) {
-    descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw Files.failure("open events file \(path)") }
     self.node = node
   }
@@ -42,7 +42,8 @@ package final class EventsFile {
     }
     line += "}\n"
     // A full disk must not stop the node: the line is lost.
-    _ = unsafe line.withUTF8 { unsafe write(descriptor, $0.baseAddress, $0.count) }
+    var text = line
+    _ = text.withUTF8 { unsafe write(descriptor, $0.baseAddress, $0.count) }
   }
 
   static func escape(_ text: String) -> String {

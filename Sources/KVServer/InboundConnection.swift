@@ -5,7 +5,9 @@ internal import KVWire
 
 /// A connection that somebody opened to this node: a client's, or another node's. It speaks frames;
 /// what they mean is the core's.
-final class InboundConnection: ConnectionHandler {
+///
+/// Used on the loop's thread only, which is what makes it safe to hand around.
+final class InboundConnection: ConnectionHandler, @unchecked Sendable {
   enum Role {
     case unknown
     case client
@@ -127,7 +129,7 @@ final class Acceptor: ListenerHandler {
     }
   }
 
-  func listenerDidRefuse(_ listener: Listener) {
+  func listener(_ listener: Listener, didRefuse error: LoopError) {
     worker.assumeIsolated { worker in
       if worker.refusedReports.allows(SystemClock.instant()) {
         worker.report(

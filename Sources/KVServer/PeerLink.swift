@@ -4,7 +4,9 @@ internal import KVNodeCore
 internal import KVWire
 
 /// The connection that this node keeps open to another one, and sends to it on.
-final class PeerLink: ConnectionHandler {
+///
+/// Used on the loop's thread only, which is what makes it safe to hand around.
+final class PeerLink: ConnectionHandler, @unchecked Sendable {
   let peer: NodeID
   private let address: String
   private let worker: Worker

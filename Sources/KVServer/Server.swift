@@ -1,10 +1,10 @@
 internal import Glibc
-package import KVBase
+internal import KVBase
 internal import KVLog
 internal import KVLoop
 internal import KVNodeCore
 internal import KVRocks
-package import KVStorage
+internal import KVStorage
 
 /// A running node: its loop, its threads, its stores.
 package final class Server: Sendable {
@@ -36,7 +36,7 @@ package final class Server: Sendable {
     loopThread = loop.start(name: "kv-loop")
     let started = Started()
     let worker = worker
-    loop.post {
+    _ = loop.post {
       worker.assumeIsolated { worker in
         do {
           try worker.start(listen)
@@ -56,13 +56,13 @@ package final class Server: Sendable {
   /// Refuses new work, hands over leaderships, finishes what runs, and stops.
   package func beginShutdown() {
     let worker = worker
-    loop.post { worker.assumeIsolated { $0.beginShutdown() } }
+    _ = loop.post { worker.assumeIsolated { $0.beginShutdown() } }
   }
 
   /// Stops at once.
   package func stopNow() {
     let worker = worker
-    loop.post { worker.assumeIsolated { $0.stop(nil) } }
+    _ = loop.post { worker.assumeIsolated { $0.stop(nil) } }
   }
 
   /// Returns when the loop's thread has ended.

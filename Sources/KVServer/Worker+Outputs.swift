@@ -1,6 +1,7 @@
 internal import KVBase
 internal import KVLoop
 internal import KVNodeCore
+internal import KVRocks
 internal import KVStorage
 internal import KVWire
 
@@ -88,7 +89,7 @@ extension Worker {
   func logWritten(_ result: Result<UInt64, StorageError>) {
     switch result {
     case .success(let number):
-      logWrittenBytes = log.value.writtenBytes
+      logWrittenBytes = UInt64(log.value.statistics.bytesWritten)
       core.persisted(number, now: SystemClock.now(), into: &outputs)
       needsTurn = true
     case .failure(let error): stop(error.description)
@@ -200,7 +201,7 @@ extension Worker {
       // Handed over once, and not used here any more.
       let handed = Unchecked(result)
       guard let self else { return }
-      self.loop.post {
+      _ = self.loop.post {
         self.assumeIsolated { worker in
           switch handed.value {
           case .success(let value):

@@ -1,4 +1,5 @@
 internal import KVBase
+internal import KVLog
 internal import KVLoop
 internal import KVNodeCore
 internal import KVRocks
@@ -9,7 +10,7 @@ internal import KVWire
 /// it asks for. It decides nothing.
 actor Worker {
   nonisolated let loop: EventLoop
-  nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+  nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
   let configuration: ServerConfiguration
   var core: NodeCore
@@ -19,7 +20,7 @@ actor Worker {
   var needsTurn = true
 
   var directory: DataDirectory
-  let log: Unchecked<any LogStore>
+  let log: Unchecked<SegmentedLog>
   let machines: Unchecked<StateMachines<RocksStore>>
   let report: @Sendable (String) -> Void
   private let onStop: @Sendable (String?) -> Void
@@ -61,12 +62,15 @@ actor Worker {
     if let path = configuration.eventsFile {
       events = try EventsFile(path: path, node: configuration.node.node)
     }
-    logThread = LogThread(log: stores.log) { [weak self] result in
-      loop.post { self?.assumeIsolated { $0.logWritten(result) } }
-    }
   }
 
   func start(_ listen: HostPort) throws(LoopError) {
+    let loop = loop
+    logThread = LogThread(log: log.value) { [weak self] result in
+      guard let self else { return }
+      // Never refused: the core has few writes on their way at one time.
+      _ = loop.post { self.assumeIsolated { $0.logWritten(result) } }
+    }
     listener = try Listener(
       loop: loop, on: listen, handler: Acceptor(worker: self))
     loop.onTurnEnd = { [weak self] in self?.assumeIsolated { $0.endTurn() } }

@@ -13,9 +13,25 @@ package struct GroupProgress: Hashable, Sendable {
   package init() {}
 }
 
+/// A progress row, with its part of the journal of sessions.
+///
+/// A session row for each client of each batch would be half of all that a small put writes. So a
+/// batch writes what it changed of sessions into its progress row, and a session's own row is
+/// written only when the journal is full. The progress rows of a group are a ring: each batch takes
+/// the next slot, the row with the highest index is the present one, and those behind
+/// `sessionsThrough` are the journal.
+package struct ProgressRow: Hashable, Sendable {
+  package var progress: GroupProgress
+  /// Session rows hold everything up to this entry.
+  package var sessionsThrough: LogIndex
+  package var changes: [SessionChange]
+}
+
 /// The one owner of the values of meta rows. Each begins with a version byte.
 ///
-/// - progress: u8 1, u64 index, u64 term, u64 log time, u64 digest, u64 session floor
+/// - progress: u8 1, u64 index, u64 term, u64 log time, u64 digest, u64 session floor; then the
+///   journal: u64 index through which the session rows are up to date, u32 count, and the changes
+///   of sessions that this batch made (`SessionFormat`)
 /// - configuration: as `GroupConfiguration` has it
 /// - dropped keyspaces: u8 1, u32 count, u32 ids, rising
 /// - map: as `MetaState` has it
@@ -40,6 +56,29 @@ package enum GroupMetaFormat {
     progress.digest = try reader.read(UInt64.self)
     progress.sessionFloorMilliseconds = try reader.read(UInt64.self)
     return progress
+  }
+
+  /// The whole of a progress row but for the changes, of which there are `changeCount`.
+  package static func encode(
+    _ progress: GroupProgress, sessionsThrough: LogIndex, changeCount: Int,
+    into writer: inout ByteWriter
+  ) {
+    encode(progress, into: &writer)
+    writer.append(sessionsThrough.rawValue)
+    writer.append(UInt32(changeCount))
+  }
+
+  package static func progressRow(_ row: Bytes) throws(WireError) -> ProgressRow {
+    var reader = ByteReader(row)
+    let progress = try progress(from: &reader)
+    let through = LogIndex(try reader.read(UInt64.self))
+    let count = try reader.readCount(
+      limit: Int(UInt32.max), minimumSize: 28, what: "session changes")
+    var changes: [SessionChange] = []
+    changes.reserveCapacity(count)
+    for _ in 0..<count { changes.append(try SessionFormat.decodeChange(from: &reader)) }
+    try reader.finish()
+    return ProgressRow(progress: progress, sessionsThrough: through, changes: changes)
   }
 
   package static func encode(dropped: [KeyspaceID], into writer: inout ByteWriter) {

@@ -2,7 +2,9 @@ package import KVBase
 internal import KVCommand
 
 /// The one owner of a session row's value: u8 version 1, u64 lowest unacknowledged sequence, u32
-/// count, then for each result, by rising sequence: u64 sequence, result.
+/// count, then for each result, by rising sequence: u64 sequence, result; and of a session's change
+/// in the journal: u64 created, u64 random, u64 lowest unacknowledged sequence, u32 count, then the
+/// results that are new, in the order in which they came.
 package enum SessionFormat {
   package static let formatVersion: UInt8 = 1
 
@@ -36,5 +38,39 @@ package enum SessionFormat {
     }
     try reader.finish()
     return Session(client: client, lowestUnacknowledged: lowest, results: results)
+  }
+
+  /// What a batch did to the session: its watermark, and its new results that are still wanted.
+  package static func encodeChange(_ session: Session, into writer: inout ByteWriter) {
+    writer.append(session.client.createdMilliseconds)
+    writer.append(session.client.random)
+    writer.append(session.lowestUnacknowledged)
+    let countOffset = writer.count
+    writer.append(UInt32(0))
+    var count: UInt32 = 0
+    for kept in session.fresh where kept.sequence >= session.lowestUnacknowledged {
+      writer.append(kept.sequence)
+      kept.result.encode(into: &writer)
+      count += 1
+    }
+    writer.overwrite(count, at: countOffset)
+  }
+
+  package static func decodeChange(
+    from reader: inout ByteReader
+  ) throws(WireError) -> SessionChange {
+    let created = try reader.read(UInt64.self)
+    let client = ClientID(createdMilliseconds: created, random: try reader.read(UInt64.self))
+    let lowest = try reader.read(UInt64.self)
+    let count = try reader.readCount(
+      limit: Limits.resultsPerSession, minimumSize: 9, what: "session results")
+    var results: [KeptResult] = []
+    results.reserveCapacity(count)
+    for _ in 0..<count {
+      let sequence = try reader.read(UInt64.self)
+      guard sequence >= lowest else { throw .invalid("session change: a result below its mark") }
+      results.append(KeptResult(sequence: sequence, result: try CommandResult(from: &reader)))
+    }
+    return SessionChange(client: client, lowestUnacknowledged: lowest, results: results)
   }
 }

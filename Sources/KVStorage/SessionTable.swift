@@ -14,7 +14,11 @@ package final class Session {
   package private(set) var lowestUnacknowledged: UInt64
   /// By rising sequence, none below the watermark.
   package private(set) var results: [KeptResult]
-  /// It differs from its row.
+  /// Results of the present batch.
+  package private(set) var fresh: [KeptResult] = []
+  /// The present batch changed it.
+  var isTouched = false
+  /// It differs from its row; the journal has the rest.
   var isDirty = false
   /// It was evicted, and its row is gone.
   var isForgotten = false
@@ -41,8 +45,15 @@ package final class Session {
   }
 
   func keep(_ result: CommandResult, of sequence: UInt64) {
-    let place = position(of: sequence)
-    results.insert(KeptResult(sequence: sequence, result: result), at: place)
+    let kept = KeptResult(sequence: sequence, result: result)
+    results.insert(kept, at: position(of: sequence))
+    fresh.append(kept)
+  }
+
+  /// The batch is written.
+  func settle() {
+    fresh.removeAll(keepingCapacity: true)
+    isTouched = false
   }
 
   /// The first result at or above `sequence`. Most are asked for at the end.
@@ -56,6 +67,13 @@ package final class Session {
     }
     return low
   }
+}
+
+/// What one batch did to a session, as the journal has it.
+package struct SessionChange: Hashable, Sendable {
+  package var client: ClientID
+  package var lowestUnacknowledged: UInt64
+  package var results: [KeptResult]
 }
 
 /// Whether a command of a session is to be carried out.
@@ -77,6 +95,9 @@ struct SessionTable {
   init(limit: Int = Limits.sessionsPerGroup) { self.limit = limit }
 
   var count: Int { clients.count }
+
+  /// The place of the first client at or above `client`.
+  func firstIndex(from client: ClientID) -> Int { position(of: client) }
 
   /// Judges a command by its stamp. Sessions evicted to make room, and those whose watermark
   /// moved, go to `forgotten` and `changed`.
@@ -127,6 +148,29 @@ struct SessionTable {
     }
   }
 
+  /// Repeats a change that the rows do not have yet; answers the session, for its row is behind.
+  mutating func replay(_ change: SessionChange) throws(WireError) -> Session {
+    let place = position(of: change.client)
+    let session: Session
+    if place < clients.count, clients[place] == change.client {
+      session = sessions[place]
+    } else {
+      session = Session(
+        client: change.client, lowestUnacknowledged: change.lowestUnacknowledged)
+      insert(session)
+    }
+    _ = session.acknowledge(below: change.lowestUnacknowledged)
+    for kept in change.results {
+      guard kept.sequence >= session.lowestUnacknowledged,
+        session.result(of: kept.sequence) == nil,
+        session.results.count < Limits.resultsPerSession
+      else { throw .invalid("session change: it does not follow") }
+      session.keep(kept.result, of: kept.sequence)
+    }
+    session.settle()
+    return session
+  }
+
   mutating func insert(_ session: Session) {
     let place = position(of: session.client)
     clients.insert(session.client, at: place)
@@ -146,10 +190,10 @@ struct SessionTable {
 }
 
 extension Session {
-  /// Notes once that the row must be written.
+  /// Notes once a batch that it changed.
   func mark(_ changed: inout [Session]) {
-    guard !isDirty else { return }
-    isDirty = true
+    guard !isTouched else { return }
+    isTouched = true
     changed.append(self)
   }
 }

@@ -10,17 +10,18 @@ package final class SnapshotReader<View: StateView> {
   private let view: View
   private let key: StateKey
   private let head: SnapshotHead
-  private let firstKind: StateKey.Kind
+  /// By client. Their rows may be behind the journal, so they are read from the table.
+  private let sessions: SessionTable
 
   init(_ state: GroupState, view: View, forgettingSessions: Bool) {
     group = state.group
     status = state.status
     key = state.key
     self.view = view
-    firstKind = forgettingSessions ? .record : .session
+    sessions = forgettingSessions ? SessionTable() : state.sessions
     head = SnapshotHead(
       progress: state.progress, configuration: state.configuration, dropped: state.dropped,
-      meta: state.meta, sessionCount: forgettingSessions ? 0 : UInt32(state.sessions.count))
+      meta: state.meta, sessionCount: UInt32(sessions.count))
   }
 
   /// The chunk at `cursor` (empty: the first) of about `maxBytes` at most, and at least one record;
@@ -39,15 +40,9 @@ package final class SnapshotReader<View: StateView> {
       group: group, index: head.progress.index, term: head.progress.term,
       sequence: place.sequence, digestBefore: place.digest,
       head: place.sequence == 0 ? head : nil, capacity: min(maxBytes, Limits.frameBytes))
-    let from =
-      place.suffix.isEmpty
-      ? key.start(of: firstKind) : Bytes(key.prefix + place.suffix.array)
-    var following: Bytes?
-    try view.scan(from: from, to: key.end, descending: false) { stored, value in
-      let suffix = StateKey.suffix(of: stored)
-      if writer.append(suffix: suffix, value: value, maxBytes: maxBytes) { return true }
-      following = suffix
-      return false
+    var following = try appendSessions(from: place.suffix, to: &writer, maxBytes: maxBytes)
+    if following == nil {
+      following = try appendRecords(from: place.suffix, to: &writer, maxBytes: maxBytes)
     }
     let count = place.recordCount + writer.recordCount
     let (bytes, digest) = writer.finish(total: following == nil ? count : nil)
@@ -58,6 +53,47 @@ package final class SnapshotReader<View: StateView> {
     next.digest = digest
     next.suffix = following
     return (bytes, next.encoded)
+  }
+
+  /// Appends sessions from `suffix` on, and answers the suffix of the first that has no room.
+  private func appendSessions(
+    from suffix: Bytes, to writer: inout SnapshotFormat.Writer, maxBytes: Int
+  ) throws(StorageError) -> Bytes? {
+    var place = 0
+    if !suffix.isEmpty {
+      guard suffix[0] == StateKey.Kind.session.rawValue else { return nil }
+      do throws(WireError) {
+        place = sessions.firstIndex(from: try StateKey.client(inSuffix: suffix))
+      } catch {
+        throw .misuse("a snapshot of \(group) at a cursor that makes no sense: \(error)")
+      }
+    }
+    var row = ByteWriter()
+    while place < sessions.count {
+      SessionFormat.encode(sessions.sessions[place], into: &row)
+      let suffix = StateKey.suffix(of: key.session(sessions.clients[place]))
+      guard writer.append(suffix: suffix, value: row.take(), maxBytes: maxBytes) else {
+        return suffix
+      }
+      place += 1
+    }
+    return nil
+  }
+
+  /// The same of records.
+  private func appendRecords(
+    from suffix: Bytes, to writer: inout SnapshotFormat.Writer, maxBytes: Int
+  ) throws(StorageError) -> Bytes? {
+    let isWithin = !suffix.isEmpty && suffix[0] == StateKey.Kind.record.rawValue
+    let from = isWithin ? Bytes(key.prefix + suffix.array) : key.start(of: .record)
+    var following: Bytes?
+    try view.scan(from: from, to: key.end, descending: false) { stored, value in
+      let suffix = StateKey.suffix(of: stored)
+      if writer.append(suffix: suffix, value: value, maxBytes: maxBytes) { return true }
+      following = suffix
+      return false
+    }
+    return following
   }
 }
 

@@ -9,7 +9,7 @@ package import KVBase
 /// | 4 | group |
 /// | 4 | generation |
 /// | 1 | kind: 1 meta, 2 session, 3 record |
-/// | … | meta: u8 row; session: u64 created, u64 random; record: u32 keyspace, user key |
+/// | … | meta: u8 row, and u8 slot where it is progress; session: u64 created, u64 random; record: u32 keyspace, user key |
 ///
 /// One replica's state is one contiguous range. What follows the generation is the key's suffix: a
 /// snapshot carries suffixes, since another node has another generation. The format's version is
@@ -63,6 +63,11 @@ package struct StateKey: Hashable, Sendable {
 
   package func meta(_ row: MetaRow) -> Bytes {
     Bytes(prefix + [Kind.meta.rawValue, row.rawValue])
+  }
+
+  /// Batches write the slots of the progress row in turn.
+  package func progress(slot: UInt8) -> Bytes {
+    Bytes(prefix + [Kind.meta.rawValue, MetaRow.progress.rawValue, slot])
   }
 
   package func session(_ client: ClientID) -> Bytes {

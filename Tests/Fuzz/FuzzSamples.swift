@@ -55,11 +55,11 @@ private func check(_ frame: Frame) {
   return seeds
 }
 
-private let session = SessionStamp(
+let sampleSession = SessionStamp(
   client: ClientID(createdMilliseconds: 1_700_000_000_000, random: 42), sequence: 7,
   lowestUnacknowledged: 3)
-private let member = MemberRecord(node: NodeID(3), incarnation: 99, address: "127.0.0.1:7403")
-private let keyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: .ap)
+let sampleMember = MemberRecord(node: NodeID(3), incarnation: 99, address: "127.0.0.1:7403")
+let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: .ap)
 
 @Sendable func commandSamples() -> [Command] {
   let conditions: [Condition] = [
@@ -73,9 +73,9 @@ private let keyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode
     .add(keyspace: .default, key: "n", delta: -1, minimum: 0, maximum: 10),
     .dropKeyspaceRecords(KeyspaceID(4)), .expireSessions(createdThroughMilliseconds: 12),
     .meta(.createKeyspace(name: "carts", mode: .ap)), .meta(.dropKeyspace(name: "carts")),
-    .meta(.registerMember(member)), .meta(.nameCluster(id: 77)),
+    .meta(.registerMember(sampleMember)), .meta(.nameCluster(id: 77)),
   ]
-  return bodies.map { Command(session: session, body: $0) }
+  return bodies.map { Command(session: sampleSession, body: $0) }
 }
 
 @Sendable func resultSamples() -> [CommandResult] {
@@ -83,16 +83,16 @@ private let keyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode
     .written(version: LogIndex(9)), .deleted(existed: true, version: LogIndex(9)),
     .added(value: -4, version: LogIndex(9)), .conditionFailed(current: LogIndex(2)),
     .outOfBounds(current: 3), .notAnInteger, .keyspaceDropped, .sessionExpired, .sequenceTooLow,
-    .tooManyUnacknowledged, .done, .keyspace(keyspace), .keyspaceExists(keyspace),
+    .tooManyUnacknowledged, .done, .keyspace(sampleKeyspace), .keyspaceExists(sampleKeyspace),
     .noSuchKeyspace, .tooManyKeyspaces, .invalidName, .incarnationConflict(recorded: 6),
   ]
 }
 
 @Sendable func metaSamples() -> [MetaState] {
   var full = MetaState(defaultMode: .cp)
-  full.keyspaces.append(keyspace)
+  full.keyspaces.append(sampleKeyspace)
   full.dropped = [KeyspaceID(2), KeyspaceID(3)]
-  full.members = [member]
+  full.members = [sampleMember]
   return [MetaState(defaultMode: .ap), full]
 }
 

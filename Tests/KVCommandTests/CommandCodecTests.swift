@@ -82,9 +82,10 @@ import Testing
         if !input.isEmpty, random.chance(3, in: 4) { input[0] = 1 }
       } else {
         let sample = Samples.bodies[Int(random.below(UInt64(Samples.bodies.count)))]
-        input = bytes {
-          Command(session: Samples.session, body: sample.body).encode(into: &$0)
-        }.array
+        input =
+          bytes {
+            Command(session: Samples.session, body: sample.body).encode(into: &$0)
+          }.array
         for _ in 0...random.below(3) {
           input[Int(random.below(UInt64(input.count)))] = UInt8(truncatingIfNeeded: random.next())
         }

@@ -137,6 +137,31 @@ import Testing
     }
   }
 
+  /// Not only at the turn's end: one turn could bring requests for any amount of answers.
+  @Test func congestionIsSeenWithinTheTurn() async throws {
+    try await withLoop { loop in
+      let worker = EchoWorker(loop)
+      let client = try await TestClient.open(loop, try await worker.listen())
+      let connection = client.connection
+      let part = payload(Limits.flushBytes, seed: 1)
+      let parts = await loop.on {
+        for count in 1...1000 {
+          FrameEncoder.append(
+            Frame(type: .request, stream: UInt32(count), payload: part), into: &connection.output)
+          connection.setNeedsFlush()
+          if connection.isCongested { return count }
+        }
+        return 1000
+      }
+      #expect(parts < 100)
+      for _ in 0..<parts { #expect(try await client.nextFrame().payload == part) }
+      #expect(await loop.on { !connection.isCongested && connection.pendingBytes == 0 })
+      let sent = UInt64(parts * (part.count + Frame.headerSize + Frame.checksumSize))
+      #expect(await loop.on { connection.bytesWritten } == sent)
+      #expect(await loop.on { connection.bytesRead } == sent)
+    }
+  }
+
   /// What was written before `closeAfterFlush` arrives, however slow the reader and whatever it
   /// still sends.
   @Test func theLastWordArrives() async throws {

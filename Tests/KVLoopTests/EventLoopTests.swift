@@ -2,7 +2,6 @@ import Glibc
 import KVBase
 import KVLoop
 import KVWire
-import Synchronization
 import Testing
 
 /// Counts what it is told, on its loop.
@@ -23,6 +22,12 @@ private actor Counter {
     }
     timer.start(after: .milliseconds(1))
     timers.append(timer)
+  }
+
+  func yieldUntilNoted() async -> Bool {
+    let start = SystemClock.instant()
+    while notes.isEmpty && SystemClock.instant() - start < .seconds(10) { await Task.yield() }
+    return !notes.isEmpty
   }
 
   func observeTurns() {
@@ -84,8 +89,8 @@ private actor Counter {
 
   @Test func aTurnEndsOnceForAllThatItBrought() async throws {
     try await withLoop { loop in
-      let turns = Mutex(0)
-      let ran = Mutex(0)
+      let turns = Locked(0)
+      let ran = Locked(0)
       await loop.on { loop.onTurnEnd = { turns.withLock { $0 += 1 } } }
       // The loop is held, so that everything is posted before its next turn.
       let gate = DispatchGate()
@@ -99,7 +104,7 @@ private actor Counter {
   }
 
   @Test func postsOfEachThreadKeepTheirOrder() async throws {
-    let order = Mutex([[Int]](repeating: [], count: 4))
+    let order = Locked([[Int]](repeating: [], count: 4))
     try await withLoop { loop in
       let threads = (0..<4).map { thread in
         NamedThread(name: "poster-\(thread)") {
@@ -115,7 +120,7 @@ private actor Counter {
   }
 
   @Test func postsAreBounded() async throws {
-    let ran = Mutex(0)
+    let ran = Locked(0)
     let loop = try EventLoop()
     let thread = loop.start(name: "test-loop")
     let gate = DispatchGate()
@@ -138,7 +143,7 @@ private actor Counter {
 
   @Test func timersFireOnceOrRepeatedly() async throws {
     try await withLoop { loop in
-      let fired = Mutex<[String]>([])
+      let fired = Locked<[String]>([])
       let start = SystemClock.instant()
       let repeating = await loop.on {
         let late = LoopTimer(loop: loop) { fired.withLock { $0.append("late") } }
@@ -163,9 +168,18 @@ private actor Counter {
     }
   }
 
+  /// A task that makes itself ready again and again leaves sockets and timers their turn.
+  @Test func aBusyTaskDoesNotHoldTheLoop() async throws {
+    try await withLoop { loop in
+      let counter = Counter(loop)
+      await counter.startTimer()
+      #expect(await counter.yieldUntilNoted())
+    }
+  }
+
   @Test func signalsArriveOnTheLoop() async throws {
     try await withLoop { loop in
-      let seen = Mutex<[Bool]>([])
+      let seen = Locked<[Bool]>([])
       await loop.on {
         _ = LoopSignal(loop: loop, SIGUSR2) { seen.withLock { $0.append(loop.isCurrent) } }
       }
@@ -229,7 +243,7 @@ private actor Counter {
   }
 
   @Test func threadsHaveTheirNames() throws {
-    let name = Mutex("")
+    let name = Locked("")
     let thread = NamedThread(name: "log-writer-of-the-node") {
       let file = unsafe fopen("/proc/thread-self/comm", "r")
       var text = [CChar](repeating: 0, count: 32)
@@ -256,7 +270,7 @@ private func enter(_ counter: Counter) { counter.assumeIsolated { $0.note("never
 
 /// Holds a thread until it is opened.
 private final class DispatchGate: Sendable {
-  private let isOpen = Mutex(false)
+  private let isOpen = Locked(false)
   func open() { isOpen.withLock { $0 = true } }
   func wait() { while !isOpen.withLock({ $0 }) { usleep(500) } }
 }

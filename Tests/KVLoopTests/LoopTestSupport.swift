@@ -1,7 +1,6 @@
 import KVBase
 import KVLoop
 import KVWire
-import Synchronization
 import Testing
 
 /// Starts a loop, gives it to `body`, stops it and waits for its thread, whatever `body` does. The
@@ -137,7 +136,7 @@ enum ConnectionEvent: Sendable {
 final class EventRecorder: ConnectionHandler, Sendable {
   let events: AsyncStream<ConnectionEvent>
   private let continuation: AsyncStream<ConnectionEvent>.Continuation
-  private let decoder = Mutex(FrameDecoder())
+  private let decoder = Locked(FrameDecoder())
 
   init() { (events, continuation) = AsyncStream.makeStream() }
 

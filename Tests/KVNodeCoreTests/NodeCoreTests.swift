@@ -15,15 +15,17 @@ import Testing
     #expect(view.leaders.dropFirst().elementsEqual(view.placement.map { $0[0] }))
     let key: Bytes = "a"
     let leader = try #require(cluster.leader(of: key))
-    guard case .applied(.written(let version), let receipt)? = try cluster.ask(
-      leader, cluster.put(key, "1"), patience: 200)
+    guard
+      case .applied(.written(let version), let receipt)? = try cluster.ask(
+        leader, cluster.put(key, "1"), patience: 200)
     else {
       Issue.record("the put was not applied")
       return
     }
     #expect(receipt.index == version)
-    guard case .read(.record(let record), let read)? = try cluster.ask(
-      leader, cluster.get(key), patience: 200)
+    guard
+      case .read(.record(let record), let read)? = try cluster.ask(
+        leader, cluster.get(key), patience: 200)
     else {
       Issue.record("the get was not answered")
       return
@@ -65,8 +67,9 @@ import Testing
     #expect(failure.notStarted)
     #expect(failure.message.contains("1 of 3 replicas reachable"))
     #expect(failure.message.contains("--consistency stale"))
-    guard case .read(.record(let record), let receipt)? = try cluster.ask(
-      survivor, cluster.get("a", .stale))
+    guard
+      case .read(.record(let record), let receipt)? = try cluster.ask(
+        survivor, cluster.get("a", .stale))
     else {
       Issue.record("a stale read was refused")
       return
@@ -161,8 +164,9 @@ import Testing
         #expect(status.droppedKeyspaces == [carts.id])
       }
     }
-    guard case .failed(let failure)? = try cluster.ask(
-      leader, Request(.read(.get(keyspace: carts.id, key: key))))
+    guard
+      case .failed(let failure)? = try cluster.ask(
+        leader, Request(.read(.get(keyspace: carts.id, key: key))))
     else {
       Issue.record("a dropped keyspace was read")
       return
@@ -173,8 +177,9 @@ import Testing
   @Test func apIsRefusedInOneSentence() throws {
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 300)
-    guard case .failed(let failure)? = try cluster.ask(
-      0, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .ap))))
+    guard
+      case .failed(let failure)? = try cluster.ask(
+        0, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .ap))))
     else {
       Issue.record("ap was not refused")
       return
@@ -226,8 +231,9 @@ import Testing
     let behind = (leader + 1) % 3
     try cluster.setDown(behind)
     for number in 0..<200 {
-      guard case .applied? = try cluster.ask(
-        leader, cluster.put(Bytes("key \(number)"), Bytes("\(number)")), patience: 200)
+      guard
+        case .applied? = try cluster.ask(
+          leader, cluster.put(Bytes("key \(number)"), Bytes("\(number)")), patience: 200)
       else {
         Issue.record("put \(number) failed")
         return

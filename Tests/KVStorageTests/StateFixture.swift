@@ -42,7 +42,11 @@ final class MemoryFixture: StoreFixture {
 
 /// In a directory of its own, with memory tables so small that files are written along the way.
 final class RocksFixture: StoreFixture {
-  let store: RocksStore
+  var store: RocksStore {
+    guard let opened else { preconditionFailure("a fixture that was closed") }
+    return opened
+  }
+  private var opened: RocksStore?
   private let directory: URL
 
   private static func newDirectory() -> URL {
@@ -55,7 +59,7 @@ final class RocksFixture: StoreFixture {
     var options = RocksOptions()
     options.memtableBytes = 64 << 10
     options.blockCacheBytes = 1 << 20
-    store = try RocksStore(path: directory.path, options: options)
+    opened = try RocksStore(path: directory.path, options: options)
   }
 
   convenience init() throws {
@@ -64,7 +68,11 @@ final class RocksFixture: StoreFixture {
     try self.init(directory)
   }
 
-  deinit { try? FileManager.default.removeItem(at: directory) }
+  deinit {
+    // Closed first: RocksDB waits a second for each file that it can't write.
+    opened = nil
+    try? FileManager.default.removeItem(at: directory)
+  }
 
   func another() throws -> RocksFixture { try RocksFixture() }
 

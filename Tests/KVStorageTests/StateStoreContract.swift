@@ -57,7 +57,9 @@ import Testing
   func aRangeIsHalfOpenAndScansGoBothWays(_ kind: StoreKind) throws {
     func body<F: StoreFixture>(_ fixture: F) throws {
       let store = fixture.store
-      let keys: [Bytes] = ["a", "b", Bytes([0x62, 0]), "ba", "c", Bytes([0xFF]), Bytes([0xFF, 1])]
+      let keys: [Bytes] = [
+        "a", "b", Bytes([0x62, 0]), "ba", "c", Bytes([0xFF]), Bytes([0xFF, 1]),
+      ]
       for key in keys { try store.put(key, key) }
       let pairs = keys.map { Pair($0, $0) }
       let view = try store.makeView()
@@ -165,7 +167,7 @@ import Testing
       var random = SeededRandom(seed: seed)
       var fixture = start
       var model: [Bytes: Bytes] = [:]
-      var views: [(view: F.Store.View, model: [Bytes: Bytes])] = []
+      var views: [(view: F.Store.View, model: [Bytes: Bytes], of: F)] = []
       func key() -> Bytes { Bytes("\(100 + random.below(400))") }
       for step in 0..<400 {
         switch random.below(20) {
@@ -175,7 +177,7 @@ import Testing
           try fixture.store.flush()
           fixture = try fixture.crashed(&random)
         case 2:
-          views.append((try fixture.store.makeView(), model))
+          views.append((try fixture.store.makeView(), model, fixture))
           if views.count > 4 { views.removeFirst() }
         case 3:
           let (from, to) = (key(), key())
@@ -195,7 +197,7 @@ import Testing
           try fixture.store.write(&batch)
         }
       }
-      for (view, model) in views {
+      for (view, model, _) in views {
         let expected = model.map { Pair($0.key, $0.value) }.sorted { $0.key < $1.key }
         #expect(try view.all() == expected, "seed \(seed)")
       }

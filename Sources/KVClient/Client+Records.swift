@@ -1,0 +1,163 @@
+internal import KVBase
+package import KVClientCore
+internal import KVCommand
+internal import KVWire
+
+/// Reads and writes of single records, and of several by their keys.
+extension Client {
+  /// What a write did.
+  public struct Written: Hashable, Sendable {
+    /// The record's version from now on.
+    public var version: UInt64
+    public var receipt: Receipt
+  }
+
+  /// What a read found.
+  public struct Found: Hashable, Sendable {
+    /// `nil`: there is no such record.
+    public var value: Value?
+    public var receipt: Receipt
+  }
+
+  /// The value of `key`; `nil` where there is none.
+  public func get(
+    _ key: some KeyConvertible, consistency: Consistency = .linearizable,
+    options: Options = Options()
+  ) async throws(KVError) -> Value? {
+    try await find(key, consistency: consistency, options: options).value
+  }
+
+  /// The value of `key`, with how it was read.
+  public func find(
+    _ key: some KeyConvertible, consistency: Consistency = .linearizable,
+    options: Options = Options()
+  ) async throws(KVError) -> Found {
+    let outcome = await perform(.get(key: Bytes(key.keyBytes)), options.core(consistency))
+    guard case .record(let record, let receipt) = outcome else { throw KVError(outcome) }
+    return Found(value: record.map { Value($0) }, receipt: Receipt(receipt))
+  }
+
+  /// The values of `keys`, in their order. Keys of one partition are read from one snapshot; over
+  /// several partitions there is none.
+  public func multiGet(
+    _ keys: [some KeyConvertible], consistency: Consistency = .linearizable,
+    options: Options = Options()
+  ) async throws(KVError) -> [Value?] {
+    let outcome = await perform(
+      .multiGet(keys: keys.map { Bytes($0.keyBytes) }), options.core(consistency))
+    guard case .records(let records, _) = outcome else { throw KVError(outcome) }
+    return records.map { $0.map { Value($0) } }
+  }
+
+  /// Sets `key` to `value`. Throws `conditionFailed` where the condition does not hold.
+  @discardableResult
+  public func put(
+    _ key: some KeyConvertible, _ value: some KeyConvertible, if condition: Condition = .always,
+    options: Options = Options()
+  ) async throws(KVError) -> Written {
+    let outcome = await perform(
+      .put(key: Bytes(key.keyBytes), value: Bytes(value.keyBytes), condition: condition.core),
+      options.core())
+    guard case .applied(.written(let version), let receipt) = outcome else {
+      throw KVError(outcome)
+    }
+    return Written(version: version.rawValue, receipt: Receipt(receipt))
+  }
+
+  /// Deletes `key`. Whether there was a record. Throws `conditionFailed` where the condition does
+  /// not hold.
+  @discardableResult
+  public func delete(
+    _ key: some KeyConvertible, if condition: Condition = .always, options: Options = Options()
+  ) async throws(KVError) -> Bool {
+    let outcome = await perform(
+      .delete(key: Bytes(key.keyBytes), condition: condition.core), options.core())
+    guard case .applied(.deleted(let existed, _), _) = outcome else { throw KVError(outcome) }
+    return existed
+  }
+
+  /// Sets `key` to `value` where `expected` holds. `nil`: it did not, and nothing was changed.
+  public func compareAndSet(
+    _ key: some KeyConvertible, expected: Condition, _ value: some KeyConvertible,
+    options: Options = Options()
+  ) async throws(KVError) -> Written? {
+    do {
+      return try await put(key, value, if: expected, options: options)
+    } catch {
+      guard error.kind == .conditionFailed, error.outcome == .rejected else { throw error }
+      return nil
+    }
+  }
+
+  /// Adds `delta` to the counter at `key`, which begins at 0, and returns the sum. Throws
+  /// `outOfRange` where the sum would leave `bounds` or the record is no integer.
+  @discardableResult
+  public func add(
+    _ key: some KeyConvertible, _ delta: Int64 = 1,
+    within bounds: ClosedRange<Int64> = Int64.min...Int64.max, options: Options = Options()
+  ) async throws(KVError) -> Int64 {
+    let outcome = await perform(
+      .add(
+        key: Bytes(key.keyBytes), delta: delta, minimum: bounds.lowerBound,
+        maximum: bounds.upperBound), options.core())
+    guard case .applied(.added(let value, _), _) = outcome else { throw KVError(outcome) }
+    return value
+  }
+}
+
+/// What can be a key or a value: text, or bytes.
+public protocol KeyConvertible: Sendable {
+  /// The bytes as they are stored.
+  var keyBytes: [UInt8] { get }
+}
+
+extension String: KeyConvertible {
+  /// The text in UTF-8.
+  public var keyBytes: [UInt8] { Array(utf8) }
+}
+
+extension [UInt8]: KeyConvertible {
+  /// The bytes themselves.
+  public var keyBytes: [UInt8] { self }
+}
+
+extension KVError {
+  /// The error that an outcome other than the wanted one is.
+  package init(_ outcome: KVClientCore.Outcome) {
+    switch outcome {
+    case .rejected(let failure): self.init(.rejected, failure)
+    case .unknown(let failure): self.init(.unknown, failure)
+    case .applied(let result, _): self.init(result)
+    case .record, .records, .page, .map, .status, .health:
+      self.init(.unknown, .internal, "the answer does not fit the request")
+    }
+  }
+
+  private init(_ result: CommandResult) {
+    switch result {
+    case .conditionFailed(let current):
+      let found =
+        current.rawValue == 0 ? "there is no record" : "the record's version is \(current)"
+      self.init(
+        .rejected, .conditionFailed, "the condition does not hold: \(found)",
+        currentVersion: current.rawValue)
+    case .outOfBounds(let current):
+      self.init(
+        .rejected, .outOfRange, "the sum would leave its bounds: the value is \(current)")
+    case .notAnInteger:
+      self.init(.rejected, .outOfRange, "the record is not a decimal integer of 64 bits")
+    case .keyspaceExists(let descriptor):
+      self.init(.rejected, .alreadyExists, "the keyspace '\(descriptor.name)' exists already")
+    case .noSuchKeyspace: self.init(.rejected, .notFound, "there is no such keyspace")
+    case .keyspaceDropped: self.init(.rejected, .notFound, "the keyspace was dropped")
+    case .tooManyKeyspaces:
+      self.init(
+        .rejected, .resourceExhausted,
+        "there are \(Limits.keyspaces) keyspaces already, or too many were ever dropped")
+    case .invalidName:
+      self.init(.rejected, .invalidArgument, "that is no name for a keyspace")
+    default:
+      self.init(.unknown, .internal, "the answer '\(result)' does not fit the request")
+    }
+  }
+}

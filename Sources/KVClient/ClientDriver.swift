@@ -1,0 +1,188 @@
+internal import KVBase
+package import KVClientCore
+package import KVLoop
+package import KVWire
+
+/// Carries out what a `ClientCore` asks for, on one event loop: the real interpreter of the client.
+///
+/// Everything but `init` is for the loop's thread only. The hook is called on that thread and may
+/// begin new calls; a program that needs no task per call (such as a load generator) uses this
+/// instead of `Client`.
+package final class ClientDriver: @unchecked Sendable {
+  package typealias CompletionHook = (CallID, Outcome) -> Void
+
+  package let loop: EventLoop
+  private var core: ClientCore
+  private var outputs = ClientOutputs()
+  private var draining = ClientOutputs()
+  private var isDraining = false
+  private var timer: LoopTimer?
+  private var timerDue = Instant.distantFuture
+  /// By peer.
+  private var connections: [PeerConnection?] = []
+  private var isShutDown = false
+  private let hello: Bytes
+  /// Called with each call's outcome, once.
+  package var onCompletion: CompletionHook
+
+  /// On the loop's thread, where the loop runs.
+  package init(
+    loop: EventLoop, settings: ClientSettings, seed: UInt64,
+    onCompletion: @escaping CompletionHook
+  ) {
+    self.loop = loop
+    core = ClientCore(
+      settings: settings, random: SeededRandom(seed: seed), now: SystemClock.now())
+    var writer = ByteWriter()
+    core.hello.encode(into: &writer)
+    hello = writer.take()
+    self.onCompletion = onCompletion
+  }
+
+  /// The newest map that was seen.
+  package var map: ClusterView? { core.map }
+
+  // MARK: Calls
+
+  package func call(_ id: CallID, _ operation: ClientOperation, options: CallOptions) {
+    guard !isShutDown else {
+      let failure = Failure(.cancelled, .shuttingDown, notStarted: true, "the client was closed")
+      onCompletion(id, .rejected(failure))
+      return
+    }
+    core.call(id, operation, options: options, now: SystemClock.now(), into: &outputs)
+    carryOut()
+  }
+
+  package func cancel(_ id: CallID) {
+    core.cancel(id, now: SystemClock.now(), into: &outputs)
+    carryOut()
+  }
+
+  /// Completes all calls and closes everything. The driver is of no use afterwards.
+  package func shutDown() {
+    guard !isShutDown else { return }
+    isShutDown = true
+    core.shutDown(now: SystemClock.now(), into: &outputs)
+    carryOut()
+    timer?.close()
+    timer = nil
+  }
+
+  // MARK: Outputs
+
+  /// Calls that a hook begins are carried out in the same go.
+  private func carryOut() {
+    guard !isDraining else { return }
+    isDraining = true
+    while !outputs.isEmpty {
+      swap(&outputs, &draining)
+      for peer in draining.closes { close(peer) }
+      for connect in draining.connects { open(connect) }
+      for send in draining.sends { carryOut(send) }
+      for completion in draining.completions { onCompletion(completion.call, completion.outcome) }
+      draining.removeAll()
+    }
+    isDraining = false
+    armTimer()
+  }
+
+  private func open(_ connect: ClientOutputs.Connect) {
+    let index = Int(connect.peer.rawValue)
+    while connections.count <= index { connections.append(nil) }
+    guard let target = HostPort(parsing: connect.address) else {
+      core.disconnected(
+        connect.peer, refused: false, because: "'\(connect.address)' is not host:port",
+        now: SystemClock.now(), into: &outputs)
+      return
+    }
+    connections[index] = PeerConnection(
+      driver: self, peer: connect.peer, target: target, hello: hello)
+  }
+
+  private func close(_ peer: PeerID) {
+    let index = Int(peer.rawValue)
+    guard index < connections.count, let connection = connections[index] else { return }
+    connections[index] = nil
+    connection.close()
+  }
+
+  private func carryOut(_ send: ClientOutputs.Send) {
+    guard let connection = connections[Int(send.peer.rawValue)] else { return }
+    connection.send(
+      stream: send.stream, bytes: draining.sendBytes.bytes, from: send.start, to: send.end)
+  }
+
+  /// The timer is moved forward only: one that fires too early costs little.
+  private func armTimer() {
+    guard !isShutDown, let next = core.nextDeadline, next < timerDue else { return }
+    let timer = self.timer ?? LoopTimer(loop: loop) { [weak self] in self?.timerFired() }
+    self.timer = timer
+    timerDue = next
+    // Timers count whole milliseconds: rounded up, so as not to fire just before it is due.
+    timer.start(after: (next - SystemClock.instant()) + .milliseconds(1))
+  }
+
+  private func timerFired() {
+    timerDue = .distantFuture
+    core.tick(now: SystemClock.now(), into: &outputs)
+    carryOut()
+    armTimer()
+  }
+
+  // MARK: Inputs
+
+  /// Whether this is the peer's present connection: what an earlier one still brings is ignored.
+  private func isCurrent(_ connection: PeerConnection) -> Bool {
+    connections[Int(connection.peer.rawValue)] === connection
+  }
+
+  func didReceive(_ frames: inout FrameDecoder, from connection: PeerConnection) {
+    let now = SystemClock.now()
+    do {
+      while isCurrent(connection), let frame = try frames.next() {
+        try take(frame, from: connection, now)
+      }
+    } catch {
+      if isCurrent(connection) {
+        connections[Int(connection.peer.rawValue)] = nil
+        connection.close()
+        core.disconnected(
+          connection.peer, refused: false, because: "what it sent can't be read: \(error)",
+          now: now, into: &outputs)
+      }
+    }
+    carryOut()
+  }
+
+  private func take(
+    _ frame: Frame, from connection: PeerConnection, _ now: Now
+  ) throws(WireError) {
+    switch frame.type {
+    case .response where connection.saidHello:
+      core.response(
+        connection.peer, stream: frame.stream, frame.payload, now: now, into: &outputs)
+    case .hello where !connection.saidHello:
+      connection.saidHello = true
+      core.connected(
+        connection.peer, try Hello(decoding: frame.payload), now: now, into: &outputs)
+    case .goaway:
+      core.goaway(
+        connection.peer, try Goaway(decoding: frame.payload), now: now, into: &outputs)
+    case .ping: connection.answerPing(frame)
+    case .pong, .window: break
+    default: throw .unknownValue(what: "frame for a client", value: UInt64(frame.type.rawValue))
+    }
+    // A core that closed the connection must not be given more of it.
+    if !outputs.closes.isEmpty { carryOut() }
+  }
+
+  func didClose(_ connection: PeerConnection, refused: Bool, because: String?) {
+    guard isCurrent(connection) else { return }
+    connections[Int(connection.peer.rawValue)] = nil
+    core.disconnected(
+      connection.peer, refused: refused, because: because, now: SystemClock.now(),
+      into: &outputs)
+    carryOut()
+  }
+}

@@ -1,0 +1,188 @@
+internal import Glibc
+
+/// Standard output for data, standard error for everything else.
+package enum Console {
+  /// Writes data. A reader that has gone away ends the process quietly, as `head` expects.
+  package static func out(_ text: String) { write(Array(text.utf8), to: STDOUT_FILENO) }
+  package static func out(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
+  /// Writes a line for the person.
+  package static func say(_ line: String) { write(Array("\(line)\n".utf8), to: STDERR_FILENO) }
+  static func show(_ text: String) { write(Array(text.utf8), to: STDERR_FILENO) }
+
+  package static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+  package static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
+
+  private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+    var offset = 0
+    while offset < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress! + offset, bytes.count - offset)
+      }
+      if count < 0 {
+        if errno == EINTR || errno == EAGAIN { continue }
+        if descriptor == STDOUT_FILENO { Glibc.exit(errno == EPIPE ? 0 : ExitCode.other.rawValue) }
+        return
+      }
+      offset += count
+    }
+  }
+
+  /// The environment of the process.
+  package static var environment: [String: String] {
+    var found: [String: String] = [:]
+    var entry = unsafe environ
+    while let text = unsafe entry.pointee {
+      let pair = unsafe String(cString: text)
+      if let equals = pair.firstIndex(of: "=") {
+        found[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+      }
+      unsafe entry += 1
+    }
+    return found
+  }
+
+  /// A whole small file as text, or a sentence.
+  package static func readText(_ path: String) throws(UsageError) -> String {
+    do {
+      var lines = try LineReader(path: path)
+      return String(decoding: try lines.readAll(limit: 1 << 20), as: UTF8.self)
+    } catch {
+      throw UsageError(error.description)
+    }
+  }
+}
+
+/// A file that can't be read or written: one sentence.
+package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
+  package var description: String
+  init(_ what: String, _ path: String, _ number: Int32) {
+    let reason = unsafe String(cString: strerror(number))
+    description = "\(path) can't be \(what): \(reason)"
+  }
+  init(_ description: String) { self.description = description }
+}
+
+/// Reads a file or standard input line by line.
+package struct LineReader: ~Copyable {
+  private let descriptor: Int32
+  private let path: String
+  private var buffer: [UInt8] = []
+  private var start = 0
+  private var isAtEnd = false
+  /// Bytes read so far.
+  package private(set) var bytesRead = 0
+  /// Of the file; `nil` where that is not known.
+  package let size: Int?
+
+  /// `-` is standard input.
+  package init(path: String) throws(FileError) {
+    self.path = path == "-" ? "standard input" : path
+    if path == "-" {
+      descriptor = STDIN_FILENO
+    } else {
+      let opened = unsafe open(path, O_RDONLY | O_CLOEXEC)
+      guard opened >= 0 else { throw FileError("opened", path, errno) }
+      descriptor = opened
+    }
+    var information = stat()
+    let isFile =
+      unsafe fstat(descriptor, &information) == 0 && information.st_mode & S_IFMT == S_IFREG
+    size = isFile ? Int(information.st_size) : nil
+  }
+
+  deinit { if descriptor != STDIN_FILENO { close(descriptor) } }
+
+  /// The next line without its end; `nil` after the last. A line above `limit` is an error.
+  package mutating func next(limit: Int) throws(FileError) -> [UInt8]? {
+    var searched = start
+    while true {
+      if let end = buffer[searched...].firstIndex(of: 10) {
+        var line = buffer[start..<end]
+        if line.last == 13 { line.removeLast() }
+        start = end + 1
+        return Array(line)
+      }
+      if isAtEnd {
+        guard start < buffer.count else { return nil }
+        let line = Array(buffer[start...])
+        start = buffer.count
+        return line
+      }
+      guard buffer.count - start <= limit else {
+        throw FileError("\(path) has a line of more than \(limit) bytes")
+      }
+      buffer.removeSubrange(..<start)
+      searched = buffer.count
+      start = 0
+      try fill()
+    }
+  }
+
+  package mutating func readAll(limit: Int) throws(FileError) -> [UInt8] {
+    while !isAtEnd {
+      guard buffer.count <= limit else {
+        throw FileError("\(path) is longer than \(limit) bytes")
+      }
+      try fill()
+    }
+    return buffer
+  }
+
+  private mutating func fill() throws(FileError) {
+    let chunk = 256 << 10
+    var count = 0
+    repeat {
+      let descriptor = self.descriptor
+      let piece = unsafe [UInt8](unsafeUninitializedCapacity: chunk) { target, initialized in
+        count = unsafe read(descriptor, target.baseAddress, chunk)
+        initialized = max(0, count)
+      }
+      buffer += piece
+    } while count < 0 && errno == EINTR
+    guard count >= 0 else { throw FileError("read", path, errno) }
+    bytesRead += count
+    isAtEnd = count == 0
+  }
+}
+
+/// Writes a file or standard output, in large pieces.
+package struct FileWriter: ~Copyable {
+  private let descriptor: Int32
+  private let path: String
+  private var buffer: [UInt8] = []
+
+  /// `-` is standard output.
+  package init(path: String) throws(FileError) {
+    self.path = path == "-" ? "standard output" : path
+    if path == "-" {
+      descriptor = STDOUT_FILENO
+    } else {
+      let opened = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+      guard opened >= 0 else { throw FileError("created", path, errno) }
+      descriptor = opened
+    }
+  }
+
+  deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
+
+  package mutating func write(line: [UInt8]) throws(FileError) {
+    buffer += line
+    buffer.append(10)
+    if buffer.count >= 64 << 10 { try flush() }
+  }
+
+  package mutating func flush() throws(FileError) {
+    var offset = 0
+    while offset < buffer.count {
+      let count = unsafe buffer.withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress! + offset, $0.count - offset)
+      }
+      guard count >= 0 else {
+        if errno == EINTR { continue }
+        throw FileError("written", path, errno)
+      }
+      offset += count
+    }
+    buffer.removeAll(keepingCapacity: true)
+  }
+}

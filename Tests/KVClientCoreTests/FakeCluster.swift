@@ -1,0 +1,231 @@
+import KVBase
+import KVClientCore
+import KVCommand
+import KVPlacement
+import KVWire
+
+/// A cluster that answers at once from one dictionary, with switches for what can go wrong, and a
+/// clock that the test moves. It decodes what the client sends, as a node would.
+final class FakeCluster {
+  enum Health { case up, down, silent, blackHole }
+
+  struct Received {
+    var node: NodeID
+    var request: Request
+    var command: Command? {
+      if case .mutate(let command, _) = request.body { command } else { nil }
+    }
+  }
+
+  var core: ClientCore
+  var outputs = ClientOutputs()
+  var now = Instant(nanoseconds: 1_000_000_000)
+  var wall: UInt64 = 1_700_000_000_000
+  var view: ClusterView
+  /// By group: who leads.
+  var leaders: [NodeID]
+  var health: [NodeID: Health] = [:]
+  var withoutQuorum = false
+  var noLeader = false
+  var hintsLeader = true
+  var data: [Bytes: Record] = [:]
+  var results: [SessionKey: CommandResult] = [:]
+  var received: [Received] = []
+  /// Answers instead of the cluster, where it does not return `nil`.
+  var script: ((NodeID, Request) -> Scripted?)?
+  var completions: [UInt64: Outcome] = [:]
+  var completionOrder: [UInt64] = []
+  var connectCount = 0
+  private(set) var open: [PeerID: NodeID] = [:]
+  private var nextCall: UInt64 = 1
+  var index: UInt64 = 0
+  /// Pages are cut to this many records, whatever was asked.
+  var pageLimit = 1024
+
+  enum Scripted {
+    case reply(Reply)
+    /// Applied, but the answer is lost with the connection.
+    case applyThenDisconnect
+    case disconnect
+    case silence
+    case raw(Bytes)
+  }
+
+  struct SessionKey: Hashable {
+    var client: ClientID
+    var sequence: UInt64
+  }
+
+  init(
+    nodes: Int = 3, partitions: Int = 8, endpoints: [String]? = nil,
+    configure: (inout ClientSettings) -> Void = { _ in }
+  ) {
+    let ids = (1...nodes).map { NodeID(UInt32($0)) }
+    var meta = MetaState(defaultMode: .cp)
+    meta.clusterID = 77
+    let placement = (0..<partitions).map { p in
+      (0..<min(3, nodes)).map { ids[(p + $0) % nodes] }
+    }
+    leaders = [ids[0]] + placement.map { $0[0] }
+    view = ClusterView(
+      meta: meta,
+      nodes: ids.map { .init(id: $0, address: "h\($0.rawValue):1", zone: "") },
+      placement: placement, leaders: Array(repeating: NodeID(0), count: partitions + 1),
+      replication: 3)
+    let given = endpoints ?? ids.map { "h\($0.rawValue):1" }
+    var settings = ClientSettings(endpoints: given.compactMap { Endpoint($0) })
+    configure(&settings)
+    core = ClientCore(
+      settings: settings, random: SeededRandom(seed: 7),
+      now: Now(instant: now, wallMilliseconds: wall))
+  }
+
+  var clock: Now {
+    Now(instant: now, wallMilliseconds: wall + (now - .zero).milliseconds)
+  }
+
+  // MARK: Driving
+
+  @discardableResult
+  func call(
+    _ operation: ClientOperation, _ options: CallOptions = CallOptions()
+  ) -> UInt64 {
+    let id = nextCall
+    nextCall += 1
+    core.call(CallID(id), operation, options: options, now: clock, into: &outputs)
+    drain()
+    return id
+  }
+
+  /// Begins a call and lets time pass until it is complete.
+  func run(
+    _ operation: ClientOperation, _ options: CallOptions = CallOptions()
+  ) -> Outcome? {
+    let id = call(operation, options)
+    finish(id)
+    return completions[id]
+  }
+
+  func finish(_ id: UInt64) {
+    var steps = 0
+    while completions[id] == nil, steps < 10_000, let next = core.nextDeadline {
+      steps += 1
+      advance(to: next)
+    }
+  }
+
+  func advance(to instant: Instant) {
+    now = max(now, instant)
+    core.tick(now: clock, into: &outputs)
+    drain()
+  }
+
+  func advance(milliseconds: UInt64) {
+    let end = now + .milliseconds(milliseconds)
+    while let next = core.nextDeadline, next <= end { advance(to: next) }
+    advance(to: end)
+  }
+
+  func disconnect(_ node: NodeID, refused: Bool = false) {
+    let peers = open.filter { $0.value == node }.map(\.key).sorted()
+    for peer in peers {
+      open[peer] = nil
+      core.disconnected(peer, refused: refused, now: clock, into: &outputs)
+    }
+    drain()
+  }
+
+  func kill(_ node: NodeID) {
+    health[node] = .down
+    disconnect(node)
+  }
+
+  /// Carries out outputs until there are none.
+  func drain() {
+    while !outputs.isEmpty {
+      let batch = outputs
+      outputs = ClientOutputs()
+      for peer in batch.closes { open[peer] = nil }
+      for connect in batch.connects { carryOut(connect) }
+      let bytes = Bytes(batch.sendBytes.bytes)
+      for send in batch.sends { carryOut(send, bytes[send.start..<send.end]) }
+      for completion in batch.completions {
+        precondition(completions[completion.call.rawValue] == nil, "completed twice")
+        completions[completion.call.rawValue] = completion.outcome
+        completionOrder.append(completion.call.rawValue)
+      }
+    }
+  }
+
+  func node(at address: String) -> NodeID? {
+    if let known = view.nodes.first(where: { $0.address == address }) { return known.id }
+    guard address.hasPrefix("proxy"), let id = UInt32(address.dropFirst(5).prefix(1)) else {
+      return nil
+    }
+    return NodeID(id)
+  }
+
+  private func carryOut(_ connect: ClientOutputs.Connect) {
+    connectCount += 1
+    guard let node = node(at: connect.address) else {
+      core.disconnected(connect.peer, refused: true, now: clock, into: &outputs)
+      return
+    }
+    switch health[node] ?? .up {
+    case .down: core.disconnected(connect.peer, refused: true, now: clock, into: &outputs)
+    case .blackHole: break
+    case .up, .silent:
+      open[connect.peer] = node
+      core.connected(connect.peer, hello(of: node), now: clock, into: &outputs)
+    }
+  }
+
+  func hello(of node: NodeID) -> Hello {
+    Hello(
+      role: .node, clusterID: view.meta.clusterID, creationDigest: 1, node: node, incarnation: 5,
+      isBlank: false, software: "test")
+  }
+
+  private func carryOut(_ send: ClientOutputs.Send, _ payload: Bytes) {
+    guard let node = open[send.peer] else { return }
+    guard let request = try? Request(decoding: payload) else {
+      preconditionFailure("the client sent what can't be decoded: \(payload)")
+    }
+    received.append(Received(node: node, request: request))
+    switch script?(node, request) {
+    case .reply(let reply): deliver(reply, send)
+    case .raw(let bytes):
+      core.response(send.peer, stream: send.stream, bytes, now: clock, into: &outputs)
+    case .applyThenDisconnect:
+      _ = answer(node, request)
+      disconnect(node)
+    case .disconnect: disconnect(node)
+    case .silence: held.append((send, request, node))
+    case nil:
+      if health[node] == .silent {
+        held.append((send, request, node))
+      } else {
+        deliver(answer(node, request), send)
+      }
+    }
+  }
+
+  /// What was sent and not answered.
+  var held: [(send: ClientOutputs.Send, request: Request, node: NodeID)] = []
+
+  /// Answers what was held back, late.
+  func releaseHeld() {
+    let late = held
+    held = []
+    for (send, request, node) in late where open[send.peer] == node {
+      deliver(answer(node, request), send)
+    }
+    drain()
+  }
+
+  func deliver(_ reply: Reply, _ send: ClientOutputs.Send) {
+    var writer = ByteWriter()
+    reply.encode(into: &writer)
+    core.response(send.peer, stream: send.stream, writer.take(), now: clock, into: &outputs)
+  }
+}

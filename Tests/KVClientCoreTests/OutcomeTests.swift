@@ -1,0 +1,416 @@
+import KVBase
+import KVClientCore
+import KVCommand
+import KVWire
+import Testing
+
+@Suite struct OutcomeTests {
+  func put(_ key: String, _ value: String = "v") -> ClientOperation {
+    .put(key: Bytes(key), value: Bytes(value), condition: .always)
+  }
+
+  func options(milliseconds: UInt64) -> CallOptions {
+    CallOptions(timeout: .milliseconds(milliseconds))
+  }
+
+  @Test func aRetryKeepsItsSequenceAndTakesEffectOnce() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("warm"))
+    cluster.received = []
+    var losses = 2
+    cluster.script = { _, request in
+      guard case .mutate = request.body, losses > 0 else { return nil }
+      losses -= 1
+      return .applyThenDisconnect
+    }
+    let add = ClientOperation.add(key: "n", delta: 5, minimum: .min, maximum: .max)
+    guard case .applied(.added(let value, _), _) = cluster.run(add) else {
+      Issue.record("\(cluster.completions)")
+      return
+    }
+    #expect(value == 5)
+    #expect(losses == 0)
+    let stamps = cluster.received.compactMap { $0.command?.session }
+    #expect(stamps.count >= 3)
+    #expect(Set(stamps.map(\.sequence)).count == 1)
+    #expect(Set(stamps.map(\.client)).count == 1)
+  }
+
+  @Test func sequencesRiseAndTheWatermarkFollows() {
+    let cluster = FakeCluster(partitions: 1)
+    for i in 0..<10 { _ = cluster.run(put("k\(i)")) }
+    let stamps = cluster.received.compactMap { $0.command?.session }
+    #expect(stamps.map(\.sequence) == Array(1...10))
+    #expect(stamps.map(\.lowestUnacknowledged) == Array(1...10))
+  }
+
+  @Test func theWatermarkStaysAtTheOldestInFlight() {
+    let cluster = FakeCluster(partitions: 1)
+    _ = cluster.run(put("a"))
+    var hold = true
+    cluster.script = { _, request in
+      guard case .mutate = request.body, hold else { return nil }
+      return .silence
+    }
+    let held = cluster.call(put("held"))
+    hold = false
+    for i in 0..<5 { cluster.call(put("k\(i)")) }
+    let stamps = cluster.received.compactMap { $0.command?.session }
+    #expect(stamps.suffix(6).allSatisfy { $0.lowestUnacknowledged == 2 })
+    cluster.releaseHeld()
+    #expect(cluster.completions[held] != nil)
+    cluster.call(put("z"))
+    #expect(cluster.received.last?.command?.session.lowestUnacknowledged == 8)
+  }
+
+  @Test func aDeadlineAfterSendingIsUnknown() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    for node in 1...3 { cluster.health[NodeID(UInt32(node))] = .silent }
+    guard case .unknown(let failure) = cluster.run(put("a"), options(milliseconds: 500)) else {
+      Issue.record("not unknown")
+      return
+    }
+    #expect(failure.code == .deadlineExceeded)
+    #expect(!failure.notStarted)
+  }
+
+  @Test func aDeadlineAfterDefiniteRefusalsIsRejected() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    cluster.noLeader = true
+    guard case .rejected(let failure) = cluster.run(put("a"), options(milliseconds: 500)) else {
+      Issue.record("not rejected")
+      return
+    }
+    #expect(failure.code == .unavailable)
+    #expect(failure.notStarted)
+    #expect(failure.message.contains("nothing was done"))
+  }
+
+  @Test func aDeadlineBeforeAnythingWasSentIsRejected() {
+    let cluster = FakeCluster()
+    for node in 1...3 { cluster.health[NodeID(UInt32(node))] = .blackHole }
+    guard case .rejected(let failure) = cluster.run(put("a"), options(milliseconds: 400)) else {
+      Issue.record("not rejected")
+      return
+    }
+    #expect(failure.notStarted)
+  }
+
+  /// A definite answer to a retry does not speak for the try before it.
+  @Test func refusalsAfterALostAnswerStayUnknown() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    var first = true
+    cluster.script = { _, request in
+      guard case .mutate = request.body else { return nil }
+      if first {
+        first = false
+        return .disconnect
+      }
+      return .reply(FakeCluster.failure(.noLeader))
+    }
+    guard case .unknown(let failure) = cluster.run(put("a"), options(milliseconds: 700)) else {
+      Issue.record("not unknown")
+      return
+    }
+    #expect(!failure.notStarted)
+  }
+
+  @Test func aFinalRefusalAfterALostAnswerStaysUnknown() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    var first = true
+    cluster.script = { _, request in
+      guard case .mutate = request.body else { return nil }
+      defer { first = false }
+      return first
+        ? .disconnect : .reply(FakeCluster.failure(.malformed, code: .invalidArgument))
+    }
+    guard case .unknown = cluster.run(put("a")) else {
+      Issue.record("not unknown")
+      return
+    }
+  }
+
+  @Test func aFirstRefusalIsRejected() {
+    let cluster = FakeCluster()
+    cluster.script = { _, request in
+      guard case .mutate = request.body else { return nil }
+      return .reply(FakeCluster.failure(.none, code: .unimplemented))
+    }
+    guard case .rejected(let failure) = cluster.run(.createKeyspace(name: "c", mode: .ap)) else {
+      Issue.record("not rejected")
+      return
+    }
+    #expect(failure.code == .unimplemented)
+    #expect(failure.message == "said none")
+  }
+
+  @Test func lostLeadershipIsTriedAgainWithTheSameSequence() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    cluster.received = []
+    var first = true
+    cluster.script = { _, request in
+      guard case .mutate = request.body, first else { return nil }
+      first = false
+      return .reply(FakeCluster.failure(.leadershipLost, notStarted: false))
+    }
+    guard case .applied = cluster.run(put("a")) else {
+      Issue.record("not applied")
+      return
+    }
+    #expect(Set(cluster.received.compactMap { $0.command?.session.sequence }).count == 1)
+  }
+
+  @Test func withoutRetriesALostAnswerIsUnknownAtOnce() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    cluster.script = { _, request in
+      guard case .mutate = request.body else { return nil }
+      return .applyThenDisconnect
+    }
+    cluster.received = []
+    var options = CallOptions()
+    options.retriesUnknown = false
+    let before = cluster.now
+    guard case .unknown = cluster.run(put("a"), options) else {
+      Issue.record("not unknown")
+      return
+    }
+    #expect(cluster.received.count == 1)
+    #expect(cluster.now == before)
+  }
+
+  @Test func aLateAnswerOfATryCounts() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    cluster.script = { _, request in
+      if case .mutate = request.body { .silence } else { nil }
+    }
+    let id = cluster.call(put("a", "late"))
+    cluster.advance(milliseconds: 1000)
+    #expect(cluster.completions[id] == nil)
+    cluster.releaseHeld()
+    guard case .applied = cluster.completions[id] else {
+      Issue.record("not applied")
+      return
+    }
+    // What was asked again is answered later and finds nobody.
+    cluster.advance(milliseconds: 1000)
+    cluster.releaseHeld()
+    #expect(cluster.core.callsInProgress == 0)
+  }
+
+  @Test func answersThatNobodyAskedForChangeNothing() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    for peer in cluster.open.keys.sorted() {
+      for stream: UInt32 in [0, 1, 7, 9999, .max] {
+        cluster.core.response(
+          peer, stream: stream, "nonsense", now: cluster.clock, into: &cluster.outputs)
+      }
+    }
+    cluster.drain()
+    guard case .record = cluster.run(.get(key: "a")) else {
+      Issue.record("no record")
+      return
+    }
+  }
+
+  @Test func anAnswerThatCantBeReadClosesTheConnectionAndTheCallGoesOn() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    var first = true
+    cluster.script = { _, request in
+      guard case .read = request.body, first else { return nil }
+      first = false
+      return .raw(Bytes([0, 0, 99, 1, 2]))
+    }
+    guard case .record = cluster.run(.get(key: "a")) else {
+      Issue.record("no record")
+      return
+    }
+  }
+
+  @Test func anExpiredSessionIsRenewedWhereNothingIsUncertain() {
+    let cluster = FakeCluster()
+    var expired = 1
+    cluster.script = { [unowned cluster] node, request in
+      guard case .mutate(let command, _) = request.body, expired > 0,
+        let key = command.target?.key, cluster.leader(of: key) == node
+      else { return nil }
+      expired -= 1
+      return .reply(
+        .applied(.sessionExpired, cluster.receipt(node, cluster.group(of: key), .commit)))
+    }
+    guard case .applied(.written, _) = cluster.run(put("a")) else {
+      Issue.record("not applied")
+      return
+    }
+    let clients = Set(cluster.received.compactMap { $0.command?.session.client })
+    #expect(clients.count == 2)
+  }
+
+  @Test func anExpiredSessionAfterALostAnswerIsUnknown() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("warm"))
+    var step = 0
+    cluster.script = { [unowned cluster] node, request in
+      guard case .mutate(let command, _) = request.body, let key = command.target?.key,
+        cluster.leader(of: key) == node
+      else { return nil }
+      step += 1
+      return step == 1
+        ? .applyThenDisconnect
+        : .reply(.applied(.sessionExpired, cluster.receipt(node, cluster.group(of: key), .commit)))
+    }
+    guard case .unknown = cluster.run(put("a")) else {
+      Issue.record("not unknown")
+      return
+    }
+  }
+
+  @Test func withoutAQuorumItFailsEarlyAndSaysWhy() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    for key in ["b", "c", "d", "e"] { _ = cluster.run(put(key)) }
+    let leader = cluster.leader(of: "a")
+    let others = (1...3).map { NodeID(UInt32($0)) }.filter { $0 != leader }
+    for node in others { cluster.kill(node) }
+    cluster.withoutQuorum = true
+    cluster.advance(milliseconds: 12_000)
+    let before = cluster.now
+    guard case .rejected(let failure) = cluster.run(.get(key: "a")) else {
+      Issue.record("not rejected")
+      return
+    }
+    let taken = cluster.now - before
+    #expect(taken >= .milliseconds(600) && taken <= .milliseconds(1200))
+    #expect(failure.code == .unavailable)
+    #expect(failure.reason == .noQuorum)
+    #expect(failure.message.contains("(1 of 3 replicas answered; "))
+    #expect(failure.message.contains("down for 12 s"))
+    #expect(failure.message.contains("--consistency stale"))
+  }
+
+  @Test func aReplicaThatMayYetLeadPreventsGivingUp() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    cluster.script = { node, request in
+      guard case .read = request.body else { return nil }
+      return .reply(FakeCluster.failure(node == NodeID(1) ? .noLeader : .noQuorum))
+    }
+    let id = cluster.call(.get(key: "a"))
+    cluster.advance(milliseconds: 3000)
+    #expect(cluster.completions[id] == nil)
+  }
+
+  @Test func anUnreachableClusterFailsEarly() {
+    let cluster = FakeCluster()
+    for node in 1...3 { cluster.health[NodeID(UInt32(node))] = .down }
+    let before = cluster.now
+    guard case .rejected(let failure) = cluster.run(put("a")) else {
+      Issue.record("not rejected")
+      return
+    }
+    #expect(cluster.now - before <= .milliseconds(1200))
+    #expect(failure.message.contains("no node can be reached"))
+  }
+
+  @Test func aFullWindowWaitsAndAFullQueueRefuses() {
+    let cluster = FakeCluster(partitions: 1)
+    _ = cluster.run(put("a"))
+    var hold = true
+    cluster.script = { _, request in
+      guard case .mutate = request.body, hold else { return nil }
+      return .silence
+    }
+    cluster.received = []
+    let total = 1024 + 8192 + 5
+    for i in 0..<total { cluster.call(put("k\(i)")) }
+    #expect(cluster.received.count == 1024)
+    let refused = cluster.completions.values.filter {
+      if case .rejected(let failure) = $0 { failure.code == .resourceExhausted } else { false }
+    }
+    #expect(refused.count == 5)
+    hold = false
+    while !cluster.held.isEmpty { cluster.releaseHeld() }
+    #expect(cluster.completions.count == total + 1)
+    #expect(cluster.core.callsInProgress == 0)
+    let spread = cluster.received.compactMap { $0.command?.session }.map {
+      $0.sequence - $0.lowestUnacknowledged
+    }
+    #expect(spread.allSatisfy { $0 < 1024 })
+  }
+
+  @Test func oneGroupWithoutALeaderDoesNotHoldUpTheOthers() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    let stuck = cluster.group(of: "a")
+    cluster.script = { [unowned cluster] _, request in
+      guard case .mutate(let command, _) = request.body, let key = command.target?.key,
+        cluster.group(of: key) == stuck
+      else { return nil }
+      return .silence
+    }
+    var others: [UInt64] = []
+    for i in 0..<20_000 {
+      let key = "k\(i)"
+      let id = cluster.call(put(key))
+      if cluster.group(of: Bytes(key)) != stuck { others.append(id) }
+    }
+    #expect(others.allSatisfy { cluster.completions[$0] != nil })
+  }
+
+  @Test func anOverloadedNodeIsAskedAgainLater() {
+    let cluster = FakeCluster()
+    var refusals = 3
+    cluster.script = { _, request in
+      guard case .mutate = request.body, refusals > 0 else { return nil }
+      refusals -= 1
+      return .reply(
+        .failed(
+          Failure(
+            .resourceExhausted, .overloaded, notStarted: true, "full",
+            retryAfter: .milliseconds(50))))
+    }
+    let before = cluster.now
+    guard case .applied = cluster.run(put("a")) else {
+      Issue.record("not applied")
+      return
+    }
+    #expect(cluster.now - before >= .milliseconds(150))
+  }
+
+  @Test func cancellingCompletesOnce() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    cluster.script = { _, _ in .silence }
+    let id = cluster.call(put("a"))
+    cluster.core.cancel(CallID(id), now: cluster.clock, into: &cluster.outputs)
+    cluster.drain()
+    guard case .unknown(let failure) = cluster.completions[id] else {
+      Issue.record("not unknown")
+      return
+    }
+    #expect(failure.code == .cancelled)
+    cluster.releaseHeld()
+  }
+
+  @Test func shuttingDownCompletesEverything() {
+    let cluster = FakeCluster()
+    _ = cluster.run(put("a"))
+    cluster.script = { _, _ in .silence }
+    for i in 0..<50 { cluster.call(put("k\(i)")) }
+    cluster.call(.multiGet(keys: ["a", "b", "c"]))
+    cluster.call(.scan(ScanQuery()))
+    cluster.core.shutDown(now: cluster.clock, into: &cluster.outputs)
+    cluster.drain()
+    #expect(cluster.completions.count == 53)
+    #expect(cluster.core.callsInProgress == 0)
+    #expect(cluster.core.nextDeadline == nil)
+  }
+}

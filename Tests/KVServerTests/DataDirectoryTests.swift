@@ -1,0 +1,167 @@
+import Foundation
+import KVBase
+import KVNodeCore
+import KVStorage
+import Testing
+
+@testable import KVServer
+
+/// A directory of its own for a test, gone at its end.
+final class TemporaryDirectory {
+  let path: String
+
+  init() throws {
+    let base = FileManager.default.temporaryDirectory
+    path = base.appendingPathComponent("kvstore-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// Every file and its bytes.
+  func image(of name: String) throws -> [String: Data] {
+    var image: [String: Data] = [:]
+    let root = path + "/" + name
+    let names = try FileManager.default.subpathsOfDirectory(atPath: root)
+    for file in names {
+      if let data = FileManager.default.contents(atPath: root + "/" + file) { image[file] = data }
+    }
+    return image
+  }
+}
+
+@Suite struct DataDirectoryTests {
+  static func configuration(
+    _ path: String, node: UInt32 = 1, nodes: UInt32 = 1, partitions: Int = 4
+  ) -> ServerConfiguration {
+    var node = NodeConfiguration(
+      node: NodeID(node),
+      members: (1...max(node, nodes)).map {
+        .init(node: NodeID($0), address: "127.0.0.1:\(7400 + $0)")
+      }, incarnation: 0)
+    node.partitions = partitions
+    var configuration = ServerConfiguration(node: node, dataDirectory: path, listen: "127.0.0.1:0")
+    configuration.segmentBytes = 4 << 20
+    return configuration
+  }
+
+  /// Opens, appends some hard states, and closes again.
+  static func fill(_ configuration: ServerConfiguration) throws {
+    var configuration = configuration
+    let stores = try OpenedStores(&configuration, log: { _ in })
+    for term in 1...20 {
+      try stores.log.append([.hardState(GroupID(1), HardState(term: Term(UInt64(term))))])
+      try stores.log.sync()
+    }
+    stores.directory.release()
+  }
+
+  @Test func aDirectoryIsKnownAgain() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    try Self.fill(Self.configuration(path))
+    var again = Self.configuration(path)
+    let stores = try OpenedStores(&again, log: { _ in })
+    #expect(!stores.directory.isNew)
+    #expect(again.node.incarnation != 0)
+    let group = stores.recovery.groups.first { $0.group == GroupID(1) }
+    #expect(group?.log.hardState.term == Term(20))
+    stores.directory.release()
+  }
+
+  @Test func anotherNodesOrClustersDirectoryIsRefusedUntouched() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    try Self.fill(Self.configuration(path))
+    let before = try temporary.image(of: "n1")
+    for other in [
+      Self.configuration(path, node: 2), Self.configuration(path, nodes: 3),
+      Self.configuration(path, partitions: 8),
+    ] {
+      var other = other
+      #expect {
+        try OpenedStores(&other, log: { _ in })
+      } throws: { error in
+        guard case .foreign(let text)? = error as? StorageError else { return false }
+        return text.contains("--data-dir")
+      }
+    }
+    #expect(try temporary.image(of: "n1") == before)
+  }
+
+  @Test func aDirectoryInUseIsRefused() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    var first = Self.configuration(path)
+    let stores = try OpenedStores(&first, log: { _ in })
+    var second = Self.configuration(path)
+    #expect {
+      try OpenedStores(&second, log: { _ in })
+    } throws: {
+      "\($0)".contains("in use by another kvnode")
+    }
+    stores.directory.release()
+  }
+
+  @Test func damageInTheMiddleOfTheLogIsRefusedUntouched() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    try Self.fill(Self.configuration(path))
+    let log = path + "/log"
+    let segment = try #require(
+      FileManager.default.contentsOfDirectory(atPath: log).sorted().first)
+    let file = try FileHandle(forUpdating: URL(fileURLWithPath: log + "/" + segment))
+    let all = try #require(try file.readToEnd())
+    let used = try #require(all.lastIndex { $0 != 0 })
+    try file.seek(toOffset: UInt64(used / 2))
+    try file.write(contentsOf: Data([all[used / 2] ^ 0x40]))
+    try file.close()
+    let before = try temporary.image(of: "n1")
+    var again = Self.configuration(path)
+    #expect {
+      try OpenedStores(&again, log: { _ in })
+    } throws: { error in
+      guard case .damaged(let text)? = error as? StorageError else { return false }
+      return text.contains(segment)
+    }
+    #expect(try temporary.image(of: "n1") == before)
+  }
+
+  @Test func aDamagedIdentityIsRefused() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    try Self.fill(Self.configuration(path))
+    let file = path + "/identity"
+    var bytes = try #require(FileManager.default.contents(atPath: file))
+    bytes[20] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: file))
+    var again = Self.configuration(path)
+    #expect {
+      try OpenedStores(&again, log: { _ in })
+    } throws: {
+      "\($0)".contains("is damaged")
+    }
+  }
+
+  @Test func aNewerFormatIsRefused() throws {
+    var bytes = IdentityFormat.encode(
+      Identity(node: NodeID(1), clusterID: 2, creationDigest: 3, incarnation: 4))
+    bytes[11] = 9
+    #expect {
+      try IdentityFormat.decode(bytes, file: "identity")
+    } throws: {
+      "\($0)".contains("as new as")
+    }
+  }
+
+  @Test func goldenBytesOfAnIdentity() {
+    let bytes = IdentityFormat.encode(
+      Identity(node: NodeID(1), clusterID: 2, creationDigest: 3, incarnation: 4))
+    let expected = [
+      "4b564e4f44454944", "00000001", "00000001", "0000000000000002", "0000000000000003",
+      "0000000000000004",
+    ].joined()
+    #expect(bytes.count == 48)
+    #expect(Bytes(bytes)[0..<40].hexadecimal == expected)
+  }
+}

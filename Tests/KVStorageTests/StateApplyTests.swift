@@ -1,0 +1,387 @@
+import KVBase
+import KVCommand
+import KVStorage
+import Testing
+
+@Suite struct StateApplyTests {
+  private static let group = GroupID(3)
+
+  /// Runs a test over a store of each kind.
+  private func over(
+    _ kind: StoreKind, _ test: (any Machines) throws -> Void
+  ) throws {
+    func body<F: StoreFixture>(_ fixture: F) throws {
+      try test(TestMachines(fixture: fixture, machines: StateMachines(store: fixture.store)))
+    }
+    try body(kind.make())
+  }
+
+  /// What these tests need of the machines, whatever the store.
+  private protocol Machines {
+    func create(_ group: GroupID, _ meta: MetaState?) throws
+    func apply(_ requests: [ApplyRequest]) throws -> [ApplyResult]
+    func read(_ group: GroupID, _ command: ReadCommand) throws -> ReadResult?
+    func status(_ group: GroupID) -> GroupStatus?
+  }
+
+  private struct TestMachines<F: StoreFixture>: Machines {
+    let fixture: F
+    let machines: StateMachines<F.Store>
+    func create(_ group: GroupID, _ meta: MetaState?) throws {
+      try machines.createGroup(group, meta: meta)
+    }
+    func apply(_ requests: [ApplyRequest]) throws -> [ApplyResult] {
+      try machines.apply(requests)
+    }
+    func read(_ group: GroupID, _ command: ReadCommand) throws -> ReadResult? {
+      try machines.read(group, command, tier: .all)
+    }
+    func status(_ group: GroupID) -> GroupStatus? { machines.status(of: group) }
+  }
+
+  /// Each command with what it must answer, once each in a batch of its own and once all in one.
+  @Test(arguments: StoreKind.allCases, [true, false])
+  func everyResult(_ kind: StoreKind, _ oneBatch: Bool) throws {
+    let k = KeyspaceID.default
+    let all = (Int64.min, Int64.max)
+    func add(_ key: Bytes, _ delta: Int64, _ low: Int64 = all.0, _ high: Int64 = all.1)
+      -> CommandBody
+    { .add(keyspace: k, key: key, delta: delta, minimum: low, maximum: high) }
+    func put(_ key: Bytes, _ value: Bytes, _ condition: Condition = .always) -> CommandBody {
+      .put(keyspace: k, key: key, value: value, condition: condition)
+    }
+    func delete(_ key: Bytes, _ condition: Condition = .always) -> CommandBody {
+      .delete(keyspace: k, key: key, condition: condition)
+    }
+    func at(_ index: UInt64) -> LogIndex { LogIndex(index) }
+    let steps: [(CommandBody, CommandResult)] = [
+      (put("a", "1", .ifPresent), .conditionFailed(current: .zero)),  // 1
+      (put("a", "1", .ifVersion(at(9))), .conditionFailed(current: .zero)),
+      (put("a", "1", .ifValue("1")), .conditionFailed(current: .zero)),
+      (put("a", "1", .ifAbsent), .written(version: at(4))),
+      (put("a", "2", .ifAbsent), .conditionFailed(current: at(4))),
+      (put("a", "2", .ifVersion(at(3))), .conditionFailed(current: at(4))),
+      (put("a", "2", .ifVersion(at(4))), .written(version: at(7))),
+      (put("a", "3", .ifValue("1")), .conditionFailed(current: at(7))),
+      (put("a", "3", .ifValue("2")), .written(version: at(9))),
+      (put("a", "4", .ifPresent), .written(version: at(10))),
+      (put("b", "1", .ifVersion(.zero)), .written(version: at(11))),
+      (delete("c"), .deleted(existed: false, version: at(12))),
+      (delete("c", .ifPresent), .conditionFailed(current: .zero)),
+      (delete("b", .ifAbsent), .conditionFailed(current: at(11))),
+      (delete("b", .ifVersion(at(1))), .conditionFailed(current: at(11))),
+      (delete("b", .ifValue("1")), .deleted(existed: true, version: at(16))),
+      (delete("b"), .deleted(existed: false, version: at(17))),
+      (add("n", 5), .added(value: 5, version: at(18))),
+      (add("n", -8, 0), .outOfBounds(current: 5)),
+      (add("n", 8, 0, 10), .outOfBounds(current: 5)),
+      (add("n", -5, 0, 10), .added(value: 0, version: at(21))),
+      (add("n", .max), .added(value: .max, version: at(22))),
+      (add("n", 1), .outOfBounds(current: .max)),
+      (put("n", "-9223372036854775808"), .written(version: at(24))),
+      (add("n", -1), .outOfBounds(current: .min)),
+      (add("n", 0), .added(value: .min, version: at(26))),
+      (put("n", "9223372036854775808"), .written(version: at(27))),
+      (add("n", 1), .notAnInteger),
+      (put("n", "007"), .written(version: at(29))),
+      (add("n", 1), .notAnInteger),
+      (put("n", Bytes()), .written(version: at(31))),
+      (add("n", 1), .notAnInteger),
+      (.meta(.nameCluster(id: 1)), .noSuchKeyspace),
+      (.expireSessions(createdThroughMilliseconds: 5), .done),
+      (.dropKeyspaceRecords(k), .done),
+      (.dropKeyspaceRecords(k), .done),
+      (put("a", "1"), .keyspaceDropped),
+      (delete("a"), .keyspaceDropped),
+      (add("a", 1), .keyspaceDropped),
+      (
+        .put(keyspace: KeyspaceID(2), key: "a", value: "1", condition: .always),
+        .written(version: at(40))
+      ),
+    ]
+    try over(kind) { machines in
+      try machines.create(Self.group, nil)
+      var log = StateTestLog(Self.group)
+      var results: [CommandResult] = []
+      for step in steps {
+        let entry = log.append(step.0)
+        if oneBatch { continue }
+        results += try machines.apply([log.request(after: entry.index.previous)])[0].results
+      }
+      if oneBatch { results = try machines.apply([log.request(after: .zero)])[0].results }
+      for (index, step) in steps.enumerated() {
+        #expect(results[index] == step.1, "entry \(index + 1): \(step.0)")
+      }
+      #expect(
+        try machines.read(Self.group, .get(keyspace: k, key: "a")) == .keyspaceDropped)
+      #expect(
+        try machines.read(Self.group, .get(keyspace: KeyspaceID(2), key: "a"))
+          == .record(Record(version: at(40), value: "1")))
+    }
+  }
+
+  @Test(arguments: StoreKind.allCases)
+  func mapCommands(_ kind: StoreKind) throws {
+    let first = MemberRecord(node: NodeID(2), incarnation: 7, address: "a:1")
+    var moved = first
+    moved.address = "b:1"
+    let other = MemberRecord(node: NodeID(2), incarnation: 8, address: "a:1")
+    let early = MemberRecord(node: NodeID(1), incarnation: 9, address: "c:1")
+    let cart = KeyspaceDescriptor(id: KeyspaceID(2), name: "cart", mode: .ap)
+    let again = KeyspaceDescriptor(id: KeyspaceID(3), name: "cart", mode: .cp)
+    let steps: [(MetaCommand, CommandResult, epoch: UInt64)] = [
+      (.nameCluster(id: 5), .done, 2),
+      (.nameCluster(id: 6), .done, 2),
+      (.createKeyspace(name: "cart", mode: .ap), .keyspace(cart), 3),
+      (.createKeyspace(name: "cart", mode: .cp), .keyspaceExists(cart), 3),
+      (.createKeyspace(name: "no such name!", mode: .cp), .invalidName, 3),
+      (.dropKeyspace(name: "carts"), .noSuchKeyspace, 3),
+      (.dropKeyspace(name: "cart"), .keyspace(cart), 4),
+      (.dropKeyspace(name: "cart"), .noSuchKeyspace, 4),
+      (.createKeyspace(name: "cart", mode: .cp), .keyspace(again), 5),
+      (.registerMember(first), .done, 6),
+      (.registerMember(first), .done, 6),
+      (.registerMember(other), .incarnationConflict(recorded: 7), 6),
+      (.registerMember(moved), .done, 7),
+      (.registerMember(early), .done, 8),
+    ]
+    try over(kind) { machines in
+      try machines.create(.meta, MetaState(defaultMode: .cp))
+      var log = StateTestLog(.meta)
+      var epoch: UInt64 = 1
+      for step in steps {
+        let entry = log.append(.meta(step.0))
+        let result = try machines.apply([log.request(after: entry.index.previous)])[0]
+        #expect(result.results == [step.1], "\(step.0)")
+        #expect(result.meta?.epoch.rawValue == (step.epoch == epoch ? nil : step.epoch))
+        epoch = step.epoch
+        #expect(machines.status(.meta)?.meta?.epoch.rawValue == epoch)
+      }
+      let map = try #require(machines.status(.meta)?.meta)
+      #expect(map.clusterID == 5)
+      #expect(map.dropped == [KeyspaceID(2)])
+      #expect(map.members == [early, moved])
+      #expect(map.keyspaces.map(\.name) == ["default", "cart"])
+    }
+  }
+
+  @Test func theMapHasItsLimits() {
+    var map = MetaState(defaultMode: .cp)
+    for i in 1..<Limits.keyspaces { _ = map.apply(.createKeyspace(name: "k\(i)", mode: .cp)) }
+    #expect(map.apply(.createKeyspace(name: "one-more", mode: .cp)) == .tooManyKeyspaces)
+    for i in 1...Limits.nodes {
+      let member = MemberRecord(node: NodeID(UInt32(i)), incarnation: 1, address: "a")
+      #expect(map.apply(.registerMember(member)) == .done)
+    }
+    let epoch = map.epoch
+    let member = MemberRecord(node: NodeID(65), incarnation: 1, address: "a")
+    #expect(map.apply(.registerMember(member)) == .incarnationConflict(recorded: 0))
+    #expect(map.epoch == epoch)
+    var writer = ByteWriter()
+    map.encode(into: &writer)
+    var reader = ByteReader(writer.take())
+    #expect(throws: Never.self) { try MetaState(from: &reader) }
+  }
+
+  @Test(arguments: StoreKind.allCases)
+  func noopsAndConfigurationsMoveTheStatus(_ kind: StoreKind) throws {
+    let joint = GroupConfiguration(
+      voters: [1, 2, 4].map { ReplicaID(rawValue: $0) },
+      outgoing: [1, 2, 3].map { ReplicaID(rawValue: $0) })
+    try over(kind) { machines in
+      try machines.create(Self.group, nil)
+      var log = StateTestLog(Self.group)
+      log.append(.noop)
+      log.time = 5_000
+      log.term = Term(4)
+      var writer = ByteWriter()
+      joint.encode(into: &writer)
+      log.append(.configuration, writer.take())
+      log.time = 4_000
+      log.append(.noop)
+      let result = try machines.apply([log.request(after: .zero)])[0]
+      #expect(result.results == [.done, .done, .done])
+      #expect(result.index == LogIndex(3) && result.term == Term(4))
+      let status = try #require(machines.status(Self.group))
+      #expect(status.appliedIndex == LogIndex(3) && status.appliedTerm == Term(4))
+      #expect(status.configuration == joint)
+      #expect(status.logTimeMilliseconds == 5_000)
+      #expect(status.digest == result.digest)
+    }
+  }
+
+  /// The digest as its description says it, computed here from the bytes.
+  @Test func theDigestChainsTheEntries() throws {
+    let machines = StateMachines(store: MemoryState())
+    try machines.createGroup(Self.group)
+    var log = StateTestLog(Self.group)
+    log.append(.noop)
+    log.append(.put(keyspace: .default, key: "k", value: "v", condition: .always))
+    let result = try machines.apply([log.request(after: .zero)])[0]
+    var digest: UInt64 = 0
+    for entry in log.entries {
+      var writer = ByteWriter()
+      for number in [digest, entry.index.rawValue, entry.term.rawValue] { writer.append(number) }
+      writer.append(entry.kind.rawValue)
+      writer.append(entry.logTimeMilliseconds)
+      writer.append(raw: entry.payload)
+      digest = XXH3.hash(writer.take())
+    }
+    #expect(result.digest == digest && digest != 0)
+  }
+
+  @Test func whatDoesNotDecodeIsDamageAndWhatDoesNotFollowIsMisuse() throws {
+    func fresh() throws -> StateMachines<MemoryState> {
+      let machines = StateMachines(store: MemoryState())
+      try machines.createGroup(Self.group)
+      return machines
+    }
+    func isMisuse(_ error: any Error) -> Bool {
+      if case .misuse? = error as? StorageError { true } else { false }
+    }
+    for kind in [EntryKind.command, .configuration] {
+      var log = StateTestLog(Self.group)
+      log.append(kind, "garbage")
+      let machines = try fresh()
+      #expect {
+        try machines.apply([log.request(after: .zero)])
+      } throws: { error in
+        if case .damaged? = error as? StorageError { true } else { false }
+      }
+    }
+    var log = StateTestLog(Self.group)
+    log.append(.noop)
+    log.append(.noop)
+    #expect(throws: (any Error).self) { try fresh().apply([log.request(after: LogIndex(1))]) }
+    #expect {
+      try fresh().apply([log.request(after: .zero, generation: Generation(2))])
+    } throws: {
+      isMisuse($0)
+    }
+    #expect { try fresh().apply([StateTestLog(GroupID(9)).request(after: .zero)]) } throws: {
+      isMisuse($0)
+    }
+    #expect(try fresh().apply([]).isEmpty)
+  }
+
+  @Test(arguments: StoreKind.allCases)
+  func pagesAreBoundedAndGoBothWays(_ kind: StoreKind) throws {
+    try over(kind) { machines in
+      try machines.create(Self.group, nil)
+      var log = StateTestLog(Self.group)
+      let other = KeyspaceID(2)
+      for i in 100..<150 {
+        log.append(
+          .put(
+            keyspace: .default, key: Bytes("k\(i)"), value: Bytes("v\(i)"), condition: .always))
+        log.append(.put(keyspace: other, key: Bytes("k\(i)"), value: "x", condition: .always))
+      }
+      _ = try machines.apply([log.request(after: .zero)])
+      func page(
+        _ from: Bytes, _ to: Bytes?, _ limit: Int, down: Bool = false, keysOnly: Bool = false
+      ) throws -> (records: [ScannedRecord], more: Bool) {
+        let result = try machines.read(
+          Self.group,
+          .scan(
+            ScanCommand(
+              keyspace: .default, from: from, to: to, descending: down, keysOnly: keysOnly,
+              limit: limit)))
+        guard case .page(let records, let more)? = result else {
+          Issue.record("\(String(describing: result))")
+          return ([], false)
+        }
+        return (records, more)
+      }
+      let whole = try page(Bytes(), nil, 50)
+      #expect(whole.records.count == 50 && !whole.more)
+      #expect(whole.records.first?.key == "k100")
+      #expect(whole.records.first?.record == Record(version: LogIndex(1), value: "v100"))
+      let part = try page("k110", "k120", 4)
+      #expect(part.records.map(\.key) == ["k110", "k111", "k112", "k113"] && part.more)
+      let down = try page("k110", "k120", 4, down: true)
+      #expect(down.records.map(\.key) == ["k119", "k118", "k117", "k116"] && down.more)
+      let keys = try page("k110", "k112", 4, keysOnly: true)
+      #expect(keys.records.map(\.key) == ["k110", "k111"] && !keys.more)
+      #expect(keys.records.allSatisfy { $0.record.value.isEmpty })
+      #expect(try page("k2", "k1", 4).records.isEmpty)
+      let none = try page(Bytes(), nil, 0)
+      #expect(none.records.isEmpty && none.more)
+      #expect(
+        try machines.read(
+          Self.group, .multiGet(keyspace: .default, keys: ["k149", "nope", "k100"]))
+          == .records([
+            Record(version: LogIndex(99), value: "v149"), nil,
+            Record(version: LogIndex(1), value: "v100"),
+          ]))
+      #expect(try machines.read(GroupID(77), .get(keyspace: .default, key: "a")) == nil)
+    }
+  }
+
+  @Test func aPageEndsByBytes() throws {
+    let machines = StateMachines(store: MemoryState())
+    try machines.createGroup(Self.group)
+    var log = StateTestLog(Self.group)
+    let value = Bytes([UInt8](repeating: 1, count: Limits.valueBytes))
+    for key in ["a", "b", "c"] as [Bytes] {
+      log.append(.put(keyspace: .default, key: key, value: value, condition: .always))
+    }
+    _ = try machines.apply([log.request(after: .zero)])
+    let scan = ScanCommand(
+      keyspace: .default, from: Bytes(), to: nil, descending: false, keysOnly: false, limit: 10)
+    guard
+      case .page(let records, let more)? = try machines.read(
+        Self.group, .scan(scan), tier: .all)
+    else { return #expect(Bool(false)) }
+    #expect(records.count == 1 && more)
+    #expect(try machines.read(Self.group, .scan(scan), tier: .memory) == nil)
+    machines.store.missesMemory = true
+    let get = ReadCommand.get(keyspace: .default, key: "a")
+    #expect(try machines.read(Self.group, get, tier: .memory) == nil)
+  }
+
+  /// Random commands of random clients, in random batches over two groups, against dictionaries.
+  @Test(arguments: StoreKind.allCases, 0..<10 as Range<UInt64>)
+  func itBehavesLikeTheDumbModel(_ kind: StoreKind, _ seed: UInt64) throws {
+    try over(kind) { machines in
+      var random = SeededRandom(seed: seed)
+      var clients = RandomClients(5, &random)
+      var logs = [StateTestLog(GroupID(1)), StateTestLog(GroupID(2))]
+      var models = [DumbGroup(), DumbGroup()]
+      var applied = [LogIndex.zero, .zero]
+      for log in logs { try machines.create(log.group, nil) }
+      for batch in 0..<120 {
+        var expected: [[CommandResult]] = [[], []]
+        for at in 0...1 {
+          for _ in 0..<random.below(12) {
+            let command = clients.next(&random)
+            let entry = logs[at].append(.command, encoded(command))
+            expected[at].append(models[at].apply(command, at: entry.index))
+          }
+        }
+        let requests = [0, 1].map { logs[$0].request(after: applied[$0]) }
+        let results = try machines.apply(requests)
+        #expect(results.map(\.results) == expected, "\(kind), seed \(seed), batch \(batch)")
+        applied = results.map(\.index)
+      }
+      for at in 0...1 {
+        let status = try #require(machines.status(logs[at].group))
+        #expect(status.sessionCount == models[at].sessions.count)
+        #expect(status.sessionFloorMilliseconds == models[at].floor)
+        #expect(Set(status.droppedKeyspaces) == models[at].dropped)
+        for id in 1...4 as ClosedRange<UInt32> {
+          let keyspace = KeyspaceID(id)
+          let expected = (models[at].records[keyspace] ?? [:])
+            .map { ScannedRecord(key: $0.key, record: $0.value) }.sorted { $0.key < $1.key }
+          let scan = ScanCommand(
+            keyspace: keyspace, from: Bytes(), to: nil, descending: false, keysOnly: false,
+            limit: 1_000)
+          let isDropped = models[at].dropped.contains(keyspace)
+          #expect(
+            try machines.read(logs[at].group, .scan(scan))
+              == (isDropped ? .keyspaceDropped : .page(expected, more: false)),
+            "\(kind), seed \(seed)")
+        }
+      }
+    }
+  }
+}

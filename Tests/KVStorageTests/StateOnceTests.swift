@@ -1,0 +1,232 @@
+import KVBase
+import KVCommand
+import KVStorage
+import Testing
+
+/// ARCHITECTURE.md, "Exactly once".
+@Suite struct StateOnceTests {
+  private struct Sent {
+    var stamp: SessionStamp
+    var answer: CommandResult?
+  }
+
+  private let group = GroupID(1)
+  private let client = ClientID(createdMilliseconds: 500, random: 1)
+  private let increment = CommandBody.add(
+    keyspace: .default, key: "n", delta: 1, minimum: 0, maximum: .max)
+
+  private func stamp(_ sequence: UInt64, low: UInt64 = 1, of client: ClientID? = nil)
+    -> SessionStamp
+  {
+    SessionStamp(
+      client: client ?? self.client, sequence: sequence, lowestUnacknowledged: low)
+  }
+
+  private func fresh() throws -> (StateMachines<MemoryState>, StateTestLog) {
+    let machines = StateMachines(store: MemoryState())
+    try machines.createGroup(group)
+    return (machines, StateTestLog(group))
+  }
+
+  private func added(_ value: Int64, _ version: UInt64) -> CommandResult {
+    .added(value: value, version: LogIndex(version))
+  }
+
+  /// scylladb#4265: a counter's retry must not count twice.
+  @Test func aRetriedIncrementCountsOnce() throws {
+    var (machines, log) = try fresh()
+    #expect(try machines.apply(increment, stamp(1), to: &log) == added(1, 1))
+    #expect(try machines.apply(increment, stamp(1), to: &log) == added(1, 1))
+    #expect(try machines.apply(increment, stamp(2), to: &log) == added(2, 3))
+    #expect(try machines.apply(increment, stamp(1), to: &log) == added(1, 1))
+    #expect(try machines.get(group, "n")?.value == "2")
+  }
+
+  @Test func twoTriesInOneBatchCountOnce() throws {
+    var (machines, log) = try fresh()
+    for sequence in [1, 1, 2, 1, 2] as [UInt64] { log.append(increment, stamp(sequence)) }
+    let results = try machines.apply([log.request(after: .zero)])[0].results
+    #expect(results == [added(1, 1), added(1, 1), added(2, 3), added(1, 1), added(2, 3)])
+  }
+
+  /// A refusal is a result too: a retry is answered as the first try was.
+  @Test func aRetryOfWhatDidNotHappenDoesNotHappenEither() throws {
+    var (machines, log) = try fresh()
+    let ifPresent = CommandBody.put(
+      keyspace: .default, key: "k", value: "1", condition: .ifPresent)
+    let plain = CommandBody.put(keyspace: .default, key: "k", value: "2", condition: .always)
+    #expect(
+      try machines.apply(ifPresent, stamp(1), to: &log) == .conditionFailed(current: .zero))
+    #expect(try machines.apply(plain, stamp(2), to: &log) == .written(version: LogIndex(2)))
+    #expect(
+      try machines.apply(ifPresent, stamp(1), to: &log) == .conditionFailed(current: .zero))
+    #expect(try machines.get(group, "k")?.value == "2")
+  }
+
+  /// Sequences come out of order where one request overtakes another: each is new once.
+  @Test func sequencesMayComeOutOfOrder() throws {
+    var (machines, log) = try fresh()
+    #expect(try machines.apply(increment, stamp(5), to: &log) == added(1, 1))
+    #expect(try machines.apply(increment, stamp(3), to: &log) == added(2, 2))
+    #expect(try machines.apply(increment, stamp(4), to: &log) == added(3, 3))
+    #expect(try machines.apply(increment, stamp(3), to: &log) == added(2, 2))
+  }
+
+  @Test func belowTheWatermarkNothingHappens() throws {
+    var (machines, log) = try fresh()
+    #expect(try machines.apply(increment, stamp(1), to: &log) == added(1, 1))
+    #expect(try machines.apply(increment, stamp(5, low: 4), to: &log) == added(2, 2))
+    for sequence in 1...3 as ClosedRange<UInt64> {
+      #expect(try machines.apply(increment, stamp(sequence), to: &log) == .sequenceTooLow)
+    }
+    // The watermark never goes back.
+    #expect(try machines.apply(increment, stamp(4, low: 1), to: &log) == added(3, 6))
+    #expect(try machines.apply(increment, stamp(7, low: 8), to: &log) == .sequenceTooLow)
+    #expect(try machines.apply(increment, stamp(5, low: 1), to: &log) == .sequenceTooLow)
+    #expect(try machines.get(group, "n")?.value == "3")
+    // Of an unknown client too, and it leaves no session behind.
+    let other = ClientID(createdMilliseconds: 600, random: 2)
+    #expect(
+      try machines.apply(increment, stamp(1, low: 2, of: other), to: &log) == .sequenceTooLow)
+    #expect(machines.status(of: group)?.sessionCount == 1)
+  }
+
+  @Test func tooManyResultsAreRefusedUntilSomeAreAcknowledged() throws {
+    var (machines, log) = try fresh()
+    let limit = UInt64(Limits.resultsPerSession)
+    for sequence in 1...limit { log.append(increment, stamp(sequence)) }
+    _ = try machines.apply([log.request(after: .zero)])
+    let refused = CommandResult.tooManyUnacknowledged
+    #expect(try machines.apply(increment, stamp(limit + 1), to: &log) == refused)
+    #expect(try machines.apply(increment, stamp(1), to: &log) == added(1, 1))
+    let index = log.lastIndex.next.rawValue
+    #expect(
+      try machines.apply(increment, stamp(limit + 1, low: 2), to: &log)
+        == added(Int64(limit) + 1, index))
+  }
+
+  /// Evicting the oldest raises the floor to it: it is told that its session is gone, and does not
+  /// count a second time.
+  @Test func anEvictedClientIsExpiredAndNotNew() throws {
+    var (machines, log) = try fresh()
+    let count = UInt64(Limits.sessionsPerGroup)
+    func id(_ i: UInt64) -> ClientID { ClientID(createdMilliseconds: 1_000 + i, random: i) }
+    for i in 0..<count { log.append(increment, stamp(1, of: id(i))) }
+    _ = try machines.apply([log.request(after: .zero)])
+    #expect(machines.status(of: group)?.sessionCount == Int(count))
+    #expect(machines.status(of: group)?.sessionFloorMilliseconds == 0)
+
+    // One more, created between them, is new; the oldest goes.
+    let late = ClientID(createdMilliseconds: 1_001, random: 99)
+    let index = log.lastIndex.next.rawValue
+    #expect(
+      try machines.apply(increment, stamp(1, of: late), to: &log)
+        == added(Int64(count) + 1, index))
+    #expect(machines.status(of: group)?.sessionCount == Int(count))
+    #expect(machines.status(of: group)?.sessionFloorMilliseconds == 1_000)
+    let expired = CommandResult.sessionExpired
+    #expect(try machines.apply(increment, stamp(1, of: id(0)), to: &log) == expired)
+    #expect(try machines.apply(increment, stamp(2, of: id(0)), to: &log) == expired)
+    #expect(try machines.apply(increment, stamp(1, of: id(1)), to: &log) == added(2, 2))
+    #expect(try machines.get(group, "n")?.value == Bytes("\(count + 1)"))
+
+    // The rows say the same after a restart.
+    let again = StateMachines(store: machines.store)
+    #expect(try again.open(group, generation: firstGeneration) == machines.status(of: group))
+    #expect(try again.snapshot(group) == machines.snapshot(group))
+  }
+
+  @Test func expiryForgetsThroughATimeAndKeepsTheRest() throws {
+    var (machines, log) = try fresh()
+    let old = ClientID(createdMilliseconds: 10, random: 1)
+    let young = ClientID(createdMilliseconds: 11, random: 1)
+    for client in [old, young] { log.append(increment, stamp(1, of: client)) }
+    log.append(.expireSessions(createdThroughMilliseconds: 10))
+    log.append(increment, stamp(1, of: old))
+    log.append(increment, stamp(1, of: young))
+    log.append(increment, stamp(1, of: ClientID(createdMilliseconds: 9, random: 4)))
+    // Going back changes nothing.
+    log.append(.expireSessions(createdThroughMilliseconds: 3))
+    log.append(increment, stamp(1, of: ClientID(createdMilliseconds: 9, random: 5)))
+    let results = try machines.apply([log.request(after: .zero)])[0].results
+    #expect(
+      results == [
+        added(1, 1), added(2, 2), .done, .sessionExpired, added(2, 2), .sessionExpired, .done,
+        .sessionExpired,
+      ])
+    #expect(machines.status(of: group)?.sessionFloorMilliseconds == 10)
+    let again = StateMachines(store: machines.store)
+    #expect(try again.open(group, generation: firstGeneration)?.sessionCount == 1)
+  }
+
+  /// A client may expire its own session: nothing of it must come back with the batch's end.
+  @Test func aSessionThatExpiresItselfStaysGone() throws {
+    var (machines, log) = try fresh()
+    log.append(increment, stamp(1))
+    log.append(.expireSessions(createdThroughMilliseconds: 500), stamp(2))
+    log.append(increment, stamp(3))
+    let results = try machines.apply([log.request(after: .zero)])[0].results
+    #expect(results == [added(1, 1), .done, .sessionExpired])
+    let again = StateMachines(store: machines.store)
+    #expect(try again.open(group, generation: firstGeneration)?.sessionCount == 0)
+  }
+
+  /// Over many clients, retries, duplicates, restarts and installations: the counter is the number
+  /// of increments that were answered as done.
+  @Test(arguments: StoreKind.allCases, 0..<6 as Range<UInt64>)
+  func theCounterIsTheNumberOfIncrements(_ kind: StoreKind, _ seed: UInt64) throws {
+    func body<F: StoreFixture>(_ fixture: F) throws {
+      var random = SeededRandom(seed: seed)
+      var machines = StateMachines(store: fixture.store)
+      var generation = firstGeneration
+      try machines.createGroup(group)
+      var log = StateTestLog(group)
+      var sent: [Sent] = []
+      var low: [UInt64] = [1, 1, 1, 1]
+      var next: [UInt64] = [1, 1, 1, 1]
+      for _ in 0..<150 {
+        let before = log.lastIndex
+        var tries: [Int] = []
+        for _ in 0..<1 + random.below(8) {
+          if !sent.isEmpty, random.chance(1, in: 2) {
+            tries.append(sent.count - 1 - Int(random.below(UInt64(min(20, sent.count)))))
+          } else {
+            let who = Int(random.below(4))
+            let id = ClientID(createdMilliseconds: 100, random: UInt64(who))
+            sent.append(
+              Sent(
+                stamp: SessionStamp(
+                  client: id, sequence: next[who], lowestUnacknowledged: low[who])))
+            next[who] += 1
+            tries.append(sent.count - 1)
+          }
+          log.append(increment, sent[tries[tries.count - 1]].stamp)
+        }
+        let results = try machines.apply([log.request(after: before, generation: generation)])[0]
+          .results
+        for (at, result) in zip(tries, results) {
+          if let answer = sent[at].answer, result != .sequenceTooLow {
+            #expect(result == answer, "\(kind), seed \(seed)")
+          }
+          if sent[at].answer == nil, result != .sequenceTooLow { sent[at].answer = result }
+        }
+        if random.chance(1, in: 4) {
+          let who = Int(random.below(4))
+          low[who] = max(low[who], next[who] - min(next[who] - 1, random.below(12)))
+        }
+        if random.chance(1, in: 20) {
+          machines = StateMachines(store: fixture.store)
+          _ = try machines.open(group, generation: generation)
+        }
+        if random.chance(1, in: 20) {
+          generation = generation.next
+          try machines.install(machines.snapshot(group), group, generation)
+        }
+      }
+      let done = sent.filter { if case .added? = $0.answer { true } else { false } }.count
+      #expect(try machines.get(group, "n")?.value == Bytes("\(done)"), "\(kind), seed \(seed)")
+      #expect(done > 100)
+    }
+    try body(kind.make())
+  }
+}
