@@ -39,7 +39,15 @@ enum NodeMain {
     guard let settings = try settings(NodeFlags.config, arguments) else { return }
     var table = Table([.left("setting"), .elastic("value"), .left("from")])
     for setting in settings.all where setting.name != "config" {
-      table.add([setting.name, setting.values.joined(separator: ","), "\(setting.origin)"])
+      var value = setting.values.joined(separator: ",")
+      var origin = "\(setting.origin)"
+      if setting.values.isEmpty,
+        let derived = try NodeSettings.derived(setting.name, settings)
+      {
+        value = derived
+        origin = "default, from the id"
+      }
+      table.add([setting.name, value, origin])
     }
     Console.out(table.text())
   }

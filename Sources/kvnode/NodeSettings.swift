@@ -34,6 +34,17 @@ enum NodeSettings {
   /// `127.0.0.1:7400+ID`; ids whose port would be out of range need `--listen`.
   static func defaultListen(_ id: UInt32) -> String { "127.0.0.1:\(7400 + id)" }
 
+  /// The default of a setting that follows from the id.
+  static func derived(_ name: String, _ settings: Settings) throws(UsageError) -> String? {
+    guard let id = try settings.integer("id", in: UInt32(1)...65_535) else { return nil }
+    switch name {
+    case "data-dir": return "./kvnode-\(id)"
+    case "listen": return defaultListen(id)
+    case "peers": return "\(id)=\(settings.text("listen") ?? defaultListen(id))"
+    default: return nil
+    }
+  }
+
   private static func partitions(_ settings: Settings) throws(UsageError) -> Int {
     let count = try settings.integer("partitions", in: 1...Limits.partitions) ?? 32
     guard count.nonzeroBitCount == 1 else {
