@@ -20,11 +20,8 @@ struct ConfigurationHistory: Sendable {
     all.append(IndexedConfiguration(index: index, configuration: configuration))
   }
 
-  /// True where a configuration was rolled back.
-  mutating func truncate(after index: LogIndex) -> Bool {
-    let before = all.count
+  mutating func truncate(after index: LogIndex) {
     while all.count > 1 && current.index > index { all.removeLast() }
-    return all.count != before
   }
 
   mutating func compact(through index: LogIndex) {
@@ -33,10 +30,9 @@ struct ConfigurationHistory: Sendable {
     all.removeFirst(keep)
   }
 
-  /// A snapshot's configuration stands for all that it covers; later ones stay where the log does.
-  mutating func install(_ configuration: GroupConfiguration, at index: LogIndex, keepLater: Bool) {
-    let later = keepLater ? all.filter { $0.index > index } : []
-    all = [IndexedConfiguration(index: index, configuration: configuration)] + later
+  /// A snapshot's configuration stands for all that it covers, and the log begins behind it.
+  mutating func install(_ configuration: GroupConfiguration, at index: LogIndex) {
+    all = [IndexedConfiguration(index: index, configuration: configuration)]
   }
 }
 

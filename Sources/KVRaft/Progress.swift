@@ -88,6 +88,7 @@ struct Progress: Sendable {
     let isNews = index > match
     if isNews {
       match = index
+      next = max(next, match.next)
       lastStep = now
     }
     switch state {
@@ -100,7 +101,6 @@ struct Progress: Sendable {
         inflightBytes -= first.bytes
         _ = inflight.popFirst()
       }
-      next = max(next, match.next)
     }
     return isNews
   }

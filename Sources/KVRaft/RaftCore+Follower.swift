@@ -82,15 +82,26 @@ extension RaftCore {
     if entry.kind == .configuration,
       let configuration = GroupConfiguration.decode(entry.payload)
     {
-      configurations.append(configuration, at: entry.index)
-      outputs.configurationChanged = true
+      changeConfigurations(into: &outputs) { $0.append(configuration, at: entry.index) }
     }
   }
 
   private mutating func truncate(after index: LogIndex, into outputs: inout RaftOutputs) {
     log.truncate(after: index)
     persistence.truncated(after: index)
-    if configurations.truncate(after: index) { outputs.configurationChanged = true }
+    if configurations.current.index > index {
+      changeConfigurations(into: &outputs) { $0.truncate(after: index) }
+    }
+  }
+
+  /// A learner may become a follower by it, or the other way round.
+  private mutating func changeConfigurations(
+    into outputs: inout RaftOutputs, _ change: (inout ConfigurationHistory) -> Void
+  ) {
+    let before = role
+    change(&configurations)
+    outputs.configurationChanged = true
+    if role != before { outputs.roleChanged = true }
   }
 
   /// Indexes without gaps, terms that don't fall, configurations that decode. What is not like that
@@ -169,15 +180,16 @@ extension RaftCore {
   }
 
   /// Asks, directly before a snapshot replaces state and log, whether that is still right: more may
-  /// have been appended since it was offered. True: from now on no append is taken, until
-  /// `installed` or `installAbandoned`.
+  /// have been appended since it was offered. True: from now on no append is taken and nothing is
+  /// given out to be applied, until `installed` or `installAbandoned`.
   package mutating func beginInstall(index: LogIndex, term: Term) -> Bool {
     guard case .follower = part, isWanted(index: index, term: term) else { return false }
     isInstalling = true
     return true
   }
 
-  /// The installation that `beginInstall` allowed was given up with nothing changed.
+  /// The installation that `beginInstall` allowed was given up with nothing changed. Look at
+  /// `nextToApply`.
   package mutating func installAbandoned() { isInstalling = false }
 
   /// A snapshot was installed, durably, and the log now begins behind it.
@@ -188,8 +200,7 @@ extension RaftCore {
     precondition(
       index >= commit, "snapshot \(index) installed over commit \(commit): see beginInstall")
     isInstalling = false
-    configurations.install(configuration, at: index, keepLater: false)
-    outputs.configurationChanged = true
+    changeConfigurations(into: &outputs) { $0.install(configuration, at: index) }
     log.reset(index: index, term: term)
     persistence.reset(to: index)
     commit = index

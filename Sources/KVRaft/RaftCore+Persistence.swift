@@ -56,7 +56,8 @@ extension RaftCore {
   package mutating func nextToApply(maxBytes: Int) -> NextToApply {
     let from = handedOut.next
     let through = applicable
-    guard from <= through else { return .nothing }
+    // What a snapshot is about to replace is left alone.
+    guard from <= through, !isInstalling else { return .nothing }
     if from < log.tailFirst {
       handedOut = min(through, log.tailFirst.previous)
       return .readLog(from: from, through: handedOut)

@@ -145,7 +145,11 @@ extension RaftCore {
   ) {
     guard isLeader, let position = position(of: from) else { return }
     heard(fromPeerAt: position, round: response.round, now: now, into: &outputs)
-    if peers[position].resume(at: now, after: settings.heartbeatInterval) {
+    guard peers[position].resume(at: now, after: settings.heartbeatInterval) else { return }
+    if peers[position].next <= log.baseIndex {
+      // What is in flight was lost, and the log no longer holds it.
+      needSnapshot(forPeerAt: position, now: now, into: &outputs)
+    } else {
       sendAppend([], bytes: 0, toPeerAt: position, now: now, into: &outputs)
     }
   }
