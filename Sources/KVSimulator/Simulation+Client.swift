@@ -151,8 +151,15 @@ extension Simulation {
         .clientThink(client: client.index, lane: lane),
         at: time + workload.pause(&client.random))
     } else {
-      finalReads(client, lane: lane, finished: pending.operation.key)
+      if pending.start >= loadEnds, !wasAnswered(completion.outcome) {
+        keysToRead.append(pending.operation.key)
+      }
+      finalReads(client, lane: lane)
     }
+  }
+
+  private func wasAnswered(_ outcome: Outcome) -> Bool {
+    if case .record = outcome { true } else { false }
   }
 
   private func judge(

@@ -85,7 +85,10 @@ package struct RaftChecks: Sendable {
             + "\(truncation.index)")
       }
     }
-    for (group, from) in appended { checkOrigin(group, at, from: from) }
+    for (group, from) in appended {
+      checkOrigin(group, at, from: from)
+      compareCommitted(group, at)
+    }
   }
 
   private mutating func take(
@@ -119,7 +122,6 @@ package struct RaftChecks: Sendable {
       let group = Int(id.rawValue)
       if index.rawValue > 0 { checkReset(group, node, index.rawValue, term.rawValue) }
       groups[group].replicas[node].reset(base: index.rawValue, term: term.rawValue)
-      groups[group].replicas[node].appliedIndex = index.rawValue
       groups[group].replicas[node].awaits(number)
       if !configuration.isJoint {
         setVoters(configuration.voters.map(\.node), of: id)
@@ -233,10 +235,16 @@ package struct RaftChecks: Sendable {
       if role == .leader {
         lead(group, node, term: term.rawValue, isNew: !wasLeader)
       }
-    case .committed(let id, let index): commit(Int(id.rawValue), node, through: index.rawValue)
+    case .committed(let id, let index):
+      let group = Int(id.rawValue)
+      let claimed = max(groups[group].replicas[node].commitClaimed, index.rawValue)
+      groups[group].replicas[node].commitClaimed = claimed
+      compareCommitted(group, node)
+    case .snapshotInstalled(let id, let index, _):
+      groups[Int(id.rawValue)].replicas[node].appliedIndex = index.rawValue
     case .configuration(let id, _, let configuration):
       if !configuration.isJoint { setVoters(configuration.voters.map(\.node), of: id) }
-    case .snapshotInstalled, .peer, .note: break
+    case .peer, .note: break
     }
   }
 
@@ -265,20 +273,14 @@ package struct RaftChecks: Sendable {
     }
   }
 
-  /// `node` says that entries up to `index` are committed.
-  private mutating func commit(_ group: Int, _ node: Int, through index: UInt64) {
+  /// Compares what `node` says is committed, as far as its log has been handed out.
+  private mutating func compareCommitted(_ group: Int, _ node: Int) {
     let replica = groups[group].replicas[node]
-    guard index > replica.commitSeen else { return }
-    guard index <= replica.last else {
-      report(
-        .leaderCompleteness,
-        "\(name(node)) says that entry \(index) of g\(group) is committed, and its log ends at "
-          + "\(replica.last)")
-      return
-    }
+    let through = min(replica.commitClaimed, replica.last)
+    guard through > replica.commitSeen else { return }
     var at = max(replica.commitSeen, replica.base) + 1
-    groups[group].replicas[node].commitSeen = index
-    while at <= index {
+    groups[group].replicas[node].commitSeen = through
+    while at <= through {
       if let mark = replica.mark(at: at) { agree(group, node, index: at, mark) }
       at += 1
     }
@@ -305,10 +307,8 @@ package struct RaftChecks: Sendable {
     }
     groups[group].committed.append(
       Committed(mark: mark, learnedInTerm: groups[group].replicas[node].term))
-    let holders = groups[group].voters.count { voter in
-      let replica = groups[group].replicas[voter]
-      return replica.base >= index
-        || (replica.durableLast >= index && replica.mark(at: index) == mark)
+    let holders = groups[group].voters.count {
+      groups[group].replicas[$0].holds(mark, at: index)
     }
     if holders * 2 <= groups[group].voters.count {
       report(

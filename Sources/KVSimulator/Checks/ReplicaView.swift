@@ -36,6 +36,9 @@ struct ReplicaView: Sendable {
   var appliedIndex: UInt64 = 0
   /// Committed entries up to here were compared.
   var commitSeen: UInt64 = 0
+  /// What the node says is committed. As leader it may say so before it hands the entry to its own
+  /// log: others hold it.
+  var commitClaimed: UInt64 = 0
 
   var last: UInt64 { base + UInt64(marks.count) }
 
@@ -64,12 +67,18 @@ struct ReplicaView: Sendable {
     pendingHardStates.append((number, state))
   }
 
+  /// The log is to begin behind `base`; until that is durable, the disk has what it had.
   mutating func reset(base: UInt64, term: UInt64) {
     self.base = base
     baseTerm = term
     marks = []
-    pending = []
-    durableLast = base
+    durableLast = min(durableLast, base)
+    for at in pending.indices { pending[at].last = min(pending[at].last, base) }
+  }
+
+  /// The entry at `index` is durable here, and is this one.
+  func holds(_ mark: EntryMark, at index: UInt64) -> Bool {
+    durableLast >= index && (index <= base || self.mark(at: index) == mark)
   }
 
   mutating func persisted(_ number: UInt64) {
@@ -99,5 +108,6 @@ struct ReplicaView: Sendable {
     term = hardState.term.rawValue
     appliedIndex = applied
     commitSeen = max(base, applied)
+    commitClaimed = 0
   }
 }
