@@ -119,7 +119,12 @@ extension ClientCore {
     case .keyspaceDropped:
       keyspaceDropped(slot, now, &outputs)
     case .keyspace(let descriptor):
-      keyspaces[descriptor.name] = descriptor.id
+      // A drop answers what is now gone.
+      if case .meta(.dropKeyspace) = calls[slot].work {
+        keyspaces[descriptor.name] = nil
+      } else {
+        keyspaces[descriptor.name] = descriptor.id
+      }
       wantMap(now)
       finish(slot, .applied(result, receipt), now, &outputs)
     case .keyspaceExists(let descriptor):

@@ -54,6 +54,18 @@ package enum Measure {
     return unit == 0 ? "\(bytes) B" : "\(decimal(value)) \(units[unit])"
   }
 
+  /// `512`, `3.4K`, `12M`: for columns.
+  package static func short(bytes: UInt64) -> String {
+    let parts = show(bytes: bytes).split(separator: " ")
+    guard parts.count == 2, parts[1] != "B" else { return "\(bytes)" }
+    return "\(parts[0])\(parts[1].prefix(1))"
+  }
+
+  /// `12s`, `3m20s`, `5h10m`, `3d4h`: for columns.
+  package static func short(milliseconds: UInt64) -> String {
+    String(show(milliseconds: milliseconds).filter { $0 != " " })
+  }
+
   /// `340 ms`, `12 s`, `3 m 20 s`, `5 h 10 m`, `3 d 4 h`.
   package static func show(milliseconds: UInt64) -> String {
     let seconds = milliseconds / 1000

@@ -97,6 +97,9 @@ package final class SnapshotReader<View: StateView> {
   }
 }
 
+/// Nothing in it changes, and its sessions are its own.
+extension SnapshotReader: @unchecked Sendable where View: Sendable {}
+
 extension StateMachines {
   /// Begins to read a consistent image of a group's state as of now. May be called on any thread.
   package func beginSnapshot(_ group: GroupID) throws(StorageError) -> SnapshotReader<Store.View> {

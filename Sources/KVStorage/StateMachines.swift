@@ -128,3 +128,7 @@ package final class StateMachines<Store: StateStore> {
     return found
   }
 }
+
+/// What other threads may call touches only the store, which may be shared, and `published`, which
+/// is locked; the rest belongs to the applying thread.
+extension StateMachines: @unchecked Sendable where Store: Sendable {}

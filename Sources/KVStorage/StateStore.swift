@@ -40,6 +40,7 @@ package protocol StateStore: AnyObject {
   associatedtype View: StateView
 
   func get(_ key: Bytes, tier: ReadTier) throws(StorageError) -> StateLookup
+  /// Takes the changes over, all or none. The batch is left as it was.
   func write(_ batch: inout Batch) throws(StorageError)
   /// A view of the state as it is now, unchanged by later writes, until it is released.
   func makeView() throws(StorageError) -> View
@@ -47,7 +48,7 @@ package protocol StateStore: AnyObject {
   func flush() throws(StorageError)
   /// True while writes would stall or be slowed: proposals must be pushed back until it is false.
   var isUnderPressure: Bool { get }
-  /// Approximate bytes on disk and in memory tables of `from` ≤ key < `to`.
+  /// Approximate bytes of `from` ≤ key < `to`; those not yet in files may be left out.
   func approximateBytes(from: Bytes, to: Bytes) -> Int
 }
 

@@ -2,7 +2,9 @@
   import KVBase
 
   /// The entry that libFuzzer calls, which brings its own `main`. Built by
-  /// `KV_FUZZ=1 swift build --sanitize=fuzzer --product wire-fuzz` with a scratch path of its own.
+  /// `KV_FUZZ=1 swift build -c release --sanitize=fuzzer --product wire-fuzz --scratch-path …`, and
+  /// run as `SWIFT_BACKTRACE=enable=no wire-fuzz -max_total_time=600 CORPUS`: without the runtime's
+  /// own crash handler, the input that trapped is saved as `crash-…` and repeated by naming it.
   @c(LLVMFuzzerTestOneInput)
   public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = unsafe Array(UnsafeBufferPointer(start: data, count: count))
@@ -10,7 +12,7 @@
     return 0
   }
 
-  /// Gives the run its first inputs, so that it need not guess the formats.
+  /// Now and then gives the run a valid input, so that it need not guess the formats.
   @c(LLVMFuzzerCustomMutator)
   public func mutateInput(
     _ data: UnsafeMutablePointer<UInt8>, _ count: Int, _ limit: Int, _ seed: CUnsignedInt

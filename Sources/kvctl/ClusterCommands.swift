@@ -1,0 +1,195 @@
+internal import KVBase
+internal import KVClient
+internal import KVClientCore
+internal import KVCommand
+internal import KVCommandLine
+internal import KVPlacement
+internal import KVWire
+
+/// `status`, `members`, `where`, `health`, `version`.
+enum ClusterCommands {
+  static let all: [Subcommand] = [status, members, whereIs, health, version]
+
+  /// A node that is asked for itself gets no more than this, so that one that hangs does not hold
+  /// up the rest for the whole time-out.
+  private static let askTimeout = TimeAmount.milliseconds(1500)
+
+  private static func asking(_ context: Context) throws(UsageError) -> CallOptions {
+    var options = try context.options()
+    options.timeout = min(options.timeout, askTimeout)
+    return options
+  }
+
+  static let status = Kvctl.command(
+    "status", "show how every node is",
+    examples: [
+      ("kvctl status", "a table"), ("kvctl status -o json", "the same for a program"),
+    ],
+    notes: [
+      "LEADS: groups that it leads. LAG: entries that its slowest group has yet to apply. LOG,"
+        + " DATA: bytes on its disk. A node that 'waits' has groups that know no leader."
+    ]
+  ) { context in
+    let view = try await context.client.map(try context.options())
+    let options = try asking(context)
+    let client = context.client
+    let rows = await withTaskGroup(of: ClusterStatus.Row.self) { group in
+      for node in view.nodes {
+        group.addTask {
+          let outcome = await client.perform(.status(node.id), options)
+          guard case .status(let report) = outcome else {
+            return ClusterStatus.Row(
+              node: node, report: nil, problem: KVError(outcome).message)
+          }
+          return ClusterStatus.Row(node: node, report: report)
+        }
+      }
+      var rows: [ClusterStatus.Row] = []
+      for await row in group { rows.append(row) }
+      return rows.sorted { $0.node.id < $1.node.id }
+    }
+    let status = ClusterStatus(view: view, rows: rows)
+    Console.out(context.form == .json ? status.json().line + "\n" : status.text())
+    return .ok
+  }
+
+  static let members = Kvctl.command(
+    "members", "list the nodes of the cluster",
+    examples: [("kvctl members", "ids, addresses and zones")]
+  ) { context in
+    let view = try await context.client.map(try context.options())
+    var table = Table([.left("ID"), .elastic("ADDRESS"), .elastic("ZONE"), .left("INCARNATION")])
+    for node in view.nodes {
+      let record = view.meta.members.first { $0.node == node.id }
+      let incarnation = record.map { String($0.incarnation, radix: 16) }
+      if context.form == .json {
+        let json = JSON.object([
+          "id": .unsigned(UInt64(node.id.rawValue)), "address": .text(node.address),
+          "zone": .text(node.zone), "incarnation": incarnation.map { .text($0) } ?? .null,
+        ])
+        Console.out(json.line + "\n")
+      }
+      table.add([
+        "\(node.id)", node.address, node.zone.isEmpty ? "-" : node.zone,
+        incarnation ?? "not met yet",
+      ])
+    }
+    if context.form != .json { Console.out(table.text()) }
+    return .ok
+  }
+
+  static let whereIs = Kvctl.command(
+    "where", "show where a key lives",
+    examples: [("kvctl where greeting", "its partition, replicas and leader")],
+    positionals: [Positional("KEY", "the key")], flags: [Kvctl.hexFlag]
+  ) { context in
+    let key = try context.bytes(context.positional(0) ?? "", "the key")
+    if key.isEmpty { throw UsageError("the key is empty: a key has 1 to 4,096 bytes") }
+    let view = try await context.client.map(try context.options())
+    let partition = Ring.partition(of: key, partitions: view.partitions)
+    let replicas = view.placement[Int(partition.rawValue)]
+    let leader = view.leaders[Int(GroupID(partition: partition).rawValue)]
+    let token = String(Ring.token(of: key).rawValue, radix: 16)
+    if context.form == .json {
+      let json = JSON.object([
+        "key": .text(context.cell(key)), "token": .text(token),
+        "partition": .unsigned(UInt64(partition.rawValue)),
+        "group": .unsigned(UInt64(GroupID(partition: partition).rawValue)),
+        "replicas": .array(replicas.map { .unsigned(UInt64($0.rawValue)) }),
+        "leader": leader.rawValue == 0 ? .null : .unsigned(UInt64(leader.rawValue)),
+      ])
+      Console.out(json.line + "\n")
+    } else {
+      let names = replicas.map { "\($0)" }.joined(separator: ", ")
+      let led = leader.rawValue == 0 ? "unknown" : "\(leader)"
+      Console.out(
+        "partition \(partition.rawValue)\nreplicas  \(names)\nleader    \(led)\ntoken     \(token)\n"
+      )
+    }
+    return .ok
+  }
+
+  static let version = Kvctl.command(
+    "version", "print the version of this tool",
+    examples: [("kvctl version", "'kvctl status' shows those of the nodes")]
+  ) { context in
+    Console.out(
+      context.form == .json
+        ? JSON.object(["version": .text(ToolVersion.current)]).line + "\n"
+        : "kvctl \(ToolVersion.current)\n")
+    return .ok
+  }
+
+  // MARK: Health
+
+  static let health = Kvctl.command(
+    "health", "tell whether every node is ready",
+    examples: [
+      ("kvctl health", "exits with 0 only if all are"),
+      ("kvctl health --wait 30s", "waits for it up to 30 s"),
+    ],
+    flags: [Flag("wait", value: "TIME", isSetting: false, "ask again until all are ready")],
+    notes: ["A node is ready when every group of it knows a leader and it is not shutting down."]
+  ) { context in
+    let wait = try context.settings.duration("wait") ?? .zero
+    let clock = ContinuousClock()
+    let end = clock.now + wait
+    var said = ""
+    while true {
+      let states = await states(context)
+      let isReady = !states.isEmpty && states.allSatisfy(\.isReady)
+      if isReady || clock.now >= end {
+        show(states, context)
+        return isReady ? .ok : .unavailable
+      }
+      let line = states.filter { !$0.isReady }.map(\.text).joined(separator: "; ")
+      if line != said { Console.say("waiting: \(line)") }
+      said = line
+      try await Task.sleep(for: .milliseconds(250))
+    }
+  }
+
+  private struct State: Sendable {
+    var name: String
+    var isReady: Bool
+    var text: String
+  }
+
+  private static func states(_ context: Context) async -> [State] {
+    guard let options = try? asking(context) else { return [] }
+    let map = await context.client.perform(.map, options)
+    guard case .map(let view) = map else {
+      return [State(name: "cluster", isReady: false, text: KVError(map).message)]
+    }
+    var found: [State] = []
+    for node in view.nodes {
+      let outcome = await context.client.perform(.health(node.id), options)
+      guard case .health(let report) = outcome else {
+        found.append(
+          State(name: "\(node.id)", isReady: false, text: "\(node.id): \(KVError(outcome).message)")
+        )
+        continue
+      }
+      let state =
+        report.isShuttingDown
+        ? "shutting down"
+        : "\(report.groupsWithLeader) of \(report.groups) groups have a leader"
+      found.append(
+        State(name: "\(node.id)", isReady: report.isReady, text: "\(node.id): \(state)"))
+    }
+    return found
+  }
+
+  private static func show(_ states: [State], _ context: Context) {
+    for state in states {
+      if context.form == .json {
+        let json = JSON.object([
+          "node": .text(state.name), "ready": .bool(state.isReady), "detail": .text(state.text),
+        ])
+        Console.out(json.line + "\n")
+      } else {
+        Console.out("\(state.isReady ? "ready    " : "NOT READY")  \(state.text)\n")
+      }
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import KVCommandLine
+
+/// What `kvnode` can be told.
+enum NodeFlags {
+  static let environmentPrefix = "KVNODE_"
+
+  static let flags: [Flag] = [
+    Flag("id", value: "N", "this node's id, 1 to 65535"),
+    Flag(
+      "peers", value: "ID=HOST:PORT,…",
+      "all nodes of the cluster, this one included; without it the node is a cluster of its own"),
+    Flag("data-dir", value: "DIR", "where log and state are kept (default: ./kvnode-ID)"),
+    Flag("listen", value: "HOST:PORT", "where to serve (default: 127.0.0.1:7400+ID)"),
+    Flag("mode", value: "cp|ap", default: "cp", "the mode of the keyspace 'default'"),
+    Flag(
+      "partitions", value: "Q", default: "32",
+      "partitions of the ring, a power of two; fixed when the cluster is made"),
+    Flag("replication", value: "R", default: "3", "copies of each partition; fixed as well"),
+    Flag("zone", value: "NAME", default: "", "this node's zone; copies are spread over zones"),
+    Flag(
+      "zones", value: "ID=ZONE,…",
+      "the zones of all nodes, the same on each; needed where zones are used"),
+    Flag(
+      "linearizable-reads", value: "KIND", default: "read-index",
+      "read-index, or lease: faster, and right as long as clocks drift less than 10 %"),
+    Flag("events", value: "FILE", "append role changes, commits and faults as JSON lines"),
+    Flag("log-keep", value: "BYTES", default: "64MiB", "log kept for followers that lag"),
+    Flag("config", value: "FILE", isSetting: false, "read flags from lines 'flag = value'"),
+  ]
+
+  static let run = CommandSpec(
+    "kvnode", "one node of the key-value store",
+    examples: [
+      ("kvnode --id 1", "a cluster of one node, on 127.0.0.1:7401"),
+      (
+        "kvnode --id 1 --peers 1=127.0.0.1:7401,2=127.0.0.1:7402,3=127.0.0.1:7403",
+        "the first of three nodes; start the others with --id 2 and --id 3"
+      ),
+      ("kvnode config --id 1", "every setting, and where it comes from"),
+    ], flags: flags,
+    notes: [
+      "SIGTERM hands leaderships over, finishes what runs and exits 0; a second one ends at once.",
+      "Exit codes: 0 stopped as asked, 1 stopped by a fault, 2 wrong usage.",
+    ])
+
+  static let config = CommandSpec(
+    "kvnode config", "every setting of kvnode, and where it comes from",
+    examples: [("kvnode config --id 1", "the settings that 'kvnode --id 1' would run with")],
+    flags: flags)
+}

@@ -1,0 +1,104 @@
+import Glibc
+import KVBase
+import KVCommandLine
+import KVNodeCore
+import KVServer
+
+/// `kvnode`: reads the settings, serves until it is told to stop.
+enum NodeMain {
+  static func run(_ arguments: [String]) -> Never {
+    do throws(UsageError) {
+      if arguments.first == "config" {
+        try showConfig(Array(arguments.dropFirst()))
+      } else if arguments.first == "version" || arguments.first == "--version" {
+        Console.out("kvnode \(ToolVersion.current)\n")
+      } else {
+        try serve(arguments)
+      }
+      ExitCode.ok.exit()
+    } catch {
+      Console.say("kvnode: \(error)")
+      ExitCode.usage.exit()
+    }
+  }
+
+  private static func settings(
+    _ spec: CommandSpec, _ arguments: [String]
+  ) throws(UsageError) -> Settings? {
+    let parsed = try spec.parse(arguments)
+    if parsed.wantsHelp {
+      Console.out(spec.help(environmentPrefix: NodeFlags.environmentPrefix))
+      return nil
+    }
+    return try Settings(
+      spec, parsed, environmentPrefix: NodeFlags.environmentPrefix,
+      environment: Console.environment, read: Console.readText)
+  }
+
+  private static func showConfig(_ arguments: [String]) throws(UsageError) {
+    guard let settings = try settings(NodeFlags.config, arguments) else { return }
+    var table = Table([.left("setting"), .elastic("value"), .left("from")])
+    for setting in settings.all where setting.name != "config" {
+      var value = setting.values.joined(separator: ",")
+      var origin = "\(setting.origin)"
+      if setting.values.isEmpty,
+        let derived = try NodeSettings.derived(setting.name, settings)
+      {
+        value = derived
+        origin = "default, from the id"
+      }
+      table.add([setting.name, value, origin])
+    }
+    Console.out(table.text())
+  }
+
+  private static func serve(_ arguments: [String]) throws(UsageError) {
+    guard let settings = try settings(NodeFlags.run, arguments) else { return }
+    let configuration = try NodeSettings.configuration(settings, version: ToolVersion.current)
+    let id = configuration.node.node.rawValue
+    let stopped = StopSignal()
+    // Before any thread is made, so that all of them leave these signals to `sigwait`.
+    stopped.block()
+    let log: @Sendable (String) -> Void = { Console.say("kvnode \(id): \($0)") }
+    let server: Server
+    do {
+      server = try Server(configuration, log: log) { problem in
+        if let problem { Console.say("kvnode \(id): stopped: \(problem)") }
+        (problem == nil ? ExitCode.ok : .other).exit()
+      }
+    } catch {
+      Console.say("kvnode \(id): can't start: \(error)")
+      ExitCode.other.exit()
+    }
+    log(
+      "serving on \(configuration.listen), data in \(configuration.dataDirectory), "
+        + "\(configuration.node.members.count) node(s) in the cluster")
+    stopped.wait()
+    server.beginShutdown()
+    stopped.wait()
+    log("told to stop a second time: stopping at once")
+    ExitCode.ok.exit()
+  }
+}
+
+/// Waits for SIGTERM or SIGINT.
+struct StopSignal {
+  private var set = sigset_t()
+
+  init() {
+    unsafe sigemptyset(&set)
+    unsafe sigaddset(&set, SIGTERM)
+    unsafe sigaddset(&set, SIGINT)
+  }
+
+  func block() {
+    var set = set
+    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
+  }
+
+  func wait() {
+    var set = set
+    var signal: Int32 = 0
+    while unsafe sigwait(&set, &signal) != 0 {}
+  }
+}
