@@ -107,7 +107,10 @@ package final class Simulation {
       configuration.linearizableReads = usesLease ? .lease : .readIndex
       configuration.flushBytes = profile.flushBytes
       configuration.logKeepBytes = profile.logKeepBytes
-      if hasSmallBuffers {
+      if profile.buffers == .tiny {
+        configuration.raft.tailBytes = 1
+        configuration.raft.appendBytes = 1
+      } else if hasSmallBuffers {
         configuration.raft.tailBytes = 1 << 10
         configuration.raft.appendBytes = 512
         configuration.raft.inflightBytes = 2 << 10
