@@ -21,7 +21,8 @@ package enum Planting {
   #if PlantedFaults
     private static func profile(for fault: PlantedFault) -> String {
       switch fault {
-      case .voteBeforePersist, .countLeaderBeforeDurable, .commitOldTermByCounting: "crash-votes"
+      case .voteBeforePersist, .countLeaderBeforeDurable: "crash-votes"
+      case .commitOldTermByCounting: "figure-8"
       case .leaseReadAfterLease: "lease"
       case .forgetSessionsInSnapshot: "snapshot"
       }

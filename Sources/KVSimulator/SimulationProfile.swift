@@ -86,13 +86,13 @@ extension SimulationProfile {
     var profile = SimulationProfile(
       name: "figure-8",
       faults: [
-        (.slowLinks, 8), (.isolateLeader, 6), (.crashLeader, 5), (.muteLeader, 5), (.unruly, 3),
-        (.pauseLeader, 2), (.slowDisk, 2),
+        (.muteNewLeaders, 10), (.slowLinks, 4), (.isolateLeader, 3), (.crashLeader, 3),
+        (.muteLeader, 3), (.slowDisk, 4),
       ])
     profile.buffers = .tiny
     profile.reads = .readIndex
-    profile.meanGapNanoseconds = 150_000_000
-    profile.longestFaultNanoseconds = 900_000_000
+    profile.meanGapNanoseconds = 300_000_000
+    profile.longestFaultNanoseconds = 2_000_000_000
     return profile
   }
 
