@@ -9,7 +9,9 @@ package import KVBase
 /// | 4 | group |
 /// | 4 | generation |
 /// | 1 | kind: 1 meta, 2 session, 3 record |
-/// | … | meta: u8 row, and u8 slot where it is progress; session: u64 created, u64 random; record: u32 keyspace, user key |
+/// | 1–2 | meta: row, and slot where the row is progress |
+/// | 16 | session: u64 created, u64 random |
+/// | 4 + … | record: u32 keyspace, user key |
 ///
 /// One replica's state is one contiguous range. What follows the generation is the key's suffix: a
 /// snapshot carries suffixes, since another node has another generation. The format's version is

@@ -182,25 +182,31 @@ enum RecordCommands {
     for typed in context.settings.positionals { keys.append(try context.bytes(typed, "the key")) }
     guard keys.count == 1 else { return try await getSeveral(keys, context) }
     let outcome = await context.client.perform(.get(key: keys[0]), try context.options())
+    return try show(outcome, keys[0], context)
+  }
+
+  private static func show(
+    _ outcome: Outcome, _ key: Bytes, _ context: Context
+  ) throws -> ExitCode {
     guard case .record(let record, let receipt) = outcome else { throw KVError(outcome) }
     context.say(receipt, version: record?.version)
     guard let record else {
       if context.form == .json {
-        var members = context.members("key", keys[0]) + [.init("value", .null)]
+        var members = context.members("key", key) + [.init("value", .null)]
         if context.showsMeta { members += context.members(receipt) }
         Console.out(JSON.object(members).line + "\n")
       }
-      Console.say("kvctl: there is no record '\(context.cell(keys[0]))'")
+      Console.say("kvctl: there is no record '\(context.cell(key))'")
       return .notFound
     }
     switch context.form {
     case .simple: Console.out(context.shown(record.value) + [10])
     case .json:
-      var members = context.members("key", keys[0]) + context.members("value", record.value)
+      var members = context.members("key", key) + context.members("value", record.value)
       members.append(.init("version", .unsigned(record.version.rawValue)))
       if context.showsMeta { members += context.members(receipt) }
       Console.out(JSON.object(members).line + "\n")
-    case .table: Console.out(RecordOutput.table([(keys[0], record)], context))
+    case .table: Console.out(RecordOutput.table([(key, record)], context))
     }
     return .ok
   }

@@ -317,6 +317,29 @@ import Testing
     }
   }
 
+  /// Dropping deletes the rows too, also those that the same batch wrote before.
+  @Test(arguments: StoreKind.allCases)
+  func aDroppedKeyspaceLeavesNoRecords(_ kind: StoreKind) throws {
+    func body<F: StoreFixture>(_ fixture: F) throws {
+      let machines = StateMachines(store: fixture.store)
+      try machines.createGroup(Self.group)
+      var log = TestLog(Self.group)
+      func put(_ keyspace: UInt32, _ key: Bytes) -> CommandBody {
+        .put(keyspace: KeyspaceID(keyspace), key: key, value: "v", condition: .always)
+      }
+      for keyspace in 2...4 as ClosedRange<UInt32> { log.append(put(keyspace, "early")) }
+      _ = try machines.apply([log.request(after: .zero)])
+      log.append(put(3, "late"))
+      log.append(.dropKeyspaceRecords(KeyspaceID(3)))
+      _ = try machines.apply([log.request(after: LogIndex(3))])
+      let key = StateKey(Self.group, firstGeneration)
+      let rows = try fixture.store.makeView().all(from: key.start(of: .record), to: key.end)
+      let left = [2, 4].map { key.record(KeyspaceID($0), "early") }
+      #expect(rows.map(\.key) == left)
+    }
+    try body(kind.make())
+  }
+
   @Test func aPageEndsByBytes() throws {
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(Self.group)
