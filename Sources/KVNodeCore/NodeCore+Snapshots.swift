@@ -13,7 +13,11 @@ extension NodeCore {
   mutating func beginSending(
     to follower: ReplicaID, slot: Int, now: Now, into outputs: inout NodeOutputs
   ) {
-    guard !outgoing.contains(where: { $0.slot == slot && $0.to == follower }) else { return }
+    // The leadership that asked for it may have been lost in the same turn; an offer under the new
+    // term would pass this node off as that term's leader.
+    guard replicas[slot].isLeader,
+      !outgoing.contains(where: { $0.slot == slot && $0.to == follower })
+    else { return }
     guard outgoing.count < Limits.outgoingSnapshots else {
       replicas[slot].snapshotFinished(to: follower, index: nil, now: now.instant)
       return
