@@ -61,6 +61,21 @@ package struct ClusterStatus: Sendable {
     }.max() ?? 0
   }
 
+  /// Since when the other nodes miss one: the shortest time, since one may never have met it.
+  private func lastSeen(_ node: NodeID) -> String {
+    var shortest: (by: NodeID, milliseconds: UInt64)?
+    for row in rows {
+      for peer in row.report?.peers ?? [] where peer.node == node && !peer.isConnected {
+        if shortest.map({ peer.sinceMilliseconds < $0.milliseconds }) ?? true {
+          shortest = (row.node.id, peer.sinceMilliseconds)
+        }
+      }
+    }
+    return shortest.map {
+      " (\($0.by) lost it \(Measure.show(milliseconds: $0.milliseconds)) ago)"
+    } ?? ""
+  }
+
   private func state(_ row: Row) -> String {
     guard let report = row.report else { return "down" }
     return report.groups.contains { $0.leader.rawValue == 0 } ? "waits" : "up"
@@ -93,7 +108,7 @@ package struct ClusterStatus: Sendable {
     var lines = [""]
     lines += TextLayout.wrapped(summary, width: 80)
     for row in rows where row.report == nil {
-      lines += TextLayout.wrapped("\(row.node.id) does not answer: \(row.problem)", width: 80)
+      lines += TextLayout.wrapped(row.problem + lastSeen(row.node.id), width: 80)
     }
     return table.text() + lines.joined(separator: "\n") + "\n"
   }
