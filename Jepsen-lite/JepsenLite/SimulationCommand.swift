@@ -63,7 +63,8 @@ package enum SimulationCommand {
         }
         if ContinuousClock.now - shown > .seconds(5) {
           shown = ContinuousClock.now
-          say("\(summary.runs) of \(arguments.seeds.count) runs, \(summary.violated.count) violated")
+          say(
+            "\(summary.runs) of \(arguments.seeds.count) runs, \(summary.violated.count) violated")
         }
       }
     }
