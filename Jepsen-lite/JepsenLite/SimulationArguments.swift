@@ -95,11 +95,13 @@ package struct SimulationArguments: Sendable {
     return first...last
   }
 
-  /// The command that runs one seed again.
-  package func replayCommand(seed: UInt64) -> String {
-    var command = "jepsen-lite sim --replay \(seed) --seconds \(seconds) --profile \(profile)"
+  /// The command that runs one seed again; without a seed, up to where it stands.
+  package func replayCommand(seed: UInt64?) -> String {
+    var command = "jepsen-lite sim --seconds \(seconds) --profile \(profile)"
     if nodes != 3 { command += " --nodes \(nodes)" }
     if let plant { command += " --plant \(plant)" }
+    command += " --replay "
+    if let seed { command += String(seed) }
     return command
   }
 }

@@ -38,6 +38,9 @@ package enum SimulationCommand {
     if let plant = arguments.plant, let code = PlantedFaultNames.problem(with: plant) {
       return code
     }
+    if !arguments.isReplay {
+      TrapReport.install(command: arguments.replayCommand(seed: nil))
+    }
     let start = ContinuousClock.now
     var summary = SimulationSummary()
     var next = arguments.seeds.lowerBound
@@ -107,6 +110,7 @@ package enum SimulationCommand {
     options.keepsTrace = arguments.isTraced
     options.stopsAtViolation = !arguments.goesOn
     options.plant = arguments.plant
+    if !arguments.isReplay { TrapReport.begins(seed: seed) }
     do {
       return .success(try Simulation(options).run())
     } catch {

@@ -72,6 +72,9 @@ extension NodeCore {
   private mutating func issue(
     _ read: PendingRead, in slot: Int, into outputs: inout NodeOutputs
   ) {
+    guard openReads.count < Limits.openReads else {
+      return fail(read.caller, overloaded("the background thread"), into: &outputs)
+    }
     let replica = replicas[slot]
     nextRead += 1
     let confirmed =
@@ -127,6 +130,15 @@ extension NodeCore {
 
   /// Gives up reads whose time is over; nothing was done.
   mutating func expireReads(_ slot: Int, now: Instant, into outputs: inout NodeOutputs) {
+    while let first = replicas[slot].ticketReads.first, first.read.deadline <= now {
+      _ = replicas[slot].ticketReads.popFirst()
+      fail(
+        first.read.caller,
+        Failure(
+          .deadlineExceeded, .expired, notStarted: true,
+          "no majority confirmed in time that node \(configuration.node.rawValue) leads "
+            + Self.name(of: replicas[slot].group)), into: &outputs)
+    }
     guard replicas[slot].applyReads.contains(where: { $0.read.deadline <= now }) else { return }
     let waiting = replicas[slot].applyReads
     replicas[slot].applyReads.removeAll(keepingCapacity: true)

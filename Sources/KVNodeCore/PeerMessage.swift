@@ -187,6 +187,9 @@ extension PeerMessage {
       limit: Limits.frameBytes, minimumSize: LogEntry.headerSize, what: "entries")
     var entries: [LogEntry] = []
     entries.reserveCapacity(count)
+    guard previousIndex.rawValue < UInt64.max - UInt64(count) - 1 else {
+      throw .invalid("append: an index beyond the last")
+    }
     var expected = previousIndex.next
     for _ in 0..<count {
       let entry = try LogEntry(from: &reader)

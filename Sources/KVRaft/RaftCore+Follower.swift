@@ -133,7 +133,8 @@ extension RaftCore {
     let rejected = RaftMessage.AppendResponse.Outcome.rejected(
       previousIndex: request.previousIndex, hint: hint, hintTerm: log.term(at: hint) ?? .zero)
     send(
-      .appendResponse(.init(outcome: rejected, round: request.round)), to: from, into: &outputs)
+      .appendResponse(.init(outcome: rejected, round: request.round)), to: from,
+      after: persistence.outstandingHardState, into: &outputs)
   }
 
   mutating func handle(

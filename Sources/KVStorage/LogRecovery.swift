@@ -96,7 +96,8 @@ struct LogRecovery<Directory: SegmentDirectory> {
     let bytes = try file.read(at: 0, count: file.size)
     var segment = Segment(
       sequence: header.sequence, salt: header.salt, file: file,
-      capacity: max(file.size, segmentBytes), end: LogFormat.segmentHeaderSize)
+      capacity: next == nil ? max(file.size, segmentBytes) : file.size,
+      end: LogFormat.segmentHeaderSize)
     guard let checkpoint = BatchHeader(at: segment.end, of: bytes, in: header),
       checkpoint.kind == .checkpoint
     else { throw damaged(header, segment.end, "the checkpoint is not valid") }

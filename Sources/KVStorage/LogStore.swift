@@ -1,16 +1,18 @@
 package import KVBase
 
-/// One change to the node's log. Records take effect in the order in which they were appended.
+/// One change to the node's log. Records take effect in the order in which they were appended. A
+/// group begins with a `reset`; a record of a group that the log does not know is a `.misuse`.
 package enum LogRecord: Sendable, Hashable {
-  /// The group's term and vote.
+  /// The group's term and vote: a term never goes back, and a vote in a term never changes.
   case hardState(GroupID, HardState)
   /// Entries with rising indexes without gaps. The first one's index is at most one behind the last
   /// entry that the log holds of the group: whatever the log held from it on is replaced (a
-  /// follower truncates so, and only on conflict).
+  /// follower truncates so, and only on conflict). It lies behind what was compacted. Terms never
+  /// fall from one entry to the next.
   case entries(GroupID, [LogEntry])
   /// The group's log now begins behind (`index`, `term`), and everything it held is gone: a new
   /// replica (index 0), or a snapshot that was installed into `generation`. In the same step the
-  /// group's data is that of `generation`.
+  /// group's data is that of `generation`. The hard state of a group that was here stays.
   case reset(
     GroupID, generation: Generation, index: LogIndex, term: Term, configuration: GroupConfiguration)
   /// The replica is no longer on this node.
@@ -46,32 +48,36 @@ package struct RecoveredLog: Sendable, Hashable {
 
 /// The node's log: of all its groups, in one sequence of writes.
 ///
-/// `append` then `sync` are called by one thread at a time; `read` may come from another. What was
-/// appended is durable when `sync` has returned, and not before. A failed `append` or `sync` is
-/// final: the log answers every later call with that error, and the node stops.
+/// `append` then `sync` are called by one thread at a time; `read`, `compact` and `retainedBytes` may
+/// come from another, and wait for no sync. What was appended is durable when `sync` has returned,
+/// and not before. A failure of any call, but for `.compacted`, is final: the log answers every later
+/// call with that error, and the node stops.
 ///
-/// The real one is `KVLog.SegmentedLog`, its twin in memory `MemoryLog`; `LogStoreContract` in the
-/// tests runs over both.
+/// The real one is `KVLog.SegmentedLog`, its twin in memory `MemoryLog`: one `SegmentLog` over two
+/// kinds of files. `LogStoreContract` in the tests runs over both.
 package protocol LogStore: AnyObject {
   /// The groups as they were when the log was opened, by group id.
   var recovered: [(group: GroupID, log: RecoveredLog)] { get }
 
-  /// Writes the records as one batch: after a crash either all of them are there or none.
+  /// Writes the records as one batch: after a crash either all of them are there or none. At most
+  /// `Limits.logBatchBytes`.
   func append(_ records: [LogRecord]) throws(StorageError)
 
   /// Makes durable what was appended.
   func sync() throws(StorageError)
 
   /// Entries of a group from `from` on, without gaps, up to and including `through`, and at most
-  /// `maxBytes` of encoded entries but at least one. Throws `.compacted` where `from` is no longer
-  /// kept. Entries that were appended and not yet synced may be read.
+  /// `maxBytes` of encoded entries but at least one; fewer than that would allow where replaced
+  /// entries lie between them. Empty where `from` lies behind the last entry. Throws `.compacted`
+  /// where `from`, or the group, is no longer kept. Entries that were appended and not yet synced
+  /// may be read.
   func read(
     _ group: GroupID, from: LogIndex, through: LogIndex, maxBytes: Int
   ) throws(StorageError) -> [LogEntry]
 
   /// Entries of `group` up to and including `through` are no longer needed. Their space is reused
-  /// when nothing else in it is needed. Has no effect on what `recovered` would say of hard states
-  /// and configurations.
+  /// when nothing else in it is needed and the next segment begins; after a restart they may still
+  /// be there. Has no effect on what `recovered` would say of hard states and configurations.
   func compact(_ group: GroupID, through: LogIndex) throws(StorageError)
 
   /// Bytes of log that can't be reused yet.

@@ -8,6 +8,9 @@ package enum MemoryLogFault: Sendable, Hashable {
   /// The next sync fails, and what it should have made durable never will be, whatever later syncs
   /// say, unless it is written again (as Linux does: fsync-gate, 2018).
   case failedSync
+  /// The power fails: after this many further writes, syncs and changes of names, none succeeds. What
+  /// survives is then found by `crash`.
+  case powerCut(afterOperations: Int)
   /// From now on syncs of files, or of the directory, report success and do nothing.
   case syncsDoNothing
   case directorySyncsDoNothing
@@ -17,6 +20,19 @@ final class MemoryLogFaults: Sendable {
   private let pending = Mutex<[MemoryLogFault]>([])
 
   func inject(_ fault: MemoryLogFault) { pending.withLock { $0.append(fault) } }
+
+  /// Before every change.
+  func admit() throws(StorageError) {
+    let hasPower = pending.withLock { pending in
+      for (i, fault) in pending.enumerated() {
+        guard case .powerCut(let left) = fault else { continue }
+        if left == 0 { return false }
+        pending[i] = .powerCut(afterOperations: left - 1)
+      }
+      return true
+    }
+    if !hasPower { throw .io("the power has failed") }
+  }
 
   func takeFailedWrite() -> Int? {
     pending.withLock { pending in
@@ -90,6 +106,7 @@ package final class MemoryFile: SegmentFile {
   }
 
   package func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
+    try faults.admit()
     guard let count = faults.takeFailedWrite() else {
       state.withLock { Self.write(bytes[...], at: offset, &$0) }
       return
@@ -115,6 +132,7 @@ package final class MemoryFile: SegmentFile {
   }
 
   package func sync() throws(StorageError) {
+    try faults.admit()
     let fails = faults.takeFailedSync()
     if faults.holds(.syncsDoNothing) { return }
     state.withLock { state in
@@ -240,13 +258,13 @@ package final class MemoryDirectory: SegmentDirectory {
 
   package func create(_ name: String, size: Int) throws(StorageError) -> MemoryFile {
     let file = MemoryFile(size: size, faults: faults)
-    change { $0[name] = file }
+    try change { $0[name] = file }
     return file
   }
 
   package func rename(_ name: String, to newName: String) throws(StorageError) {
     let file = try open(name)
-    change {
+    try change {
       $0[name] = nil
       $0[newName] = file
     }
@@ -254,10 +272,13 @@ package final class MemoryDirectory: SegmentDirectory {
 
   package func remove(_ name: String) throws(StorageError) {
     _ = try open(name)
-    change { $0[name] = nil }
+    try change { $0[name] = nil }
   }
 
-  private func change(_ body: (inout [String: MemoryFile]) -> Void) {
+  private func change(
+    _ body: (inout [String: MemoryFile]) -> Void
+  ) throws(StorageError) {
+    try faults.admit()
     state.withLock { state in
       var names = state.now
       body(&names)
@@ -266,6 +287,7 @@ package final class MemoryDirectory: SegmentDirectory {
   }
 
   package func sync() throws(StorageError) {
+    try faults.admit()
     if faults.holds(.directorySyncsDoNothing) { return }
     state.withLock { $0.steps.removeFirst($0.steps.count - 1) }
   }

@@ -8,7 +8,7 @@ import Testing
 /// once the faults end the group works again.
 @Suite struct SafetyTests {
   /// One random run. Answers what was broken.
-  static func run(seed: UInt64, milliseconds: UInt64 = 6000, fault: FaultUnderTest? = nil) -> Cluster {
+  static func run(seed: UInt64, milliseconds: UInt64 = 6000) -> Cluster {
     var choices = SeededRandom(seed: seed)
     var options = Cluster.Options()
     options.latency = 1...(1 + choices.below(20))
@@ -25,7 +25,6 @@ import Testing
     let cluster = Cluster(
       GroupConfiguration(1...voters), spares: [r(voters + 1), r(voters + 2)], seed: seed,
       options: options)
-    fault?.plant(in: cluster)
     cluster.startAll()
     let chaos = Chaos(cluster: cluster, random: choices, until: ms(milliseconds))
     chaos.begin()
@@ -66,13 +65,6 @@ import Testing
     }
     #expect(signature() == signature())
   }
-}
-
-/// Which fault a run is to find; builds without planted faults have none.
-struct FaultUnderTest {
-  var plant: (Cluster) -> Void
-
-  func plant(in cluster: Cluster) { plant(cluster) }
 }
 
 /// Random load and random faults on a cluster.

@@ -110,6 +110,7 @@ final class WatchedDirectory: SegmentDirectory {
     let events = directory.watch.events.withLock { $0 }
     var isNameDurable: [String: Bool] = [:]
     var isContentDurable: [String: Bool] = [:]
+    var wasSegment: Set<String> = []
     var renames = 0
     for event in events {
       switch event {
@@ -122,13 +123,14 @@ final class WatchedDirectory: SegmentDirectory {
         if LogFormat.sequence(ofSegment: newName) != nil {
           #expect(isContentDurable[name] == true, "\(newName)")
         }
+        if LogFormat.sequence(ofSegment: name) != nil { wasSegment.insert(newName) }
         isContentDurable[newName] = isContentDurable[name]
         isNameDurable[newName] = false
       case .directorySync: for name in isNameDurable.keys { isNameDurable[name] = true }
       case .write(let name):
         // A new spare may be written before its own name is durable, since nobody knows it; a
         // recycled one would still be known by its old name.
-        if LogFormat.sequence(ofSegment: name) != nil || isContentDurable[name] == nil {
+        if LogFormat.sequence(ofSegment: name) != nil || wasSegment.contains(name) {
           #expect(isNameDurable[name] == true, "\(name) was written before its name was durable")
         }
         isContentDurable[name] = false

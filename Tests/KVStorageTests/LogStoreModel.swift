@@ -78,7 +78,10 @@ struct LogExperiment {
   var compacted: [Int: UInt64] = [:]
   /// What `compact` was told since the log was opened: from there on reads must answer.
   var readable: [Int: UInt64] = [:]
+  /// A fault that every disk has, after each loss of power too.
+  var fault: MemoryLogFault?
   var crashes = 0
+  var powerCuts = 0
   var tornTails = 0
   var recycled = 0
 
@@ -88,6 +91,7 @@ struct LogExperiment {
   }
 
   mutating func run(steps: Int) throws -> String? {
+    injectFault()
     for step in 0..<steps {
       let difference: String?
       switch random.below(100) {
@@ -95,12 +99,17 @@ struct LogExperiment {
       case 55..<75: difference = try sync()
       case 75..<84: difference = try compact()
       case 84..<94: difference = try read()
-      case 94..<96: difference = try restart()
+      case 94..<95: difference = try restart()
+      case 95..<97: difference = try losePowerWhileWriting()
       default: difference = try crash()
       }
       if let difference { return "step \(step): \(difference)" }
     }
     return nil
+  }
+
+  private func injectFault() {
+    if let fault, case .memory(let memory) = log.store { memory.inject(fault) }
   }
 
   /// Without anything that goes wrong.
@@ -119,10 +128,11 @@ struct LogExperiment {
       records.append(record)
     }
     let sequence = log.extent.sequence
+    // Whether it succeeds or not, it may be there afterwards.
+    possible.append(model)
     try log.log.append(records)
     // Beginning a segment makes durable what came before.
-    if log.extent.sequence != sequence { possible = [possible[possible.count - 1]] }
-    possible.append(model)
+    if log.extent.sequence != sequence { possible.removeFirst(possible.count - 2) }
     return nil
   }
 
@@ -234,11 +244,28 @@ struct LogExperiment {
     if case .memory(let memory) = log.store {
       let after = try memory.crash(tearing: &random)
       log = TestLog(.memory, options: log.options, store: .memory(after))
+      injectFault()
     } else {
       log = try TestLog.open(.real, log.crashImage(&random), options: log.options)
     }
     if log.tornTailBytes > 0 { tornTails += 1 }
     return adoptRecovered()
+  }
+
+  /// The power fails in the midst of an append or a sync: before, within or after one of its steps.
+  private mutating func losePowerWhileWriting() throws -> String? {
+    guard case .memory(let memory) = log.store else { return nil }
+    memory.inject(.powerCut(afterOperations: Int(random.below(14))))
+    do {
+      for _ in 0..<100 {
+        _ = try append()
+        if random.chance(1, in: 2) { _ = try sync() }
+      }
+      return "the power did not fail"
+    } catch {
+      powerCuts += 1
+      return try crash()
+    }
   }
 
   /// The log must be in one of the possible states, whole.

@@ -22,15 +22,15 @@ extension Cluster {
   }
 
   /// Power is lost: of what was written and not synced, a prefix may have reached the disk.
-  func crash(_ host: Int) {
+  func crash(_ host: Int, keepingWrites: Int? = nil) {
     guard hosts[host].core != nil else { return }
     transcript?.note(now, "\(hosts[host].id) crashes")
     hosts[host].core = nil
     hosts[host].held.removeAll()
     hosts[host].openReads.removeAll()
     hosts[host].isReceivingSnapshot = false
-    let survive = random.below(UInt64(hosts[host].writing.count + 1))
-    for (_, write) in hosts[host].writing.prefix(Int(survive)) {
+    let survive = keepingWrites ?? Int(random.below(UInt64(hosts[host].writing.count + 1)))
+    for (_, write) in hosts[host].writing.prefix(survive) {
       Host.apply(write, to: &hosts[host].durable)
     }
     hosts[host].writing.removeAll()

@@ -1,4 +1,5 @@
 import KVBase
+import Testing
 
 @testable import KVRaft
 
@@ -114,6 +115,11 @@ struct Solo {
   mutating func propose(_ text: String = "x", wall: UInt64 = 0) throws -> LogIndex {
     try core.propose(
       .command, payload: Bytes(text), wallMilliseconds: wall, now: now, into: &out)
+  }
+
+  mutating func askToRead() throws -> ReadTicket {
+    let ticket = core.requestRead(now: now)
+    return try #require(ticket)
   }
 
   /// Everything sent to a follower is durable there.

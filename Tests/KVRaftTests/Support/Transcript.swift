@@ -50,7 +50,8 @@ struct Transcript {
       parts.append("term \(state.term) vote " + (state.vote.map { "\($0)" } ?? "none"))
     }
     if !persist.entries.isEmpty {
-      parts.append("[" + persist.entries.map { "\($0.term).\($0.index)" }.joined(separator: " ") + "]")
+      parts.append(
+        "[" + persist.entries.map { "\($0.term).\($0.index)" }.joined(separator: " ") + "]")
     }
     return parts.joined(separator: " ")
   }
