@@ -151,6 +151,17 @@ import Testing
     }
   }
 
+  @Test func aStoreMayNameTermsThatBeganBeforeItsBase() {
+    let runs = [(1, 1), (2, 5), (3, 8), (4, 12)].map {
+      TermRun(term: Term(UInt64($0.0)), firstIndex: LogIndex(UInt64($0.1)))
+    }
+    let log = RaftLog(
+      baseIndex: LogIndex(9), baseTerm: Term(3), lastIndex: LogIndex(13), runs: runs)
+    #expect(log.runs.map(\.firstIndex) == [LogIndex(10), LogIndex(12)])
+    #expect(log.term(at: LogIndex(8)) == nil)
+    #expect((9...14).map { log.term(at: LogIndex($0))?.rawValue } == [3, 3, 3, 4, 4, nil])
+  }
+
   @Test func backOffHintsAreWhereTheLogsMayAgree() {
     var random = SeededRandom(seed: 6)
     for _ in 0..<5_000 {
