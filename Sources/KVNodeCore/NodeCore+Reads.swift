@@ -35,14 +35,15 @@ extension NodeCore {
       read.served = .session
       readWhenApplied(read, in: slot, index: request.after ?? .zero, into: &outputs)
     case .stale:
-      let age = replicas[slot].raft.timeWithoutQuorum(now: now.instant)
-      if let limit = request.maximumAge, age > limit {
+      let age = replicas[slot].raft.age(now: now.instant)
+      if let limit = request.maximumAge, age.map({ $0 > limit }) ?? true {
         return fail(
           caller,
           Failure(
             .unavailable, .tooOld, notStarted: true,
-            "what node \(configuration.node.rawValue) has may be \(age) old, and \(limit) was the "
-              + "limit: try another replica, or a higher --max-age"), into: &outputs)
+            "what node \(configuration.node.rawValue) has may be "
+              + (age.map { "\($0) old" } ?? "of any age") + ", and \(limit) was the limit: try "
+              + "another replica, or a higher --max-age"), into: &outputs)
       }
       read.served = .stale
       issue(read, in: slot, into: &outputs)
