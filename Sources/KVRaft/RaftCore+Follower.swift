@@ -144,7 +144,8 @@ extension RaftCore {
     guard follow(from, now: now, into: &outputs) else { return }
     freshness.note(
       leaderCommit: heartbeat.leaderCommit,
-      at: now.earlier(by: .milliseconds(UInt64(heartbeat.quorumAgeMilliseconds))), applied: appliedIndex)
+      at: now.earlier(by: .milliseconds(UInt64(heartbeat.quorumAgeMilliseconds))),
+      applied: appliedIndex)
     // The leader names no more than it knows to be here; more is a faulty peer's.
     if heartbeat.commit <= log.lastIndex {
       advanceCommit(to: heartbeat.commit, into: &outputs)
