@@ -216,10 +216,16 @@ extension NodeCore {
     _ remote: UInt64, _ sequence: UInt64, _ isLast: Bool, _ bytes: Bytes, from: ReplicaID,
     slot: Int, now: Now, into outputs: inout NodeOutputs
   ) {
+    guard var incoming = replicas[slot].incoming, incoming.remote == remote, incoming.from == from
+    else {
+      // Installed, given up, or forgotten in a restart, and the sender missed it: without an answer
+      // it would send this chunk again until it surrenders.
+      return send(
+        .snapshot(.done(transfer: remote, succeeded: false)), term: replicas[slot].raft.term,
+        to: from, slot: slot)
+    }
     // A store that must catch up first takes no more: the chunk is sent again later.
-    guard var incoming = replicas[slot].incoming, incoming.remote == remote,
-      incoming.from == from, incoming.phase == .receiving, !gauges.isUnderPressure
-    else { return }
+    guard incoming.phase == .receiving, !gauges.isUnderPressure else { return }
     incoming.lastHeard = now.instant
     // Word from the leader, even while nothing else comes from it.
     let isWanted = replicas[slot].offeredSnapshot(

@@ -30,7 +30,7 @@ package struct SimulationOptions: Sendable {
 /// Nothing in it depends on real time, on addresses, or on the order of a dictionary or set, so
 /// that the same seed gives the same run.
 package final class Simulation {
-  static let recoveryLimit: UInt64 = 20_000_000_000
+  static let recoveryLimit: UInt64 = 8_000_000_000
   let tickInterval = NodeCore.tickInterval.nanoseconds
 
   let options: SimulationOptions
@@ -239,7 +239,7 @@ package final class Simulation {
     guard isRecovering, let key = keysToRead.popLast() else { return }
     begin(
       PlannedOperation(kind: .read(.linearizable), key: key), client, lane: lane,
-      timeout: .seconds(10))
+      timeout: .seconds(3))
   }
 
   private var isHealthy: Bool {
