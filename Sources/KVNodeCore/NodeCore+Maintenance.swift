@@ -41,9 +41,11 @@ extension NodeCore {
   private mutating func watchDisk(now: Instant, into outputs: inout NodeOutputs) {
     // Alone, there is nobody who could do better.
     guard configuration.members.count > 1 else { return }
-    let isStalled = writing.first.map { now - $0.since > diskPatience } ?? false
+    if let stalled = stalledWrite, writing.first?.number == stalled { return }
+    let late = writing.first.flatMap { now - $0.since > diskPatience ? $0.number : nil }
+    let isStalled = late != nil
     guard isStalled != isDiskStalled else { return }
-    isDiskStalled = isStalled
+    stalledWrite = late
     outputs.events.append(
       .note(
         .warning,

@@ -58,7 +58,8 @@ package struct NodeCore: Sendable {
   var nextMaintenance: Instant
   var isShuttingDown = false
   /// The oldest unfinished log write has taken so long that this node can't be said to work.
-  var isDiskStalled = false
+  var isDiskStalled: Bool { stalledWrite != nil }
+  var stalledWrite: UInt64?
   var diskPatience: TimeAmount
 
   /// A log write on its way: which replicas asked for it.

@@ -84,7 +84,7 @@ extension Reply {
     case .tooLarge:
       Reply.failed(
         Failure(
-          .resourceExhausted, .overloaded, notStarted: true,
+          .resourceExhausted, .none, notStarted: true,
           "the values of these keys are more than \(Limits.multiGetBytes >> 20) MiB: ask for fewer"
         )
       ).encode(into: &writer)
