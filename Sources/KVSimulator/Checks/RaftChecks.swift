@@ -270,8 +270,8 @@ package struct RaftChecks: Sendable {
       report(
         .leaderCompleteness,
         "\(name(node)) leads g\(group) in term \(term) without entry \(index) of "
-          + "term \(mark.term), which was committed in term \(groups[group].committed[at].learnedInTerm) or before"
-      )
+          + "term \(mark.term), which was committed in term "
+          + "\(groups[group].committed[at].learnedInTerm) or before")
     }
   }
 
