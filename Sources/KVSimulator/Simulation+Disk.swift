@@ -65,8 +65,8 @@ extension Simulation {
       return
     }
     trace.record(time, 4, UInt64(node.index), number, "\(node.id) wrote \(number) durably")
-    if !saysPersistedBeforeSync { give(.persisted(number), to: node) }
     startLogWork(node)
+    if !saysPersistedBeforeSync { arrives(.persisted(number), at: node) }
   }
 
   func flushDone(_ node: SimulatedNode) {
@@ -134,8 +134,10 @@ extension Simulation {
         raftChecks.recovered(
           node.id, group.group, log: group.log, entries: entries, status: group.status)
       }
-      node.core = NodeCore(
-        configuration: node.configuration, recovery: recovery, random: node.random.fork(), now: now)
+      node.begin(
+        NodeCore(
+          configuration: node.configuration, recovery: recovery, random: node.random.fork(),
+          now: now))
     } catch {
       violate(.nodeStopped, "\(node.id) can't start: \(error)")
       node.downCount += 1
