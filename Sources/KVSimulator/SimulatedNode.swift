@@ -48,6 +48,8 @@ final class SimulatedNode {
   var carried = NodeOutputs()
 
   var logQueue: [LogWork] = []
+  /// Loses power during its next write.
+  var diesWriting = false
   /// The last persist under the sync that runs.
   var syncing: UInt64?
   var logWrittenBytes: UInt64 = 0
@@ -86,6 +88,7 @@ final class SimulatedNode {
     core = nil
     isRunning = false
     isPaused = false
+    diesWriting = false
     inbox = []
     turnInputs = []
     isTurnScheduled = false

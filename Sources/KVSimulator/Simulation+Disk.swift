@@ -28,7 +28,13 @@ extension Simulation {
     guard let last else { return }
     node.syncing = last
     if saysPersistedBeforeSync { give(.persisted(last), to: node) }
-    queue.schedule(.syncDone(node: node.index, life: node.life), at: node.disk.syncEnds(time))
+    let end = node.disk.syncEnds(time)
+    queue.schedule(.syncDone(node: node.index, life: node.life), at: end)
+    if node.diesWriting {
+      node.diesWriting = false
+      let death = time + node.random.below(end - time)
+      queue.schedule(.powerLoss(node: node.index, life: node.life), at: death)
+    }
   }
 
   private func readLog(_ read: NodeOutputs.LogRead, _ node: SimulatedNode) {

@@ -209,6 +209,8 @@ package final class Simulation {
     case .reconnect(let index, let life, let peer):
       if let node = current(index, life) { connect(node, to: peer) }
     case .start(let index): start(nodes[index])
+    case .powerLoss(let index, let life):
+      if let node = current(index, life) { stop(node, losesPower: true) }
     case .drainCheck(let index, let life, let giveUpAt):
       if let node = current(index, life) { checkDrained(node, giveUpAt: giveUpAt) }
     case .clientWake(let index):

@@ -15,6 +15,7 @@ enum SimulationEvent: Sendable {
   case answer(node: Int, life: UInt32, NodeInput)
   case reconnect(node: Int, life: UInt32, peer: Int)
   case start(node: Int)
+  case powerLoss(node: Int, life: UInt32)
   case drainCheck(node: Int, life: UInt32, giveUpAt: UInt64)
   case clientWake(client: Int)
   case clientThink(client: Int, lane: Int)
