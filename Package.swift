@@ -96,6 +96,8 @@ let package = Package(
     tests("KVWireTests", ["KVWire"]),
     tests("KVStorageTests", ["KVStorage", "KVLog", "KVRocks"]),
     tests("KVClientCoreTests", ["KVClientCore"]),
+    tests("KVClientTests", ["KVClient"]),
+    tests("KVCommandLineTests", ["KVCommandLine"]),
     tests("KVNodeCoreTests", ["KVNodeCore"]),
     tests("KVLoopTests", ["KVLoop"]),
     tests("KVServerTests", ["KVServer", "KVClient"]),

@@ -25,8 +25,18 @@ package enum Limits {
   @inlinable package static var helloPatience: TimeAmount { .seconds(10) }
   /// Output waiting for another node; beyond it the connection is closed and made anew.
   @inlinable package static var peerOutputBytes: Int { 64 << 20 }
+  /// How often a node asks for a sign of life on a connection to another, and how long it waits for
+  /// one before it makes the connection anew.
+  @inlinable package static var peerPingInterval: TimeAmount { .milliseconds(500) }
+  @inlinable package static var peerPatience: TimeAmount { .seconds(3) }
   /// Keys of one multi-get to one node.
   @inlinable package static var multiGetKeys: Int { 1024 }
+  /// Values of one multi-get to one node; more is RESOURCE_EXHAUSTED.
+  @inlinable package static var multiGetBytes: Int { 3 << 20 }
+  /// Reads that a node has begun and not answered; one more is RESOURCE_EXHAUSTED.
+  @inlinable package static var openReads: Int { 32_768 }
+  /// The payload of a PING.
+  @inlinable package static var pingBytes: Int { 64 }
   /// Records and bytes of one scan page; the page ends early and its token goes on.
   @inlinable package static var pageRecords: Int { 1024 }
   @inlinable package static var pageBytes: Int { 1 << 20 }

@@ -14,6 +14,10 @@ package struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible 
     let (sum, overflow) = a.nanoseconds.addingReportingOverflow(b.nanoseconds)
     return overflow ? .distantFuture : Instant(nanoseconds: sum)
   }
+  /// That long before; the beginning of time where that is later.
+  @inlinable package func earlier(by amount: TimeAmount) -> Self {
+    Instant(nanoseconds: nanoseconds > amount.nanoseconds ? nanoseconds - amount.nanoseconds : 0)
+  }
   /// The time from `b` to `a`; zero where `a` is the earlier.
   @inlinable package static func - (a: Self, b: Self) -> TimeAmount {
     TimeAmount(nanoseconds: a.nanoseconds > b.nanoseconds ? a.nanoseconds - b.nanoseconds : 0)

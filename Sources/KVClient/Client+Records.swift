@@ -9,6 +9,7 @@ extension Client {
   public struct Written: Hashable, Sendable {
     /// The record's version from now on.
     public var version: UInt64
+    /// How it was written.
     public var receipt: Receipt
   }
 
@@ -16,6 +17,7 @@ extension Client {
   public struct Found: Hashable, Sendable {
     /// `nil`: there is no such record.
     public var value: Value?
+    /// How it was read.
     public var receipt: Receipt
   }
 

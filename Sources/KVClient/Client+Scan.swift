@@ -28,15 +28,19 @@ public struct ScanRange: Hashable, Sendable {
 /// it is asked for, so a record that changes meanwhile may be seen before or after the change; none
 /// is seen twice.
 public struct Scan: AsyncSequence, Sendable {
+  /// A record.
   public typealias Element = Entry
+  /// What a page may fail with.
   public typealias Failure = KVError
 
   let client: Client
   let query: ScanQuery
   let options: CallOptions
 
+  /// Begins from the first record.
   public func makeAsyncIterator() -> Iterator { Iterator(scan: self) }
 
+  /// Where a scan stands.
   public struct Iterator: AsyncIteratorProtocol {
     let scan: Scan
     private var page: [Entry] = []

@@ -60,7 +60,7 @@ final class PeerConnection: ConnectionHandler {
     case .failed(let error) where error.kind == .refused:
       driver.didClose(self, refused: true, because: nil)
     case .failed(let error) where error.kind == .nameNotFound || error.kind == .unreachable:
-      driver.didClose(self, refused: true, because: error.description)
+      driver.didClose(self, refused: false, because: error.description)
     default:
       driver.didClose(self, refused: false, because: nil)
     }

@@ -44,6 +44,7 @@ public struct Receipt: Hashable, Sendable {
 
 /// A value as it is stored.
 public struct Value: Hashable, Sendable {
+  /// What was put, unchanged.
   public var bytes: [UInt8]
   /// Rises with every change of the record; for `Condition.version`.
   public var version: UInt64
@@ -59,6 +60,7 @@ public struct Value: Hashable, Sendable {
 
 /// A key and its value, as a scan gives them.
 public struct Entry: Hashable, Sendable {
+  /// The key's bytes.
   public var key: [UInt8]
   /// Empty bytes in a scan of keys only.
   public var value: Value
@@ -103,8 +105,11 @@ public enum KeyspaceMode: String, Hashable, Sendable {
 
 /// A named set of keys.
 public struct Keyspace: Hashable, Sendable {
+  /// Never reused, not even after a drop.
   public var id: UInt32
+  /// Unique among the keyspaces that exist.
   public var name: String
+  /// Fixed when it was created.
   public var mode: KeyspaceMode
 
   package init(_ descriptor: KeyspaceDescriptor) {
@@ -116,15 +121,19 @@ public struct Keyspace: Hashable, Sendable {
 
 /// Whether a node can serve.
 public struct NodeHealth: Hashable, Sendable {
+  /// The node's id.
   public var node: UInt32
-  /// Groups of the node that know a leader, and all that it has.
+  /// Groups of the node that know a leader.
   public var groupsWithLeader: Int
+  /// All groups of the node.
   public var groups: Int
+  /// Every group knows a leader, and the node is not shutting down.
   public var isReady: Bool
 }
 
 /// What can be said with a call.
 public struct Options: Hashable, Sendable {
+  /// The keyspace's name.
   public var keyspace: String
   /// How long the call may take, retries included.
   public var timeout: Duration

@@ -244,7 +244,10 @@ extension ClientCore {
   }
 
   private mutating func wait(_ slot: Int32, forConnectionTo peer: Int, _ now: Now) {
-    let until = now.instant + settings.connectPatience
+    var patience = settings.connectPatience
+    // There is nobody else to ask.
+    if case .peer = calls[slot].route { patience = settings.connectTimeout }
+    let until = now.instant + patience
     calls[slot].state = .waitingForConnection(peer: peer, patienceUntil: until)
     peers[peer].pending.append(calls.ref(slot))
     deadlines.set(slot, due: min(until, calls[slot].deadline))

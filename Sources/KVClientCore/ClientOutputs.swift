@@ -9,7 +9,8 @@ package struct ClientOutputs: Sendable {
     package var address: String
   }
 
-  /// The payload of a REQUEST frame on `stream` is `sendBytes[start..<end]`.
+  /// The payload of a REQUEST frame on `stream` is `sendBytes[start..<end]`. Where its connection
+  /// has ended meanwhile it is dropped: it must not go to the next one.
   package struct Send: Sendable {
     package var peer: PeerID
     package var stream: UInt32

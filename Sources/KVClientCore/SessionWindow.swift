@@ -10,7 +10,7 @@ struct SessionPlace: Hashable, Sendable {
 ///
 /// Sequences rise over all that the client sends, but each group keeps its own results, so each
 /// group has its own watermark: a group without a leader does not hold up the others. No more than
-/// `Limits.resultsPerSession` lie between the watermark and the newest, which is what a group keeps.
+/// `Limits.resultsPerSession` lie between the watermark and the newest: what a group keeps.
 struct SessionWindow: Sendable {
   private struct Entry {
     var sequence: UInt64

@@ -66,4 +66,6 @@ package enum ReadResult: Hashable, Sendable {
   /// `more`: there is something behind the last record of the page.
   case page([ScannedRecord], more: Bool)
   case keyspaceDropped
+  /// The values of a multi-get are more than `Limits.multiGetBytes`.
+  case tooLarge
 }

@@ -129,10 +129,10 @@ package struct ClusterStatus: Sendable {
     case 0: text += "every group has a leader."
     case leaders.count: text += "no group has a leader."
     default:
-      let names = without.prefix(8).map { $0 == 0 ? "meta" : "\($0 - 1)" }
-      text +=
-        "\(without.count) of \(leaders.count) groups have no leader (\(names.joined(separator: ", "))"
-        + "\(without.count > 8 ? ", …" : ""))."
+      var names = without.prefix(8).map { $0 == 0 ? "meta" : "\($0 - 1)" }
+      if without.count > 8 { names.append("…") }
+      let list = names.joined(separator: ", ")
+      text += "\(without.count) of \(leaders.count) groups have no leader (\(list))."
     }
     return text
   }

@@ -16,7 +16,8 @@ package enum Console {
     var offset = 0
     while offset < bytes.count {
       let count = unsafe bytes.withUnsafeBytes {
-        unsafe Glibc.write(descriptor, $0.baseAddress! + offset, bytes.count - offset)
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[offset...])
+        return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
       }
       if count < 0 {
         if errno == EINTR || errno == EAGAIN { continue }
@@ -175,7 +176,8 @@ package struct FileWriter: ~Copyable {
     var offset = 0
     while offset < buffer.count {
       let count = unsafe buffer.withUnsafeBytes {
-        unsafe Glibc.write(descriptor, $0.baseAddress! + offset, $0.count - offset)
+        let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[offset...])
+        return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
       }
       guard count >= 0 else {
         if errno == EINTR { continue }

@@ -37,7 +37,7 @@ extension NodeCore {
     Hello(
       role: .node, clusterID: knownClusterID, creationDigest: configuration.creationDigest,
       node: configuration.node, incarnation: configuration.incarnation,
-      isBlank: admission != .admitted, software: configuration.software)
+      isBlank: isUnformed, software: configuration.software)
   }
 
   var knownClusterID: UInt64 { meta.clusterID != 0 ? meta.clusterID : configuration.clusterID }
@@ -115,7 +115,7 @@ extension NodeCore {
           + "than it has now: if its disk was lost, start it under a new id; else give it its old "
           + "--data-dir")
     }
-    if hello.isBlank, !startedBlank, !canJudge {
+    if hello.isBlank, !isUnformed, !canJudge {
       return Goaway(
         .unavailable,
         "node \(configuration.node.rawValue) does not know yet whether node "
@@ -126,6 +126,9 @@ extension NodeCore {
 
   /// Begins the message by which a node with a new disk under an old id is told so.
   package static let wipedPrefix = "wiped disk:"
+
+  /// This node knows of no cluster: it started blank and has seen none since.
+  var isUnformed: Bool { startedBlank && meta.clusterID == 0 }
 
   /// The members recorded here are those that the cluster has agreed on so far.
   private var canJudge: Bool {
@@ -166,18 +169,27 @@ extension NodeCore {
       peers[at].since = now.instant
       outputs.events.append(.peer(peer, connected: true))
     }
-    vouched(by: peer, now: now, into: &outputs)
+    vouched(by: peer, isJudge: !hello.isBlank, now: now, into: &outputs)
     return nil
   }
 
-  private mutating func vouched(by peer: NodeID, now: Now, into outputs: inout NodeOutputs) {
-    guard case .asking(var vouchers) = admission, !vouchers.contains(peer) else { return }
-    vouchers.append(peer)
+  /// A node that knows the cluster has judged this one. One that knows of no cluster can only say
+  /// so; where so many say it that no majority without them can have formed one, there is none.
+  private mutating func vouched(
+    by peer: NodeID, isJudge: Bool, now: Now, into outputs: inout NodeOutputs
+  ) {
+    guard case .asking(var vouchers) = admission else { return }
+    if !vouchers.contains(peer) { vouchers.append(peer) }
     admission = .asking(vouchers: vouchers)
-    if (vouchers.count + 1) * 2 > configuration.members.count {
+    let count = configuration.members.count
+    if isJudge || vouchers.count >= count - count / 2 {
       admission = .admitted
       outputs.events.append(
-        .note(.info, "a majority of the nodes knows no other data directory of this node"))
+        .note(
+          .info,
+          isJudge
+            ? "node \(peer.rawValue) knows the cluster, and no other data directory of this node"
+            : "nobody knows of a cluster yet: beginning a new one"))
       campaignWherePreferred(now: now.instant)
     }
   }

@@ -12,6 +12,11 @@ extension NodeCore {
   private static var transfersPerRound: Int { 4 }
   /// A leader, and the node that should lead, must have been there for this long.
   private static var settleTime: TimeAmount { .seconds(2) }
+  /// Entries that the next leader may lack when it is asked: proposals are refused until it has
+  /// them.
+  private static var transferLag: Int { 64 }
+  /// A leader with entries to commit that commits none for this long steps down.
+  private static var commitPatience: TimeAmount { .seconds(2) }
 
   package mutating func tick(now: Now, gauges: Gauges, into outputs: inout NodeOutputs) {
     self.gauges = gauges
@@ -34,17 +39,22 @@ extension NodeCore {
   /// A leader whose own disk makes no progress gives up its leaderships: alive means "makes
   /// progress", and a follower whose disk works does better.
   private mutating func watchDisk(now: Instant, into outputs: inout NodeOutputs) {
-    let isStalled =
-      writing.first.map { now - $0.since > configuration.raft.electionTimeout * 2 } ?? false
+    // Alone, there is nobody who could do better.
+    guard configuration.members.count > 1 else { return }
+    if let stalled = stalledWrite, writing.first?.number == stalled { return }
+    let late = writing.first.flatMap { now - $0.since > diskPatience ? $0.number : nil }
+    let isStalled = late != nil
     guard isStalled != isDiskStalled else { return }
-    isDiskStalled = isStalled
+    stalledWrite = late
     outputs.events.append(
       .note(
         .warning,
         isStalled
-          ? "a log write has taken more than \(configuration.raft.electionTimeout * 2): this node "
-            + "leads nothing until it is done" : "log writes are done again"))
+          ? "a log write has taken more than \(diskPatience): this node leads nothing until it is "
+            + "done" : "log writes are done again"))
     guard isStalled else { return }
+    // Where all disks are that slow, stepping down must not be all that is done.
+    diskPatience = min(diskPatience * 2, .seconds(10))
     for slot in replicas.indices where replicas[slot].isLeader {
       replicas[slot].stepDown(now: now)
       touch(slot)
@@ -53,6 +63,8 @@ extension NodeCore {
 
   private mutating func maintain(now: Now, into outputs: inout NodeOutputs) {
     if isShuttingDown { handOver(now: now.instant) } else { balanceLeaders(now: now.instant) }
+    watchCommits(now: now.instant)
+    tellClusterID(into: &outputs)
     nameAndRegister(now: now)
     dropRecords(now: now)
     flushAndCompact(into: &outputs)
@@ -70,10 +82,13 @@ extension NodeCore {
         let peer = peers.first(where: { $0.node == preferred }), peer.isConnected,
         now - peer.since > Self.settleTime,
         let target = replicas[slot].raft.progress.first(where: { $0.replica.node == preferred }),
-        target.state == .replicate, !target.isLearner,
-        replicas[slot].raft.lastIndex - target.match < 1024
+        target.state == .replicate, !target.isLearner, now >= replicas[slot].balanceAt,
+        replicas[slot].raft.lastIndex - target.match <= Self.transferLag
       else { continue }
       if replicas[slot].transfer(to: target.replica, now: now) { moved += 1 }
+      // A preferred node that does not take over, or does not keep it, is asked ever less often.
+      replicas[slot].balanceAt = now + replicas[slot].balancePause
+      replicas[slot].balancePause = min(replicas[slot].balancePause * 2, .seconds(60))
       touch(slot)
     }
   }
@@ -109,6 +124,28 @@ extension NodeCore {
       && replicas.allSatisfy { $0.proposals.isEmpty && (!$0.isLeader || !hasOthers) }
   }
 
+  /// A leader whose followers answer and don't store is of no use; and who waits for an answer
+  /// gets one.
+  private mutating func watchCommits(now: Instant) {
+    for slot in replicas.indices {
+      let raft = replicas[slot].raft
+      guard raft.role == .leader, raft.lastIndex > raft.commitIndex,
+        configuration.members.count > 1
+      else {
+        replicas[slot].stuckCommit = nil
+        continue
+      }
+      if let stuck = replicas[slot].stuckCommit, stuck.index == raft.commitIndex {
+        guard now - stuck.since > Self.commitPatience else { continue }
+        replicas[slot].stuckCommit = nil
+        replicas[slot].stepDown(now: now)
+        touch(slot)
+      } else {
+        replicas[slot].stuckCommit = (raft.commitIndex, now)
+      }
+    }
+  }
+
   // MARK: The meta group's own commands
 
   private mutating func nameAndRegister(now: Now) {
@@ -116,7 +153,8 @@ extension NodeCore {
       replicas[slot].raft.hasCommittedInOwnTerm, replicas[slot].proposals.isEmpty
     else { return }
     if meta.clusterID == 0 {
-      return proposeOwn(.meta(.nameCluster(id: max(1, random.next()))), slot: slot, now: now)
+      proposeOwn(.meta(.nameCluster(id: max(1, random.next()))), slot: slot, now: now)
+      return
     }
     for at in peers.indices {
       let isSelf = peers[at].node == configuration.node
@@ -127,16 +165,20 @@ extension NodeCore {
       let record = MemberRecord(
         node: peers[at].node, incarnation: incarnation,
         address: configuration.members[at].address)
-      return proposeOwn(.meta(.registerMember(record)), slot: slot, now: now)
+      proposeOwn(.meta(.registerMember(record)), slot: slot, now: now)
+      return
     }
   }
 
-  private mutating func proposeOwn(_ body: CommandBody, slot: Int, now: Now) {
+  @discardableResult
+  private mutating func proposeOwn(_ body: CommandBody, slot: Int, now: Now) -> Bool {
+    guard !replicas[slot].proposals.isFull else { return false }
     var writer = ByteWriter()
     Command(session: .none, body: body).encode(into: &writer)
-    guard let index = try? replicas[slot].propose(writer.take(), now: now) else { return }
+    guard let index = try? replicas[slot].propose(writer.take(), now: now) else { return false }
     replicas[slot].proposals.append(PendingProposal(index: index, caller: nil))
     touch(slot)
+    return true
   }
 
   /// Dropping a keyspace is an entry in every group.
@@ -144,9 +186,12 @@ extension NodeCore {
     guard !meta.dropped.isEmpty, !isShuttingDown else { return }
     for slot in replicas.indices where replicas[slot].group != .meta {
       guard replicas[slot].isLeader, replicas[slot].raft.hasCommittedInOwnTerm else { continue }
-      for keyspace in meta.dropped where !replicas[slot].droppedKeyspaces.contains(keyspace) {
-        proposeOwn(.dropKeyspaceRecords(keyspace), slot: slot, now: now)
-        replicas[slot].droppedKeyspaces.append(keyspace)
+      for keyspace in meta.dropped
+      where !replicas[slot].droppedKeyspaces.contains(keyspace)
+        && !replicas[slot].proposedDrops.contains(keyspace)
+      {
+        guard proposeOwn(.dropKeyspaceRecords(keyspace), slot: slot, now: now) else { break }
+        replicas[slot].proposedDrops.append(keyspace)
       }
     }
   }
@@ -167,7 +212,11 @@ extension NodeCore {
     _ applied: [(group: GroupID, index: LogIndex)], now: Now, into outputs: inout NodeOutputs
   ) {
     isFlushing = false
-    let isFull = gauges.logRetainedBytes > configuration.logKeepBytes
+    let retained = gauges.logRetainedBytes
+    // What is kept while there is room spares followers that are away a snapshot.
+    guard retained > configuration.logKeepBytes / 2 else { return }
+    let isFull = retained > configuration.logKeepBytes
+    let isOverfull = retained > configuration.logKeepBytes * 8
     for (group, flushed) in applied {
       guard let slot = slot(of: group), !replicas[slot].isResetting else { continue }
       var through = min(flushed, replicas[slot].appliedIndex)
@@ -177,6 +226,12 @@ extension NodeCore {
             now.instant - heard < configuration.raft.electionTimeout * 2
           else { continue }
           through = min(through, follower.match)
+        }
+      }
+      // What follows a snapshot on its way is needed when it has arrived.
+      if !isOverfull {
+        for sending in outgoing where sending.slot == slot && sending.phase != .opening {
+          through = min(through, sending.index)
         }
       }
       guard through > replicas[slot].raft.baseIndex else { continue }

@@ -35,14 +35,15 @@ extension NodeCore {
       read.served = .session
       readWhenApplied(read, in: slot, index: request.after ?? .zero, into: &outputs)
     case .stale:
-      let age = replicas[slot].raft.timeWithoutQuorum(now: now.instant)
-      if let limit = request.maximumAge, age > limit {
+      let age = replicas[slot].raft.age(now: now.instant)
+      if let limit = request.maximumAge, age.map({ $0 > limit }) ?? true {
         return fail(
           caller,
           Failure(
             .unavailable, .tooOld, notStarted: true,
-            "what node \(configuration.node.rawValue) has may be \(age) old, and \(limit) was the "
-              + "limit: try another replica, or a higher --max-age"), into: &outputs)
+            "what node \(configuration.node.rawValue) has may be "
+              + (age.map { "\($0) old" } ?? "of any age") + ", and \(limit) was the limit: try "
+              + "another replica, or a higher --max-age"), into: &outputs)
       }
       read.served = .stale
       issue(read, in: slot, into: &outputs)
@@ -72,17 +73,21 @@ extension NodeCore {
   private mutating func issue(
     _ read: PendingRead, in slot: Int, into outputs: inout NodeOutputs
   ) {
-    let replica = replicas[slot]
+    guard openReads.count < Limits.openReads else {
+      return fail(read.caller, overloaded("the background thread"), into: &outputs)
+    }
     nextRead += 1
+    let group = replicas[slot].group
     let confirmed =
-      read.served == .readIndex ? UInt8(replica.raft.configuration.voters.count / 2 + 1) : 1
+      read.served == .readIndex
+      ? UInt8(clamping: replicas[slot].raft.configuration.voters.count / 2 + 1) : 1
     openReads[nextRead] = OpenRead(
       caller: read.caller,
       receipt: Receipt(
-        served: read.served, node: configuration.node, group: replica.group,
-        term: replica.raft.term, index: replica.appliedIndex, replicas: confirmed))
+        served: read.served, node: configuration.node, group: group,
+        term: replicas[slot].raft.term, index: replicas[slot].appliedIndex, replicas: confirmed))
     outputs.reads.append(
-      NodeOutputs.Read(number: nextRead, group: replica.group, command: read.command))
+      NodeOutputs.Read(number: nextRead, group: group, command: read.command))
   }
 
   /// Answers `NodeOutputs.Read`.
@@ -127,6 +132,15 @@ extension NodeCore {
 
   /// Gives up reads whose time is over; nothing was done.
   mutating func expireReads(_ slot: Int, now: Instant, into outputs: inout NodeOutputs) {
+    while let first = replicas[slot].ticketReads.first, first.read.deadline <= now {
+      _ = replicas[slot].ticketReads.popFirst()
+      fail(
+        first.read.caller,
+        Failure(
+          .deadlineExceeded, .expired, notStarted: true,
+          "no majority confirmed in time that node \(configuration.node.rawValue) leads "
+            + Self.name(of: replicas[slot].group)), into: &outputs)
+    }
     guard replicas[slot].applyReads.contains(where: { $0.read.deadline <= now }) else { return }
     let waiting = replicas[slot].applyReads
     replicas[slot].applyReads.removeAll(keepingCapacity: true)

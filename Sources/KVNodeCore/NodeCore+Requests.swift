@@ -210,13 +210,26 @@ extension NodeCore {
       return Failure(
         .deadlineExceeded, .expired, notStarted: true, "the time was over before it was begun")
     }
+    if isShuttingDown, request.consistency != .stale {
+      return Failure(
+        .unavailable, .shuttingDown, notStarted: true,
+        "node \(configuration.node.rawValue) is shutting down",
+        leader: slot(of: group).flatMap { replicas[$0].raft.leader?.node }
+          .flatMap { $0 == configuration.node ? nil : $0 }, retryAfter: .milliseconds(5))
+    }
     if admission != .admitted {
       return Failure(
         .unavailable, .starting, notStarted: true,
-        "node \(configuration.node.rawValue) has not met a majority of the nodes yet",
+        "node \(configuration.node.rawValue) is new and has not met enough of the others yet to know "
+          + "that it may begin (\(missingPeers)): start them",
         retryAfter: .milliseconds(100))
     }
     return nil
+  }
+
+  private var missingPeers: String {
+    let missing = peers.filter { $0.node != configuration.node && !$0.isConnected }
+    return "not met: " + missing.map { "n\($0.node.rawValue)" }.joined(separator: ", ")
   }
 
   private func notReplica(of group: GroupID) -> Failure {

@@ -152,7 +152,9 @@ extension NodeCore {
     case .offer(let transfer, let index, let term):
       offered(transfer, index, term, envelope, slot: slot, now: now, into: &outputs)
     case .chunk(let transfer, let sequence, let isLast, let bytes):
-      received(transfer, sequence, isLast, bytes, slot: slot, now: now, into: &outputs)
+      received(
+        transfer, sequence, isLast, bytes, from: envelope.from, slot: slot, now: now,
+        into: &outputs)
     case .want(let transfer, let sequence):
       guard let at = sending(transfer, slot, envelope.from) else { return }
       wanted(sequence, at, now: now, into: &outputs)
@@ -176,7 +178,9 @@ extension NodeCore {
   ) {
     if let incoming = replicas[slot].incoming {
       // The same offer again: the answer was lost. Another one waits until this one ends.
-      if incoming.remote == remote, incoming.from == envelope.from, incoming.phase == .receiving {
+      if incoming.remote == remote, incoming.from == envelope.from, incoming.index == index,
+        incoming.term == envelope.term, incoming.phase == .receiving
+      {
         want(slot)
         return
       }
@@ -194,7 +198,7 @@ extension NodeCore {
     replicas[slot].highestGeneration = replicas[slot].highestGeneration.next
     let incoming = IncomingSnapshot(
       transfer: TransferID(nextTransfer), remote: remote, from: envelope.from,
-      term: envelope.term, index: index, generation: replicas[slot].highestGeneration,
+      term: envelope.term, index: index, snapshotTerm: term, generation: replicas[slot].highestGeneration,
       lastHeard: now.instant)
     replicas[slot].incoming = incoming
     outputs.snapshots.append(
@@ -209,18 +213,26 @@ extension NodeCore {
   }
 
   private mutating func received(
-    _ remote: UInt64, _ sequence: UInt64, _ isLast: Bool, _ bytes: Bytes, slot: Int, now: Now,
-    into outputs: inout NodeOutputs
+    _ remote: UInt64, _ sequence: UInt64, _ isLast: Bool, _ bytes: Bytes, from: ReplicaID,
+    slot: Int, now: Now, into outputs: inout NodeOutputs
   ) {
-    guard var incoming = replicas[slot].incoming, incoming.remote == remote,
-      incoming.phase == .receiving
-    else { return }
+    guard var incoming = replicas[slot].incoming, incoming.remote == remote, incoming.from == from
+    else {
+      // Installed, given up, or forgotten in a restart, and the sender missed it: without an answer
+      // it would send this chunk again until it surrenders.
+      return send(
+        .snapshot(.done(transfer: remote, succeeded: false)), term: replicas[slot].raft.term,
+        to: from, slot: slot)
+    }
+    // A store that must catch up first takes no more: the chunk is sent again later.
+    guard incoming.phase == .receiving, !gauges.isUnderPressure else { return }
     incoming.lastHeard = now.instant
     // Word from the leader, even while nothing else comes from it.
-    _ = replicas[slot].offeredSnapshot(
+    let isWanted = replicas[slot].offeredSnapshot(
       from: incoming.from, term: incoming.term, index: incoming.index,
-      snapshotTerm: incoming.term, now: now.instant)
+      snapshotTerm: incoming.snapshotTerm, now: now.instant)
     touch(slot)
+    guard isWanted else { return giveUp(slot) }
     if sequence == incoming.next {
       incoming.phase = .installing(isLast: isLast)
       outputs.snapshots.append(
@@ -280,13 +292,14 @@ extension NodeCore {
   ) {
     guard let slot = receiving(transfer), var incoming = replicas[slot].incoming else { return }
     touch(slot)
-    // What was committed here in the meantime must not be undone.
-    guard let status, status.appliedIndex == incoming.index,
-      incoming.index > replicas[slot].raft.commitIndex, !replicas[slot].isLeader
-    else { return giveUp(slot) }
+    guard let status, status.appliedIndex == incoming.index else { return giveUp(slot) }
     // The core's own writes of this turn go before the reset.
     replicas[slot].flush(now: now.instant)
     drain(slot, now: now, into: &outputs)
+    // What was acknowledged here since the offer must not be undone.
+    guard
+      replicas[slot].raft.beginInstall(index: status.appliedIndex, term: status.appliedTerm)
+    else { return giveUp(slot) }
     incoming.phase = .resetting
     incoming.status = status
     replicas[slot].incoming = incoming

@@ -19,6 +19,8 @@ extension NodeCore {
         !replicas[slot].isResetting
       else { continue }
       switch message.body {
+      // Whose own disk is stuck can't lead, whoever asks.
+      case .raft(.timeoutNow) where isDiskStalled: continue
       case .raft(let body):
         replicas[slot].receive(
           RaftMessage(term: message.term, body: body), from: message.from, now: now.instant)
@@ -125,6 +127,10 @@ extension NodeCore {
       if replicas[slot].leaderSince == nil { replicas[slot].leaderSince = now }
     } else {
       replicas[slot].leaderSince = nil
+      replicas[slot].proposedDrops = []
+      if raft.leader?.node == plan.nodes(of: replicas[slot].group).first {
+        replicas[slot].balancePause = .seconds(2)
+      }
     }
     outputs.events.append(
       .role(group: replicas[slot].group, role: raft.role, term: raft.term, leader: raft.leader))
@@ -195,6 +201,8 @@ extension NodeCore {
     }
     guard replicas[open.slot].applyRead == number else { return }
     replicas[open.slot].applyRead = nil
+    // A snapshot is taking the place of what was to be applied.
+    guard !replicas[open.slot].isResetting else { return }
     guard let entries, !entries.isEmpty else {
       outputs.fatal =
         "group \(replicas[open.slot].group) needs entry \(open.from) to apply it, and the log no "
@@ -208,8 +216,9 @@ extension NodeCore {
   // MARK: Apply
 
   private mutating func applyNext(_ slot: Int, into outputs: inout NodeOutputs) {
+    // A store that must catch up first would hold the whole node in its write.
     guard !replicas[slot].isApplying, replicas[slot].applyRead == nil,
-      !replicas[slot].isResetting
+      !replicas[slot].isResetting, !gauges.isUnderPressure
     else { return }
     if let through = replicas[slot].applyRest {
       if replicas[slot].appliedIndex < through {
@@ -260,6 +269,7 @@ extension NodeCore {
       replicas[slot].appliedTerm = result.term
       replicas[slot].digest = result.digest
       replicas[slot].raft.applied(through: result.index)
+      if let dropped = result.droppedKeyspaces { replicas[slot].droppedKeyspaces = dropped }
       if let meta = result.meta { tookMeta(meta, into: &outputs) }
       answer(result, from: firstIndex, slot: slot, into: &outputs)
       serveAppliedReads(slot, into: &outputs)
@@ -288,10 +298,15 @@ extension NodeCore {
     }
   }
 
+  /// Has the identity file say what the meta group says, once in a life of this node.
+  mutating func tellClusterID(into outputs: inout NodeOutputs) {
+    guard !hasToldClusterID, meta.clusterID != 0, configuration.clusterID == 0 else { return }
+    hasToldClusterID = true
+    outputs.clusterID = meta.clusterID
+  }
+
   mutating func tookMeta(_ new: MetaState, into outputs: inout NodeOutputs) {
-    if new.clusterID != 0, new.clusterID != configuration.clusterID, meta.clusterID == 0 {
-      outputs.clusterID = new.clusterID
-    }
     meta = new
+    tellClusterID(into: &outputs)
   }
 }

@@ -35,6 +35,7 @@ package struct NodeCore: Sendable {
   var admission: Admission
   /// The data directory had never been part of a cluster when the node started.
   let startedBlank: Bool
+  var hasToldClusterID = false
 
   /// Log writes of this turn, and those on their way.
   var records: [LogRecord] = []
@@ -47,7 +48,7 @@ package struct NodeCore: Sendable {
   var nextLogRead: UInt64 = 0
   var openLogReads: [UInt64: OpenLogRead] = [:]
 
-  var nextTransfer: UInt64 = 0
+  var nextTransfer: UInt64
   var outgoing: [OutgoingSnapshot] = []
   var snapshotBudget = Limits.snapshotBytesPerTick
 
@@ -57,7 +58,9 @@ package struct NodeCore: Sendable {
   var nextMaintenance: Instant
   var isShuttingDown = false
   /// The oldest unfinished log write has taken so long that this node can't be said to work.
-  var isDiskStalled = false
+  var isDiskStalled: Bool { stalledWrite != nil }
+  var stalledWrite: UInt64?
+  var diskPatience: TimeAmount
 
   /// A log write on its way: which replicas asked for it.
   struct Writing: Sendable {
@@ -93,6 +96,9 @@ package struct NodeCore: Sendable {
     self.random = random
     startedAt = now.instant
     nextMaintenance = now.instant
+    diskPatience = configuration.raft.electionTimeout * 2
+    // A number that an earlier life of this node may have used must not come again.
+    nextTransfer = self.random.next() >> 1
     replicas = []
     var slots = [Int](repeating: -1, count: configuration.partitions + 1)
     for recovered in recovery.groups {
@@ -104,7 +110,8 @@ package struct NodeCore: Sendable {
           hardState: recovered.log.hardState, baseIndex: recovered.log.baseIndex,
           baseTerm: recovered.log.baseTerm, lastIndex: recovered.log.lastIndex,
           termRuns: recovered.log.termRuns, configurations: recovered.log.configurations,
-          appliedIndex: recovered.status.appliedIndex),
+          appliedIndex: recovered.status.appliedIndex,
+          logTimeMilliseconds: recovered.status.logTimeMilliseconds),
         random: self.random.fork(), now: now.instant)
       replicas.append(Replica(recovered: recovered, raft: raft))
     }

@@ -16,8 +16,9 @@ package struct TransferID: Hashable, Comparable, Sendable {
   package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// What a `NodeCore` asks its interpreter for. Carried out in this order: persists, then all else
-/// in any order, except that `applies`, `installs` and `removals` of one group keep their order.
+/// What a `NodeCore` asks its interpreter for. Carried out in this order: persists, snapshots (a
+/// generation must be active before what belongs to it is applied or read), applies, reads, then
+/// all else in any order.
 package struct NodeOutputs: Sendable {
   /// Append these records to the log as one batch, sync it, then call `persisted(number)`. Several
   /// may be gathered under one sync; numbers rise by one.

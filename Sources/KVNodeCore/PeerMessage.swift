@@ -108,6 +108,8 @@ extension PeerMessage {
       writer.append(Kind.heartbeat.rawValue)
       writer.append(heartbeat.commit.rawValue)
       writer.append(heartbeat.round)
+      writer.append(heartbeat.leaderCommit.rawValue)
+      writer.append(heartbeat.quorumAgeMilliseconds)
     case .heartbeatResponse(let response):
       writer.append(Kind.heartbeatResponse.rawValue)
       writer.append(response.round)
@@ -167,7 +169,13 @@ extension PeerMessage {
     case .appendResponse: body = .raft(.appendResponse(try Self.appendResponse(from: &reader)))
     case .heartbeat:
       let commit = LogIndex(try reader.read(UInt64.self))
-      body = .raft(.heartbeat(.init(commit: commit, round: try reader.read(UInt64.self))))
+      let round = try reader.read(UInt64.self)
+      let leaderCommit = LogIndex(try reader.read(UInt64.self))
+      body = .raft(
+        .heartbeat(
+          .init(
+            commit: commit, round: round, leaderCommit: leaderCommit,
+            quorumAgeMilliseconds: try reader.read(UInt32.self))))
     case .heartbeatResponse:
       body = .raft(.heartbeatResponse(.init(round: try reader.read(UInt64.self))))
     case .timeoutNow: body = .raft(.timeoutNow)
@@ -187,6 +195,9 @@ extension PeerMessage {
       limit: Limits.frameBytes, minimumSize: LogEntry.headerSize, what: "entries")
     var entries: [LogEntry] = []
     entries.reserveCapacity(count)
+    guard previousIndex.rawValue < UInt64.max - UInt64(count) - 1 else {
+      throw .invalid("append: an index beyond the last")
+    }
     var expected = previousIndex.next
     for _ in 0..<count {
       let entry = try LogEntry(from: &reader)

@@ -59,6 +59,13 @@ struct Replica: Sendable {
   /// The highest generation ever begun here, finished or not.
   var highestGeneration: Generation
   var leaderSince: Instant?
+  /// Leadership is not handed to the preferred node before this, and each attempt doubles the wait.
+  var balanceAt = Instant.zero
+  var balancePause = TimeAmount.seconds(2)
+  /// The commit index that was seen last, and since when it has stood still below the last entry.
+  var stuckCommit: (index: LogIndex, since: Instant)?
+  /// Drops of keyspaces that this leader has proposed and not applied.
+  var proposedDrops: [KeyspaceID] = []
 
   init(recovered: NodeRecovery.Group, raft: RaftCore) {
     group = recovered.group

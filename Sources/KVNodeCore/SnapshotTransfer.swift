@@ -53,6 +53,7 @@ struct IncomingSnapshot: Sendable {
   let from: ReplicaID
   let term: Term
   let index: LogIndex
+  let snapshotTerm: Term
   let generation: Generation
   var phase = Phase.beginning
   var next: UInt64 = 0

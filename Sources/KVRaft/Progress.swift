@@ -45,9 +45,6 @@ struct Progress: Sendable {
   }
 
   var isVoter: Bool { isIncomingVoter || isOutgoingVoter }
-  var inflightCount: Int { inflight.count }
-
-  func wasHeard(since start: Instant) -> Bool { lastContact.map { $0 >= start } ?? false }
 
   /// True where this round is news.
   mutating func heard(round: UInt64, at now: Instant) -> Bool {

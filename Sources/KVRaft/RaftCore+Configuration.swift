@@ -78,7 +78,7 @@ extension RaftCore {
       _ = appendConfiguration(next, wallMilliseconds: 0, now: now, into: &outputs)
     } else if !present.configuration.isVoter(id) {
       // The others should know that it is committed before they elect.
-      broadcastHeartbeat(toVotersOnly: false, into: &outputs)
+      broadcastHeartbeat(toVotersOnly: false, now: now, into: &outputs)
       askBestToTakeOver(now: now, into: &outputs)
       quorumHeardAt = now
       becomeFollower(term: term, leader: nil, now: now, into: &outputs)

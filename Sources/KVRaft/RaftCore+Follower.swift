@@ -133,7 +133,8 @@ extension RaftCore {
     let rejected = RaftMessage.AppendResponse.Outcome.rejected(
       previousIndex: request.previousIndex, hint: hint, hintTerm: log.term(at: hint) ?? .zero)
     send(
-      .appendResponse(.init(outcome: rejected, round: request.round)), to: from, into: &outputs)
+      .appendResponse(.init(outcome: rejected, round: request.round)), to: from,
+      after: persistence.outstandingHardState, into: &outputs)
   }
 
   mutating func handle(
@@ -141,6 +142,10 @@ extension RaftCore {
     into outputs: inout RaftOutputs
   ) {
     guard follow(from, now: now, into: &outputs) else { return }
+    freshness.note(
+      leaderCommit: heartbeat.leaderCommit,
+      at: now.earlier(by: .milliseconds(UInt64(heartbeat.quorumAgeMilliseconds))),
+      applied: appliedIndex)
     // The leader names no more than it knows to be here; more is a faulty peer's.
     if heartbeat.commit <= log.lastIndex {
       advanceCommit(to: heartbeat.commit, into: &outputs)
@@ -180,10 +185,12 @@ extension RaftCore {
   }
 
   /// Asks, directly before a snapshot replaces state and log, whether that is still right: more may
-  /// have been appended since it was offered. True: from now on no append is taken and nothing is
-  /// given out to be applied, until `installed` or `installAbandoned`.
+  /// have been appended since it was offered. Everything emitted so far comes before the
+  /// replacement in the log, so `flush` must have been called. True: from now on no append is taken
+  /// and nothing is given out to be applied, until `installed` or `installAbandoned`.
   package mutating func beginInstall(index: LogIndex, term: Term) -> Bool {
     guard case .follower = part, isWanted(index: index, term: term) else { return false }
+    precondition(persistence.dirtyFrom == nil, "beginInstall(\(index)) with entries not flushed")
     isInstalling = true
     return true
   }
@@ -197,6 +204,7 @@ extension RaftCore {
     index: LogIndex, term: Term, configuration: GroupConfiguration, from: ReplicaID, now: Instant,
     into outputs: inout RaftOutputs
   ) {
+    precondition(!isLeader, "snapshot \(index) installed on the leader: see beginInstall")
     precondition(
       index >= commit, "snapshot \(index) installed over commit \(commit): see beginInstall")
     isInstalling = false

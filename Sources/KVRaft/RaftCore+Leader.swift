@@ -29,15 +29,19 @@ extension RaftCore {
     guard now >= leadership.heartbeatAt else { return }
     leadership.heartbeatAt = now + settings.heartbeatInterval
     rounds.start(at: now, serving: readIndexForNewRound)
-    broadcastHeartbeat(toVotersOnly: false, into: &outputs)
+    broadcastHeartbeat(toVotersOnly: false, now: now, into: &outputs)
     confirmRounds(into: &outputs)
   }
 
-  func broadcastHeartbeat(toVotersOnly: Bool, into outputs: inout RaftOutputs) {
+  func broadcastHeartbeat(toVotersOnly: Bool, now: Instant, into outputs: inout RaftOutputs) {
+    let age = UInt32(clamping: (now - quorumContact(now: now)).milliseconds)
     for peer in peers where peer.isVoter || !toVotersOnly {
       // At most what it is known to hold: more could be taken for what it has at those indexes.
       send(
-        .heartbeat(.init(commit: min(commit, peer.match), round: rounds.current)),
+        .heartbeat(
+          .init(
+            commit: min(commit, peer.match), round: rounds.current, leaderCommit: commit,
+            quorumAgeMilliseconds: age)),
         to: peer.replica, into: &outputs)
     }
   }

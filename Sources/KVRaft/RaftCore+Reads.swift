@@ -37,7 +37,7 @@ extension RaftCore {
       return
     }
     rounds.start(at: now, serving: index)
-    broadcastHeartbeat(toVotersOnly: true, into: &outputs)
+    broadcastHeartbeat(toVotersOnly: true, now: now, into: &outputs)
     confirmRounds(into: &outputs)
   }
 

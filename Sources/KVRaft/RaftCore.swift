@@ -47,6 +47,7 @@ package struct RaftCore: Sendable {
   var promiseUntil: Instant
   /// When a leader, or as leader a majority, was last heard from.
   var quorumHeardAt: Instant
+  var freshness = Freshness()
   /// Before this, elections are tried in quick succession: the leader is known to be gone.
   var hurryUntil: Instant = .zero
 
@@ -157,6 +158,13 @@ package struct RaftCore: Sendable {
   /// For how long no leader has been heard from, or as leader no majority.
   package func timeWithoutQuorum(now: Instant) -> TimeAmount {
     now - (isLeader ? quorumContact(now: now) : quorumHeardAt)
+  }
+
+  /// How old what is applied here may be: nothing committed longer ago than this is missing. `nil`:
+  /// not known, since no leader has said so yet.
+  package func age(now: Instant) -> TimeAmount? {
+    if isLeader { return hasCommittedInOwnTerm ? now - quorumContact(now: now) : nil }
+    return freshness.asOf(applied: appliedIndex).map { now - $0 }
   }
 
   package struct PeerProgress: Sendable, Hashable {

@@ -22,7 +22,13 @@ struct RaftLog: Sendable {
     self.baseIndex = baseIndex
     self.baseTerm = baseTerm
     self.lastIndex = lastIndex
-    self.runs = runs
+    // A store may say where a term began before its base.
+    self.runs = []
+    for (position, run) in runs.enumerated() {
+      let end = position + 1 < runs.count ? runs[position + 1].firstIndex : lastIndex.next
+      let first = max(run.firstIndex, baseIndex.next)
+      if first < end { self.runs.append(TermRun(term: run.term, firstIndex: first)) }
+    }
   }
 
   var lastTerm: Term { runs.last?.term ?? baseTerm }

@@ -89,10 +89,20 @@ package struct RaftMessage: Hashable, Sendable {
     /// At most what the receiver is known to hold.
     package var commit: LogIndex
     package var round: UInt64
+    /// What the leader has committed, whether or not the receiver holds it: says how fresh the
+    /// receiver's state is, and nothing about what it may apply.
+    package var leaderCommit: LogIndex
+    /// How long ago a majority was last known to follow the leader, in milliseconds.
+    package var quorumAgeMilliseconds: UInt32
 
-    package init(commit: LogIndex, round: UInt64) {
+    package init(
+      commit: LogIndex, round: UInt64, leaderCommit: LogIndex? = nil,
+      quorumAgeMilliseconds: UInt32 = 0
+    ) {
       self.commit = commit
       self.round = round
+      self.leaderCommit = leaderCommit ?? commit
+      self.quorumAgeMilliseconds = quorumAgeMilliseconds
     }
   }
 

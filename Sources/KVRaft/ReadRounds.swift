@@ -29,7 +29,6 @@ struct ReadRounds: Sendable {
   var hasUnboundTickets: Bool { bound < lastTicket }
   var hasOpenTickets: Bool { answered < lastTicket }
   var hasRoom: Bool { !open.isFull }
-  var openCount: Int { open.count }
 
   /// Begins a round. Where `index` is given, it serves the reads that no round serves yet.
   mutating func start(at now: Instant, serving index: LogIndex?) {

@@ -58,6 +58,9 @@ final class InboundConnection: ConnectionHandler, @unchecked Sendable {
       try worker.core.receivePeer(
         from: peer, frame.payload, now: SystemClock.now(), into: &worker.outputs)
     case (.ping, .client), (.ping, .node):
+      guard frame.payload.count <= Limits.pingBytes else {
+        throw .tooLong(what: "ping", length: frame.payload.count, limit: Limits.pingBytes)
+      }
       FrameEncoder.append(
         Frame(type: .pong, stream: frame.stream, payload: frame.payload), into: &connection.output)
       connection.setNeedsFlush()
@@ -108,6 +111,10 @@ final class InboundConnection: ConnectionHandler, @unchecked Sendable {
 
   func send(_ type: FrameType, stream: UInt32, _ writer: ByteWriter, _ range: Range<Int>) {
     guard connection.isOpen else { return }
+    guard range.count <= Frame.payloadLimit else {
+      // Every answer is bounded; one that is not is a fault here, and must not stop the node.
+      return connection.close()
+    }
     let position = FrameEncoder.begin(type, stream: stream, into: &connection.output)
     connection.output.append(from: writer, range)
     FrameEncoder.end(position, into: &connection.output)

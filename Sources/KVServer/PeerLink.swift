@@ -16,6 +16,9 @@ final class PeerLink: ConnectionHandler, @unchecked Sendable {
   private var isReady = false
   private var backoff = PeerLink.shortestBackoff
   private var retryAt: Instant?
+  /// When the connection was opened or the other side was last heard from, and last asked.
+  private var heardAt = Instant.zero
+  private var askedAt = Instant.zero
 
   private static let shortestBackoff = TimeAmount.milliseconds(20)
   private static let longestBackoff = TimeAmount.milliseconds(500)
@@ -44,8 +47,16 @@ final class PeerLink: ConnectionHandler, @unchecked Sendable {
     connect()
   }
 
+  /// A connection that is open and silent is made anew: after a partition, TCP alone would wait for
+  /// its own, long time-outs.
   func tick(now: Instant) {
     if let retryAt, now >= retryAt { connect() }
+    guard let connection, connection.isOpen else { return }
+    if now - heardAt > Limits.peerPatience { return connection.close() }
+    guard isReady, now - askedAt > Limits.peerPingInterval else { return }
+    askedAt = now
+    FrameEncoder.append(Frame(type: .ping, stream: 0, payload: Bytes()), into: &connection.output)
+    connection.setNeedsFlush()
   }
 
   func send(_ payload: Bytes) {
@@ -58,6 +69,7 @@ final class PeerLink: ConnectionHandler, @unchecked Sendable {
 
   func connectionDidOpen(_ connection: Connection) {
     worker.assumeIsolated { worker in
+      heardAt = SystemClock.instant()
       let position = FrameEncoder.begin(.hello, stream: 0, into: &connection.output)
       worker.core.hello.encode(into: &connection.output)
       FrameEncoder.end(position, into: &connection.output)
@@ -67,6 +79,7 @@ final class PeerLink: ConnectionHandler, @unchecked Sendable {
 
   func connection(_ connection: Connection, didRead bytes: Bytes) {
     worker.assumeIsolated { worker in
+      heardAt = SystemClock.instant()
       decoder.feed(bytes)
       do throws(WireError) {
         while connection.isOpen, let frame = try decoder.next() {

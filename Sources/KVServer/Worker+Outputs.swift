@@ -13,10 +13,10 @@ extension Worker {
       links.first { $0.peer == frame.to }?.send(frame.payload)
     }
     sendReplies(asked)
+    for step in asked.snapshots { snapshot(step, now: now) }
     if !asked.applies.isEmpty { apply(asked.applies, now: now) }
     for read in asked.reads { self.read(read, now: now) }
     for read in asked.logReads { readLog(read) }
-    for step in asked.snapshots { snapshot(step, now: now) }
     for (group, through) in asked.compactions {
       logThread?.append(.compact(group, through: through))
     }
@@ -115,11 +115,13 @@ extension Worker {
   private func snapshot(_ step: NodeOutputs.Snapshot, now: Now) {
     switch step {
     case .open(let transfer, let group):
-      orStop { () throws(StorageError) in
-        let reader = try machines.value.beginSnapshot(group)
-        snapshotReaders[transfer] = Unchecked(reader)
-        core.snapshotOpened(transfer, reader.status, now: now, into: &outputs)
-        needsTurn = true
+      let machines = machines
+      inBackground { () throws(StorageError) in
+        Unchecked(try machines.value.beginSnapshot(group))
+      } then: { worker, reader in
+        worker.snapshotReaders[transfer] = reader
+        worker.core.snapshotOpened(
+          transfer, reader.value.status, now: SystemClock.now(), into: &worker.outputs)
       }
     case .read(let transfer, let cursor, let maxBytes):
       guard let reader = snapshotReaders[transfer] else { return }
@@ -201,7 +203,7 @@ extension Worker {
       // Handed over once, and not used here any more.
       let handed = Unchecked(result)
       guard let self else { return }
-      _ = self.loop.post {
+      let isPosted = self.loop.postPatiently {
         self.assumeIsolated { worker in
           switch handed.value {
           case .success(let value):
@@ -211,6 +213,7 @@ extension Worker {
           }
         }
       }
+      if !isPosted { self.report("error: an answer of the background thread was lost") }
     }
   }
 

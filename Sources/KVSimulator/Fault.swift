@@ -9,6 +9,8 @@ package enum Fault: Hashable, Sendable {
   /// The leader is heard, and hears nothing; or the other way round.
   case deafLeader(group: Int)
   case muteLeader(group: Int)
+  /// While it lasts, whoever begins to lead is not heard any more: at once, or after a moment.
+  case muteNewLeaders(longestMilliseconds: UInt64)
   case flapping(a: Int, b: Int, periodMilliseconds: UInt64)
   /// Frames between nodes get lost, doubled and reordered, each so often of a thousand.
   case unruly(loss: UInt64, duplicate: UInt64, reorder: UInt64)
@@ -36,6 +38,7 @@ package enum Fault: Hashable, Sendable {
     case .oneWay: .oneWay
     case .deafLeader: .deafLeader
     case .muteLeader: .muteLeader
+    case .muteNewLeaders: .muteNewLeaders
     case .flapping: .flapping
     case .unruly: .unruly
     case .slowLinks: .slowLinks
@@ -57,8 +60,8 @@ package enum Fault: Hashable, Sendable {
 }
 
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
-  case halves, isolate, isolateLeader, oneWay, deafLeader, muteLeader, flapping, unruly, slowLinks
-  case breakConnections, crash, crashLeader, crashMajority, crashAll, shutdown, pause, pauseLeader
+  case halves, isolate, isolateLeader, oneWay, deafLeader, muteLeader, muteNewLeaders
+  case flapping, unruly, slowLinks, breakConnections, crash, crashLeader, crashMajority, crashAll, shutdown, pause, pauseLeader
   case slowDisk, stuckDisk, failedSync, clockRate, wallJump
 
   package var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }

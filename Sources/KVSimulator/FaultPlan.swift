@@ -59,6 +59,7 @@ package struct FaultPlan: Hashable, Sendable {
     case .oneWay: return .oneWay(from: node, to: other)
     case .deafLeader: return .deafLeader(group: group)
     case .muteLeader: return .muteLeader(group: group)
+    case .muteNewLeaders: return .muteNewLeaders(longestMilliseconds: 20 + random.below(1_000))
     case .flapping:
       return .flapping(a: node, b: other, periodMilliseconds: 50 + random.below(600))
     case .unruly:

@@ -41,8 +41,8 @@ extension Simulation {
     let to = toOpener ? connection.opener : connection.acceptor
     trace.record(
       time, 1, UInt64(id) << 1 | (toOpener ? 1 : 0), XXH3.hash(frame.payload),
-      "\(endpointName(to)) gets \(frame.name) (\(frame.payload.count) bytes) from "
-        + "\(endpointName(toOpener ? connection.acceptor : connection.opener))")
+      "\(endpointName(to)) gets from "
+        + "\(endpointName(toOpener ? connection.acceptor : connection.opener)): \(frame.text)")
     guard to < nodes.count else {
       clientReceives(to - nodes.count, connection: id, frame)
       return

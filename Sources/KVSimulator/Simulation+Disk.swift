@@ -27,6 +27,7 @@ extension Simulation {
     }
     guard let last else { return }
     node.syncing = last
+    if saysPersistedBeforeSync { give(.persisted(last), to: node) }
     queue.schedule(.syncDone(node: node.index, life: node.life), at: node.disk.syncEnds(time))
   }
 
@@ -64,7 +65,7 @@ extension Simulation {
       return
     }
     trace.record(time, 4, UInt64(node.index), number, "\(node.id) wrote \(number) durably")
-    give(.persisted(number), to: node)
+    if !saysPersistedBeforeSync { give(.persisted(number), to: node) }
     startLogWork(node)
   }
 
@@ -140,6 +141,7 @@ extension Simulation {
       node.downCount += 1
       return
     }
+    plant(in: node)
     takeFound()
     counts.starts += 1
     trace.record(

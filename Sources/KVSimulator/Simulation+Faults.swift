@@ -52,6 +52,7 @@ extension Simulation {
     switch fault {
     case .halves, .isolate, .isolateLeader, .oneWay, .deafLeader, .muteLeader, .flapping:
       beginPartition(fault, index, &active)
+    case .muteNewLeaders: break
     case .unruly(let loss, let duplicate, let reorder):
       for from in nodes.indices {
         for to in nodes.indices where to != from {
@@ -123,7 +124,7 @@ extension Simulation {
     case .slowLinks(let node, let milliseconds):
       slowLinks(of: node, by: -milliseconds)
       ended.didBite = now.delayed > ended.before.delayed
-    case .breakConnections, .wallJump: break
+    case .breakConnections, .wallJump, .muteNewLeaders: break
     case .crash, .crashLeader, .crashMajority, .crashAll, .shutdown:
       for node in ended.nodes {
         nodes[node].downCount -= 1
@@ -184,6 +185,42 @@ extension Simulation {
   private func block(_ links: [(from: Int, to: Int)], _ active: inout ActiveFault) {
     for (from, to) in links { network.block(from: from, to: to) }
     active.blocked += links
+  }
+
+  /// A node begins to lead: where a fault waits for that, others hear no more of it.
+  func muteNewLeader(_ node: Int) {
+    for index in active.indices {
+      guard active[index] != nil,
+        case .muteNewLeaders(let longest) = plan.faults[index].fault
+      else { continue }
+      active[index]?.didBite = true
+      let length = (1 + faultRandom.below(longest)) * 1_000_000
+      if faultRandom.chance(1, in: 2) {
+        mute(node, for: length)
+      } else {
+        let delay = faultRandom.below(60_000_000)
+        queue.schedule(.mute(node: node, length: length), at: time + delay)
+      }
+      return
+    }
+  }
+
+  func mute(_ node: Int, for length: UInt64) {
+    guard time < loadEnds else { return }
+    trace.record(time, 22, UInt64(node), length, "n\(node + 1) is not heard any more")
+    mutings[node] += 1
+    for other in nodes.indices where other != node { network.block(from: node, to: other) }
+    queue.schedule(.unmute(node: node), at: time + length)
+  }
+
+  func unmute(_ node: Int) {
+    guard mutings[node] > 0 else { return }
+    mutings[node] -= 1
+    trace.record(time, 23, UInt64(node), 0, "n\(node + 1) is heard again")
+    for other in nodes.indices where other != node {
+      network.unblock(from: node, to: other, time: time)
+    }
+    drainNetwork()
   }
 
   func flap(_ index: Int, isBlocked: Bool) {

@@ -30,7 +30,7 @@ package struct SimulationOptions: Sendable {
 /// Nothing in it depends on real time, on addresses, or on the order of a dictionary or set, so
 /// that the same seed gives the same run.
 package final class Simulation {
-  static let recoveryLimit: UInt64 = 20_000_000_000
+  static let recoveryLimit: UInt64 = 8_000_000_000
   let tickInterval = NodeCore.tickInterval.nanoseconds
 
   let options: SimulationOptions
@@ -56,6 +56,8 @@ package final class Simulation {
   var faultCounts = [FaultCount](repeating: FaultCount(), count: FaultKind.allCases.count)
   /// By place in the plan.
   var active: [ActiveFault?]
+  /// By node: how many mutings of new leaders it is under.
+  var mutings: [Int]
   /// Keys that are still to be read at the end.
   var keysToRead: [String] = []
   var readsOpen = 0
@@ -72,6 +74,7 @@ package final class Simulation {
       options.plan
       ?? FaultPlan.random(
         profile, from: min(2_000_000_000, loadEnds / 4), to: loadEnds, random: &planRandom)
+    mutings = Array(repeating: 0, count: profile.nodes)
     active = Array(repeating: nil, count: plan.faults.count)
     faultRandom = random.fork()
     workload = profile.workload
@@ -107,7 +110,11 @@ package final class Simulation {
       configuration.linearizableReads = usesLease ? .lease : .readIndex
       configuration.flushBytes = profile.flushBytes
       configuration.logKeepBytes = profile.logKeepBytes
-      if hasSmallBuffers {
+      if profile.buffers == .tiny {
+        configuration.raft.tailBytes = 1
+        configuration.raft.appendBytes = 1
+        configuration.raft.inflightBytes = 1
+      } else if hasSmallBuffers {
         configuration.raft.tailBytes = 1 << 10
         configuration.raft.appendBytes = 512
         configuration.raft.inflightBytes = 2 << 10
@@ -203,6 +210,8 @@ package final class Simulation {
     case .clientThink(let index, let lane): think(clients[index], lane: lane)
     case .faultBegins(let index): if time < loadEnds { beginFault(index) }
     case .faultEnds(let index): endFault(index)
+    case .mute(let node, let length): mute(node, for: length)
+    case .unmute(let node): unmute(node)
     case .flap(let index, let isBlocked): flap(index, isBlocked: isBlocked)
     }
   }
@@ -215,6 +224,7 @@ package final class Simulation {
 
   private func heal() {
     for index in plan.faults.indices { endFault(index) }
+    for node in nodes.indices { while mutings[node] > 0 { unmute(node) } }
     isRecovering = true
     keysToRead = workload.keys(until: loadEnds - 1).reversed()
     for client in clients {
@@ -229,7 +239,7 @@ package final class Simulation {
     guard isRecovering, let key = keysToRead.popLast() else { return }
     begin(
       PlannedOperation(kind: .read(.linearizable), key: key), client, lane: lane,
-      timeout: .seconds(10))
+      timeout: .seconds(3))
   }
 
   private var isHealthy: Bool {
@@ -299,6 +309,7 @@ package final class Simulation {
   /// Folds what a node announced into the trace.
   func note(_ event: NodeEvent, of node: SimulatedNode) {
     trace.record(time, 9, UInt64(node.index), 0, "\(node.id): \(event)")
+    if case .role(_, .leader, _, _) = event { muteNewLeader(node.index) }
   }
 
   private func report() -> SimulationReport {

@@ -18,6 +18,10 @@ package struct SimulationProfile: Sendable {
   package var segmentBytes = 8 << 10
   package var snapshotChunkBytes = 512
 
+  /// Small ones make replicas read entries back, and send them one by one.
+  package var buffers = Buffers.mixed
+
+  package enum Buffers: Sendable { case mixed, tiny }
   package enum Reads: Sendable { case readIndex, lease, mixed }
 
   /// The meta group and the partitions.
@@ -31,7 +35,8 @@ package struct SimulationProfile: Sendable {
 
 extension SimulationProfile {
   package static let names = [
-    "cp", "calm", "crash-votes", "lease", "snapshot", "network", "disk", "clocks", "sessions",
+    "cp", "calm", "crash-votes", "figure-8", "lease", "snapshot", "network", "disk", "clocks",
+    "sessions",
   ]
 
   package static func named(_ name: String) -> SimulationProfile? {
@@ -39,6 +44,7 @@ extension SimulationProfile {
     case "cp": .cp
     case "calm": SimulationProfile(name: "calm")
     case "crash-votes": .crashVotes
+    case "figure-8": .figure8
     case "lease": .lease
     case "snapshot": .snapshot
     case "network": .network
@@ -72,6 +78,21 @@ extension SimulationProfile {
       ])
     profile.meanGapNanoseconds = 400_000_000
     profile.longestFaultNanoseconds = 900_000_000
+    return profile
+  }
+
+  /// Leaders that get one old entry through and then no more, as in figure 8 of the Raft paper.
+  package static var figure8: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "figure-8",
+      faults: [
+        (.muteNewLeaders, 10), (.slowLinks, 4), (.isolateLeader, 3), (.crashLeader, 3),
+        (.muteLeader, 3), (.slowDisk, 4),
+      ])
+    profile.buffers = .tiny
+    profile.reads = .readIndex
+    profile.meanGapNanoseconds = 300_000_000
+    profile.longestFaultNanoseconds = 2_000_000_000
     return profile
   }
 

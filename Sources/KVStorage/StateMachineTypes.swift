@@ -27,10 +27,12 @@ package struct ApplyResult: Sendable {
   package var digest: UInt64
   /// Meta group: the state after this batch, where the batch changed it.
   package var meta: MetaState?
+  /// All keyspaces dropped in this group, where the batch dropped one.
+  package var droppedKeyspaces: [KeyspaceID]?
 
   package init(
     group: GroupID, generation: Generation, index: LogIndex, term: Term, results: [CommandResult],
-    digest: UInt64, meta: MetaState?
+    digest: UInt64, meta: MetaState?, droppedKeyspaces: [KeyspaceID]? = nil
   ) {
     self.group = group
     self.generation = generation
@@ -39,6 +41,7 @@ package struct ApplyResult: Sendable {
     self.results = results
     self.digest = digest
     self.meta = meta
+    self.droppedKeyspaces = droppedKeyspaces
   }
 }
 

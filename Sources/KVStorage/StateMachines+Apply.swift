@@ -63,7 +63,8 @@ extension StateMachines {
     return ApplyResult(
       group: state.group, generation: state.generation, index: state.progress.index,
       term: state.progress.term, results: results, digest: state.progress.digest,
-      meta: state.meta?.epoch == epochBefore ? nil : state.meta)
+      meta: state.meta?.epoch == epochBefore ? nil : state.meta,
+      droppedKeyspaces: state.droppedChanged ? state.dropped : nil)
   }
 
   private func apply(

@@ -25,8 +25,12 @@ extension StateMachines {
     guard groups[group]?.generation != generation else {
       throw .misuse("installation of \(group) into generation \(generation), which it answers from")
     }
-    let range = StateKey(group, generation).range
-    try deleteRange(from: range.from, to: range.to)
+    if let present = groups[group] {
+      try deleteOtherGenerations(of: present.key, group)
+    } else {
+      let range = StateKey(group, generation).range
+      try deleteRange(from: range.from, to: range.to)
+    }
     installs[group] = Installation(generation: generation)
   }
 

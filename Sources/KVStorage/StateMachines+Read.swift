@@ -39,12 +39,15 @@ extension StateMachines {
       let view = try store.makeView()
       var records: [Record?] = []
       records.reserveCapacity(keys.count)
+      var bytes = 0
       for key in keys {
         guard let stored = try view.get(stateKey.record(keyspace, key)) else {
           records.append(nil)
           continue
         }
         records.append(try RecordFormat.record(stored, of: group, key))
+        bytes += stored.count
+        if bytes > Limits.multiGetBytes { return .tooLarge }
       }
       return .records(records)
     case .scan(let scan):

@@ -81,6 +81,13 @@ extension Reply {
         writer.append(scanned.record.version.rawValue)
         writer.append(sized: scanned.record.value)
       }
+    case .tooLarge:
+      Reply.failed(
+        Failure(
+          .resourceExhausted, .none, notStarted: true,
+          "the values of these keys are more than \(Limits.multiGetBytes >> 20) MiB: ask for fewer"
+        )
+      ).encode(into: &writer)
     case .keyspaceDropped:
       head(.applied, into: &writer)
       receipt.encode(into: &writer)

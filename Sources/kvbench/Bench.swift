@@ -76,10 +76,9 @@ enum Bench {
     }
     defer { for thread in threads { thread.stop() } }
     if plan.loads {
-      let clock = ContinuousClock()
-      let began = clock.now
+      let clock = Progress("load")
       let failed = try phase(threads, .load).failed
-      let seconds = Measure.decimal(Double((clock.now - began).components.seconds))
+      let seconds = Measure.decimal(clock.seconds)
       guard failed == 0 else {
         Console.say("kvbench: \(failed) of \(plan.keys) keys could not be loaded")
         return .unavailable

@@ -103,7 +103,8 @@ enum ClusterCommands {
       let names = replicas.map { "\($0)" }.joined(separator: ", ")
       let led = leader.rawValue == 0 ? "unknown" : "\(leader)"
       Console.out(
-        "partition \(partition.rawValue)\nreplicas  \(names)\nleader    \(led)\ntoken     \(token)\n"
+        "partition \(partition.rawValue)\nreplicas  \(names)\nleader    \(led)\n"
+          + "token     \(token)\n"
       )
     }
     return .ok

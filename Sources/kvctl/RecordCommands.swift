@@ -32,6 +32,7 @@ enum RecordCommands {
     if let typed = context.positional(1) {
       value = try context.bytes(typed, "the value")
     } else {
+      if Console.isInputTerminal { Console.say("type the value; Ctrl-D ends it") }
       var input = try LineReader(path: "-")
       value = Bytes(try input.readAll(limit: Limits.valueBytes))
     }

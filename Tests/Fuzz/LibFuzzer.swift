@@ -1,10 +1,10 @@
 #if LIBFUZZER
   import KVBase
 
-  /// The entry that libFuzzer calls, which brings its own `main`. Built by
-  /// `KV_FUZZ=1 swift build -c release --sanitize=fuzzer --product wire-fuzz --scratch-path …`, and
-  /// run as `SWIFT_BACKTRACE=enable=no wire-fuzz -max_total_time=600 CORPUS`: without the runtime's
-  /// own crash handler, the input that trapped is saved as `crash-…` and repeated by naming it.
+  /// The entry that libFuzzer calls, which brings its own `main`. Built, with a scratch path of its
+  /// own, by `KV_FUZZ=1 swift build -c release --sanitize=fuzzer --product wire-fuzz`, and run as
+  /// `SWIFT_BACKTRACE=enable=no wire-fuzz -max_total_time=600 CORPUS`: without the runtime's own
+  /// crash handler, the input that trapped is saved as `crash-…`, and repeated by naming it.
   @c(LLVMFuzzerTestOneInput)
   public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = unsafe Array(UnsafeBufferPointer(start: data, count: count))

@@ -66,7 +66,7 @@ extension FakeCluster {
 
   private func apply(_ command: Command) -> CommandResult {
     let session = SessionKey(client: command.session.client, sequence: command.session.sequence)
-    if let known = results[session] { return known }
+    if let known = results[session], !forgetsSessions { return known }
     index += 1
     let result: CommandResult
     switch command.body {

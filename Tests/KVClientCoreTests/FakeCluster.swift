@@ -28,6 +28,8 @@ final class FakeCluster {
   var withoutQuorum = false
   var noLeader = false
   var hintsLeader = true
+  /// A fault: retries take effect again.
+  var forgetsSessions = false
   var data: [Bytes: Record] = [:]
   var results: [SessionKey: CommandResult] = [:]
   var received: [Received] = []
@@ -37,6 +39,8 @@ final class FakeCluster {
   var completionOrder: [UInt64] = []
   var connectCount = 0
   private(set) var open: [PeerID: NodeID] = [:]
+  /// Which connection to a peer is the present one: what belongs to an earlier one is lost.
+  private var connection: [PeerID: Int] = [:]
   private var nextCall: UInt64 = 1
   var index: UInt64 = 0
   /// Pages are cut to this many records, whatever was asked.
@@ -145,10 +149,13 @@ final class FakeCluster {
     while !outputs.isEmpty {
       let batch = outputs
       outputs = ClientOutputs()
+      let connections = connection
       for peer in batch.closes { open[peer] = nil }
       for connect in batch.connects { carryOut(connect) }
       let bytes = Bytes(batch.sendBytes.bytes)
-      for send in batch.sends { carryOut(send, bytes[send.start..<send.end]) }
+      for send in batch.sends where connection[send.peer] == connections[send.peer] {
+        carryOut(send, bytes[send.start..<send.end])
+      }
       for completion in batch.completions {
         precondition(completions[completion.call.rawValue] == nil, "completed twice")
         completions[completion.call.rawValue] = completion.outcome
@@ -176,6 +183,7 @@ final class FakeCluster {
     case .blackHole: break
     case .up, .silent:
       open[connect.peer] = node
+      connection[connect.peer] = connectCount
       core.connected(connect.peer, hello(of: node), now: clock, into: &outputs)
     }
   }
@@ -200,10 +208,10 @@ final class FakeCluster {
       _ = answer(node, request)
       disconnect(node)
     case .disconnect: disconnect(node)
-    case .silence: held.append((send, request, node))
+    case .silence: hold(send, request, node)
     case nil:
       if health[node] == .silent {
-        held.append((send, request, node))
+        hold(send, request, node)
       } else {
         deliver(answer(node, request), send)
       }
@@ -211,14 +219,37 @@ final class FakeCluster {
   }
 
   /// What was sent and not answered.
-  var held: [(send: ClientOutputs.Send, request: Request, node: NodeID)] = []
+  struct Held {
+    var send: ClientOutputs.Send
+    var request: Request
+    var node: NodeID
+    var connection: Int?
+  }
+
+  var held: [Held] = []
+
+  private func hold(_ send: ClientOutputs.Send, _ request: Request, _ node: NodeID) {
+    held.append(
+      Held(send: send, request: request, node: node, connection: connection[send.peer]))
+  }
+
+  /// Something that was held back takes effect, whatever became of its connection; nobody hears of
+  /// it. False: nothing was held.
+  @discardableResult
+  func applyOneHeld(_ random: inout SeededRandom) -> Bool {
+    guard !held.isEmpty else { return false }
+    let late = held.remove(at: Int(random.below(UInt64(held.count))))
+    _ = answer(late.node, late.request)
+    return true
+  }
 
   /// Answers what was held back, late.
   func releaseHeld() {
     let late = held
     held = []
-    for (send, request, node) in late where open[send.peer] == node {
-      deliver(answer(node, request), send)
+    for item in late where open[item.send.peer] == item.node {
+      guard connection[item.send.peer] == item.connection else { continue }
+      deliver(answer(item.node, item.request), item.send)
     }
     drain()
   }

@@ -4,8 +4,9 @@ import KVLoop
 import KVWire
 import Testing
 
-/// Frames per second over loopback, a server's loop and a client's loop on a thread each. Run by
-/// `LOOP_BENCH=1 swift test -c release --filter EchoBenchmark`; a number, not a check.
+/// Frames per second over loopback, a server's loop and a client's loop on a thread each.
+/// Numbers, not a check; run by
+/// `LOOP_BENCH=1 swift test -c release -Xswiftc -enable-testing --filter EchoBenchmark`.
 @Suite(.enabled(if: unsafe getenv("LOOP_BENCH") != nil), .serialized) struct EchoBenchmark {
   @Test(arguments: [(1, 1), (64, 1), (64, 8), (64, 64)])
   func echo(connections: Int, inFlight: Int) async throws {

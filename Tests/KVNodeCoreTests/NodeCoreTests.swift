@@ -78,6 +78,38 @@ import Testing
     #expect(receipt.served == .stale)
   }
 
+  @Test func aStaleReadKeepsItsMaximumAge() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 300)
+    let leader = try #require(cluster.leader(of: "a"))
+    _ = try cluster.ask(leader, cluster.put("a", "1"), patience: 200)
+    try cluster.run(milliseconds: 100)
+    let follower = (leader + 1) % 3
+    var request = cluster.get("a", .stale)
+    request.maximumAge = .milliseconds(200)
+    guard case .read? = try cluster.ask(follower, request) else {
+      Issue.record("a follower that is up to date refused")
+      return
+    }
+    // Alone, its age grows; restarted alone, it has none.
+    for at in 0..<3 where at != follower { try cluster.setDown(at) }
+    try cluster.run(milliseconds: 500)
+    guard case .failed(let failure)? = try cluster.ask(follower, request) else {
+      Issue.record("an old state was read")
+      return
+    }
+    #expect(failure.reason == .tooOld)
+    let restarted = try TestNode(
+      cluster.nodes[follower].configuration, log: cluster.nodes[follower].log.restart(),
+      state: cluster.nodes[follower].machines.store, now: cluster.now)
+    cluster.nodes[follower] = restarted
+    guard case .failed(let unknown)? = try cluster.ask(follower, request) else {
+      Issue.record("a restarted node vouched for an age")
+      return
+    }
+    #expect(unknown.message.contains("of any age"))
+  }
+
   @Test func aWipedDiskUnderAnOldIdIsRefusedWithAdvice() throws {
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 1_000)

@@ -323,7 +323,7 @@ import Testing
     func body<F: StoreFixture>(_ fixture: F) throws {
       let machines = StateMachines(store: fixture.store)
       try machines.createGroup(Self.group)
-      var log = TestLog(Self.group)
+      var log = StateTestLog(Self.group)
       func put(_ keyspace: UInt32, _ key: Bytes) -> CommandBody {
         .put(keyspace: KeyspaceID(keyspace), key: key, value: "v", condition: .always)
       }

@@ -117,7 +117,7 @@ import Testing
     let key = StateKey(group, firstGeneration)
     let machines = StateMachines(store: MemoryState())
     try machines.createGroup(group)
-    var log = TestLog(group)
+    var log = StateTestLog(group)
     let client = ClientID(createdMilliseconds: 5, random: 6)
     for sequence in 1...300 as ClosedRange<UInt64> {
       let stamp = SessionStamp(

@@ -100,7 +100,7 @@ import Testing
     let machines = StateMachines(store: MemoryState())
     _ = try machines.create(
       group, generation: Generation(3), configuration: threeVoters, meta: nil)
-    var log = TestLog(group)
+    var log = StateTestLog(group)
     let client = ClientID(createdMilliseconds: 0x11, random: 0x22)
     for sequence in 9..<137 as Range<UInt64> {
       #expect(try machines.store.makeView().get(key.session(client)) == nil)

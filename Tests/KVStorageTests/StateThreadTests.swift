@@ -29,7 +29,7 @@ import Testing
       CommandBody.add(
         keyspace: .default, key: Bytes($0), delta: 1, minimum: 0, maximum: .max)
     }
-    var log = TestLog(Self.group)
+    var log = StateTestLog(Self.group)
     for increment in increments { log.append(increment) }
     _ = try machines.apply([log.request(after: .zero)])
     let firstEntries = log
@@ -55,7 +55,7 @@ import Testing
   }
 
   private static func write<S: StateStore>(
-    _ machines: StateMachines<S>, _ firstEntries: TestLog, _ increments: [CommandBody]
+    _ machines: StateMachines<S>, _ firstEntries: StateTestLog, _ increments: [CommandBody]
   ) throws -> Int {
     var log = firstEntries
     var generation = firstGeneration

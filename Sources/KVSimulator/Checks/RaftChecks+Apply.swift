@@ -1,4 +1,5 @@
 package import KVBase
+import KVCommand
 package import KVStorage
 
 extension RaftChecks {
@@ -33,20 +34,30 @@ extension RaftChecks {
       agree(group, at, index: index, EntryMark(entry))
     }
     checkDigest(group, at, index: result.index.rawValue, digest: result.digest)
-    guard let first = request.entries.first else { return 0..<0 }
-    return newlyApplied(
-      group, first: first.index.rawValue, count: request.entries.count)
+    return compareResults(request, result, group, at)
   }
 
-  /// Entries that this apply is the first to carry out, by their places in the request.
-  private mutating func newlyApplied(
-    _ group: Int, first: UInt64, count: Int
+  /// Applying is a function of the entries alone: every replica answers what the first one did.
+  private mutating func compareResults(
+    _ request: ApplyRequest, _ result: ApplyResult, _ group: Int, _ node: Int
   ) -> Range<Int> {
-    let done = groups[group].appliedAnywhere
-    let last = first + UInt64(count) - 1
-    guard last > done else { return 0..<0 }
-    groups[group].appliedAnywhere = last
-    return Int(max(done + 1, first) - first)..<count
+    let count = request.entries.count
+    guard let first = request.entries.first, result.results.count == count else { return 0..<0 }
+    var place = Int(first.index.rawValue) - 1
+    for at in 0..<count {
+      if place == groups[group].results.count {
+        groups[group].results += result.results[at...]
+        return at..<count
+      }
+      if place < groups[group].results.count, groups[group].results[place] != result.results[at] {
+        report(
+          .stateMachineSafety,
+          "\(name(node)) answered entry \(place + 1) of g\(group) with \(result.results[at]), and "
+            + "another replica with \(groups[group].results[place])")
+      }
+      place += 1
+    }
+    return 0..<0
   }
 
   /// The chained hash of everything applied, compared with other replicas' at the same index.

@@ -1,4 +1,5 @@
 package import KVBase
+import KVCommand
 package import KVStorage
 
 /// Raft's promises, checked from outside: fed with what nodes persist, apply and announce, each
@@ -22,8 +23,8 @@ package struct RaftChecks: Sendable {
     var digests: [UInt64: UInt64] = [:]
     var replicas: [ReplicaView]
     var voters: [Int]
-    /// The last entry that any replica applied.
-    var appliedAnywhere: UInt64 = 0
+    /// By index - 1: what the first replica that applied an entry answered.
+    var results: [CommandResult] = []
   }
 
   var groups: [Group]

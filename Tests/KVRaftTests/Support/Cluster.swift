@@ -16,7 +16,7 @@ final class Cluster {
     /// Compacts each log to this many entries behind what is applied; 0: never.
     var keepEntries = 0
     var maxApplyBytes = 1 << 20
-    var checkEvery = 1
+    var checkEvery = 8
   }
 
   enum Event {
