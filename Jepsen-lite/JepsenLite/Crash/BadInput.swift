@@ -10,7 +10,7 @@ enum BadInput {
   private static let victim: UInt32 = 1
   private static let fileLimit = 1024
   private static let badConnections = 450
-  private static let silentConnections = 1100
+  private static let idleConnections = 1100
 
   static func run(
     _ arguments: CrashArguments, _ cluster: CrashCluster, _ report: inout CrashReport
@@ -40,21 +40,23 @@ enum BadInput {
     judge(attack, &report)
     judge(await halfOpen, &report)
     let quiet = await service.lap()
-    report.take(quiet, "bad bytes")
+    report.take(quiet, "bad bytes", servesNew: true)
 
-    try await flood(port, cluster, service, &report)
+    try await flood(.silent, port, cluster, service, &report)
+    try await flood(.greeting, port, cluster, service, &report)
     await service.stop()
     try cluster.checkRunning()
     let seconds = (SystemClock.instant() - began).milliseconds / 1000
     judgeLog(Scratch.read(cluster.log(of: victim), from: logAt), seconds, &report)
   }
 
-  /// As many silent connections as there can be; meanwhile a peer is restarted, and has to get in.
+  /// As many idle connections as there can be; meanwhile a peer is restarted, and has to get in.
   private static func flood(
-    _ port: UInt16, _ cluster: CrashCluster, _ service: Service, _ report: inout CrashReport
+    _ kind: IdleFlood.Kind, _ port: UInt16, _ cluster: CrashCluster, _ service: Service,
+    _ report: inout CrashReport
   ) async throws {
     async let held = onThread {
-      SilentFlood.hold(port: port, connections: silentConnections, milliseconds: 13_000)
+      IdleFlood.hold(kind, port: port, connections: idleConnections, milliseconds: 13_000)
     }
     try await Task.sleep(for: .seconds(1))
     let peer: UInt32 = 3
@@ -63,22 +65,32 @@ enum BadInput {
     _ = await process.waitForEnd(within: .seconds(10))
     let restartedAt = SystemClock.instant()
     try await cluster.start(peer)
+    // What the node itself says can't be asked now by a new client, so nobody is asked to.
     try await cluster.waitUntilCaughtUp(peer, within: .seconds(20))
     let caughtUp = (SystemClock.instant() - restartedAt).nanoseconds
     let flood = await held
     report.say(
-      "\(flood.opened) silent connections at a limit of \(fileLimit) files: the node closed "
-        + "\(flood.closed) of them, the first after \(flood.firstClosed) ms")
-    report.fact("silent_opened", .integer(flood.opened))
-    report.fact("silent_closed", .integer(flood.closed))
-    if flood.opened < silentConnections {
-      report.proves(nothing: "only \(flood.opened) silent connections could be opened")
+      "\(flood.opened) \(kind.rawValue) connections at a limit of \(fileLimit) files: the node "
+        + "closed \(flood.closed) of them, the first after \(flood.firstClosed) ms")
+    report.fact("\(kind.rawValue)_opened", .integer(flood.opened))
+    report.fact("\(kind.rawValue)_closed", .integer(flood.closed))
+    if flood.opened < idleConnections {
+      report.proves(nothing: "only \(flood.opened) \(kind.rawValue) connections could be opened")
     }
-    report.times("peer restarted meanwhile, caught up", "peer_caught_up", [caughtUp])
+    report.times("peer restarted meanwhile, ready", "\(kind.rawValue)_peer", [caughtUp])
     if caughtUp > 5_000_000_000 {
       report.violated("a peer needed \(Spread.text(caughtUp)) ms to get in during the flood")
     }
-    report.take(await service.lap(), "silent flood")
+    let lap = await service.lap()
+    report.take(lap, "\(kind.rawValue) flood", servesNew: kind == .silent)
+    if kind == .greeting {
+      let told = lap.failures.first { $0.contains("limit of open files") }
+      report.say("a client beyond the limit is told: \(told ?? "nothing")")
+      if told == nil { report.violated("nobody was told of the limit: \(lap.failures)") }
+      // The flood is over: there is room again.
+      try await Task.sleep(for: .seconds(2))
+      report.take(await service.lap(), "after the flood", servesNew: true, fewest: 3)
+    }
   }
 
   // MARK: Verdicts
@@ -86,7 +98,9 @@ enum BadInput {
   private static func judge(_ attack: BadBytes, _ report: inout CrashReport) {
     for (kind, tally) in zip(BadBytes.Kind.allCases, attack.tallies) {
       report.say(
-        "\(kind.rawValue): \(tally.made) connections, \(tally.closed) closed, \(tally.told) told why")
+        "\(kind.rawValue): \(tally.made) connections, \(tally.closed) closed, "
+          + "\(tally.told) told why"
+      )
       report.fact(kind.rawValue, .integer(tally.made))
     }
     for problem in attack.problems { report.violated(problem) }
@@ -178,21 +192,32 @@ struct HalfOpen: Sendable {
   }
 }
 
-/// Many connections that never say anything.
-struct SilentFlood: Sendable {
+/// Many connections that want nothing.
+struct IdleFlood: Sendable {
+  enum Kind: String, Sendable {
+    /// They never say anything.
+    case silent
+    /// They say HELLO, as clients do, and no more.
+    case greeting
+  }
+
   private(set) var opened = 0
   private(set) var closed = 0
   /// Milliseconds until the first was closed.
   private(set) var firstClosed: UInt64 = 0
 
   /// Blocks for that long.
-  static func hold(port: UInt16, connections: Int, milliseconds: UInt64) -> SilentFlood {
-    var result = SilentFlood()
+  static func hold(
+    _ kind: Kind, port: UInt16, connections: Int, milliseconds: UInt64
+  ) -> IdleFlood {
+    var result = IdleFlood()
     let began = SystemClock.instant()
+    let hello = BadBytes.hello()
     var open: [pollfd] = []
     for _ in 0..<connections {
-      guard let descriptor = RawSocket(port: port)?.release() else { continue }
-      open.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+      guard let socket = RawSocket(port: port) else { continue }
+      if kind == .greeting { socket.send(hello) }
+      open.append(pollfd(fd: socket.release(), events: Int16(POLLIN), revents: 0))
     }
     result.opened = open.count
     while (SystemClock.instant() - began).milliseconds < milliseconds {

@@ -127,7 +127,8 @@ package struct CrashArguments: Sendable {
   ) throws(Problem) -> Int {
     guard let number = Int(value), range.contains(number) else {
       throw Problem(
-        text: "\(flag) needs a number from \(range.lowerBound) to \(range.upperBound), not \(value)")
+        text: "\(flag) needs a number from \(range.lowerBound) to \(range.upperBound), not \(value)"
+      )
     }
     return number
   }

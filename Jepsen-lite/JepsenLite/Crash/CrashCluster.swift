@@ -111,20 +111,21 @@ final class CrashCluster {
 
   // MARK: What the nodes say of themselves
 
-  func report(of node: UInt32) async -> NodeReport? {
+  func report(of node: UInt32, by client: Client? = nil) async -> NodeReport? {
     var options = CallOptions()
     options.timeout = .seconds(1)
-    guard case .status(let report) = await admin.perform(.status(NodeID(node)), options) else {
+    guard case .status(let report) = await (client ?? admin).perform(.status(NodeID(node)), options)
+    else {
       return nil
     }
     return report
   }
 
   /// Each group's leader by the leaders' own word; 0 where nobody says so.
-  func leaders() async -> [UInt32] {
+  func leaders(by client: Client? = nil) async -> [UInt32] {
     var found = [UInt32](repeating: 0, count: placement.count + 1)
     for node in Self.nodes {
-      guard let report = await report(of: node) else { continue }
+      guard let report = await report(of: node, by: client) else { continue }
       for group in report.groups where group.role == .leader {
         let at = Int(group.group.rawValue)
         if at < found.count { found[at] = node }
@@ -158,10 +159,39 @@ final class CrashCluster {
     }
   }
 
+  /// A client that has not seen the nodes refuse connections, and so does not rest before it asks
+  /// them.
+  private func newClient(
+    whenServing nodes: [UInt32], until deadline: ContinuousClock.Instant
+  ) async throws -> Client {
+    for node in nodes {
+      while !RawSocket.connects(to: port(of: node)), ContinuousClock.now < deadline {
+        try checkRunning()
+        try? await Task.sleep(for: .milliseconds(2))
+      }
+    }
+    return try Client(endpoints: endpoints)
+  }
+
+  /// Waits until every group has a leader that says so.
+  func waitUntilLed(within patience: Duration = .seconds(60)) async throws {
+    let deadline = ContinuousClock.now + patience
+    let client = try await newClient(whenServing: Self.nodes, until: deadline)
+    while await leaders(by: client).contains(0) {
+      try checkRunning()
+      guard ContinuousClock.now < deadline else {
+        throw CrashFailure(violation: "groups were without leaders \(patience) after the restart")
+      }
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+    await client.close()
+  }
+
   /// Waits until a node has applied what the leaders had applied just before it was asked.
   func waitUntilCaughtUp(_ node: UInt32, within patience: Duration = .seconds(60)) async throws {
     let deadline = ContinuousClock.now + patience
-    while !(await isCaughtUp(node)) {
+    let client = try await newClient(whenServing: [node], until: deadline)
+    while !(await isCaughtUp(node, client)) {
       try checkRunning()
       guard ContinuousClock.now < deadline else {
         throw CrashFailure(
@@ -169,17 +199,18 @@ final class CrashCluster {
       }
       try? await Task.sleep(for: .milliseconds(5))
     }
+    await client.close()
   }
 
-  private func isCaughtUp(_ node: UInt32) async -> Bool {
+  private func isCaughtUp(_ node: UInt32, _ client: Client) async -> Bool {
     var applied: [UInt32: LogIndex] = [:]
     for other in Self.nodes where other != node {
-      guard let report = await report(of: other) else { continue }
+      guard let report = await report(of: other, by: client) else { continue }
       for group in report.groups where group.role == .leader {
         applied[group.group.rawValue] = group.applied
       }
     }
-    guard let report = await report(of: node) else { return false }
+    guard let report = await report(of: node, by: client) else { return false }
     return report.groups.allSatisfy { group in
       if group.role == .leader { return true }
       guard let wanted = applied[group.group.rawValue] else { return false }

@@ -5,7 +5,7 @@ internal import KVClient
 package enum CrashCommand {
   package static func run(_ arguments: [String]) async -> SimulationCommand.ExitCode {
     if arguments == ["--help"] || arguments == ["-h"] {
-      print(CrashArguments.usage)
+      out(CrashArguments.usage + "\n")
       return .passed
     }
     do throws(CrashArguments.Problem) {
@@ -84,7 +84,13 @@ package enum CrashCommand {
 
   /// Data, on standard output, at once: a run may be watched.
   private static func out(_ text: String) {
-    print(text, terminator: "")
-    fflush(nil)
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let written = unsafe rest.withUnsafeBytes {
+        unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count)
+      }
+      guard written > 0 else { return }
+      rest = rest.dropFirst(written)
+    }
   }
 }

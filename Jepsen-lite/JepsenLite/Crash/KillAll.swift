@@ -23,7 +23,7 @@ enum KillAll {
       }
       let restartedAt = SystemClock.instant()
       for node in CrashCluster.nodes { try await cluster.start(node) }
-      try await waitUntilServing(cluster)
+      try await cluster.waitUntilLed()
       toServe.append((SystemClock.instant() - restartedAt).nanoseconds)
       try await Task.sleep(for: .milliseconds(500))
       await crew.stop()
@@ -43,17 +43,5 @@ enum KillAll {
     report.times("restart to all leaders known", "to_serve", toServe)
     report.take(crew)
     for violation in crew.violations { report.violated(violation) }
-  }
-
-  /// Every group has a leader that says so.
-  static func waitUntilServing(_ cluster: CrashCluster) async throws {
-    let deadline = ContinuousClock.now + .seconds(60)
-    while await cluster.leaders().contains(0) {
-      try cluster.checkRunning()
-      guard ContinuousClock.now < deadline else {
-        throw CrashFailure(violation: "groups were without leaders 60 s after the restart")
-      }
-      try await Task.sleep(for: .milliseconds(5))
-    }
   }
 }

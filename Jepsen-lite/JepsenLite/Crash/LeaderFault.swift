@@ -3,8 +3,8 @@ internal import KVBase
 internal import KVClient
 internal import KVLoop
 
-/// Kills, or asks to stop, one node after the other under load, and measures how long the partitions
-/// that it led were without service.
+/// Kills, or asks to stop, one node after the other under load, and measures how long the
+/// partitions that it led were without service.
 enum LeaderFault {
   enum Kind { case kill, term }
 
@@ -42,7 +42,9 @@ enum LeaderFault {
         round, of: rounds, kind, arguments, cluster, probe, reader, warmUp + extra, &times, &report)
     }
     await crew.stop()
-    for problem in try await crew.readBack(endpoints: cluster.endpoints) { report.violated(problem) }
+    for problem in try await crew.readBack(endpoints: cluster.endpoints) {
+      report.violated(problem)
+    }
     await crew.close()
     await reader.close()
     probe.close()
@@ -92,8 +94,8 @@ enum LeaderFault {
     for problem in violations { report.violated("round \(round): \(problem)") }
     for problem in undecided { report.proves(nothing: "round \(round): \(problem)") }
     SimulationCommand.say(
-      "\(report.scenario.rawValue) \(round)/\(rounds): n\(victim), \(led.count) partitions, without "
-        + "service \(Spread.text(outage.overall)) ms (slowest partition "
+      "\(report.scenario.rawValue) \(round)/\(rounds): n\(victim), \(led.count) partitions, "
+        + "without service \(Spread.text(outage.overall)) ms (slowest partition "
         + "\(Spread.text(outage.worstPartition)) ms; before the fault "
         + "\(Spread.text(outage.before)) ms), caught up by "
         + "\(snapshots > 0 ? "\(snapshots) snapshots" : "log") in \(Spread.text(caughtUp)) ms")

@@ -33,6 +33,8 @@ enum TwoDown {
       let client = try Client(endpoints: cluster.endpoints)
       // Connected, and with values to read.
       for key in 0..<32 { try await client.put("two-down-\(key)", "round \(round)") }
+      // Until every node has heard that these are committed.
+      try await Task.sleep(for: .milliseconds(300))
       let processes = try down.map { try cluster.process($0) }
       for process in processes { process.send(SIGKILL) }
       let killedAt = SystemClock.instant()
@@ -44,12 +46,14 @@ enum TwoDown {
 
       let restartedAt = SystemClock.instant()
       for node in down { try await cluster.start(node) }
-      try await KillAll.waitUntilServing(cluster)
+      try await cluster.waitUntilLed()
       recovered.append((SystemClock.instant() - restartedAt).nanoseconds)
       try await cluster.waitUntilBalanced()
     }
     await crew.stop()
-    for problem in try await crew.readBack(endpoints: cluster.endpoints) { report.violated(problem) }
+    for problem in try await crew.readBack(endpoints: cluster.endpoints) {
+      report.violated(problem)
+    }
     await crew.close()
     report.times("kill to UNAVAILABLE, put", "put_unavailable", puts)
     report.times("kill to UNAVAILABLE, get", "get_unavailable", gets)

@@ -51,7 +51,9 @@ enum Wipe {
     if crew.acknowledged - before < 100 {
       report.violated("the cluster did not go on: \(crew.acknowledged - before) writes in 2 s")
     }
-    for problem in try await crew.readBack(endpoints: cluster.endpoints) { report.violated(problem) }
+    for problem in try await crew.readBack(endpoints: cluster.endpoints) {
+      report.violated(problem)
+    }
     await crew.close()
     report.take(crew)
     if crew.refused + crew.unknown > 0 { report.violated("calls failed meanwhile: see above") }

@@ -151,7 +151,8 @@ struct WriterLedger: Sendable {
     let known = Int64(sums.count)
     var problems: [String] = []
     if final < known {
-      problems.append("\(name) is \(final), and \(known) increments were acknowledged: some are gone")
+      problems.append(
+        "\(name) is \(final), and \(known) increments were acknowledged: some are gone")
     }
     if final > known + unknown {
       problems.append(
