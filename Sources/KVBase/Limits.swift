@@ -23,6 +23,11 @@ package enum Limits {
   @inlinable package static var helloFrameBytes: Int { 4096 }
   /// A connection that has not said HELLO for this long is closed.
   @inlinable package static var helloPatience: TimeAmount { .seconds(10) }
+  /// Where there are as many connections as there may be, the oldest of those that have not said
+  /// HELLO for this long is closed for a new one.
+  @inlinable package static var helloPatienceWhenFull: TimeAmount { .milliseconds(200) }
+  /// Connections that clients leave to other nodes. A client beyond is told so by GOAWAY.
+  @inlinable package static var connectionsForNodes: Int { 64 }
   /// Output waiting for another node; beyond it the connection is closed and made anew.
   @inlinable package static var peerOutputBytes: Int { 64 << 20 }
   /// How often a node asks for a sign of life on a connection to another, and how long it waits for

@@ -6,16 +6,23 @@ internal import KVBase
 package protocol ListenerHandler: AnyObject {
   /// A new connection. It gets its `handler` here, else it is closed; reading begins afterwards.
   func listener(_ listener: Listener, didAccept connection: Connection)
+  /// There are as many connections as there may be, and one more waits. True: one was closed for
+  /// it.
+  func listenerMadeRoom(_ listener: Listener) -> Bool
   /// A connection was refused, since there are as many as there may be: to be logged, not often.
   func listener(_ listener: Listener, didRefuse error: LoopError)
 }
 
+extension ListenerHandler {
+  package func listenerMadeRoom(_ listener: Listener) -> Bool { false }
+}
+
 /// Accepts TCP connections, up to a limit that leaves file descriptors for everything else.
 ///
-/// One beyond the limit is accepted and closed at once, so that its client tries another node, and
-/// at most one in `Limits.refusalPauseMilliseconds`: the others wait in the kernel, at no cost, and
-/// are served as soon as there is room. Where descriptors run out all the same, libuv has one in
-/// reserve to turn connections away with.
+/// One beyond the limit, for which the handler makes no room, is accepted and closed at once, so
+/// that its client tries another node, and at most one in `Limits.refusalPauseMilliseconds`: the
+/// others wait in the kernel, at no cost, and are served as soon as there is room. Where
+/// descriptors run out all the same, libuv has one in reserve to turn connections away with.
 @safe
 package final class Listener: LoopHandle, @unchecked Sendable {
   private var handler: (any ListenerHandler)?
@@ -103,7 +110,7 @@ package final class Listener: LoopHandle, @unchecked Sendable {
   }
 
   private func accept() {
-    guard connections < connectionLimit else {
+    guard connections < connectionLimit || handler?.listenerMadeRoom(self) == true else {
       Connection(acceptedBy: self)?.close()
       return refuse(
         LoopError(.tooManyFiles, attempt: "accept more than \(connectionLimit) connections"))

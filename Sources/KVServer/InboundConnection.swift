@@ -76,6 +76,15 @@ final class InboundConnection: ConnectionHandler, @unchecked Sendable {
     switch worker.core.receiveHello(payload, now: SystemClock.now(), into: &worker.outputs) {
     case .refuse(let goaway): refuse(goaway, worker)
     case .client:
+      guard worker.clients.count < worker.clientLimit else {
+        return refuse(
+          Goaway(
+            .resourceExhausted,
+            "node \(worker.configuration.node.node.rawValue) serves \(worker.clientLimit) clients "
+              + "and has files for no more: raise its limit of open files, or use fewer connections"
+          ),
+          worker, within: .milliseconds(100))
+      }
       role = .client
       begin(worker)
       worker.clients[id] = self
@@ -96,17 +105,17 @@ final class InboundConnection: ConnectionHandler, @unchecked Sendable {
     connection.setNeedsFlush()
   }
 
-  /// Says why, and closes.
-  func refuse(_ goaway: Goaway, _ worker: isolated Worker) {
-    if worker.refusedReports.allows(SystemClock.instant()) {
-      worker.report(
-        "closing the connection from \(connection.remoteAddress ?? "a peer that is gone"): "
-          + goaway.message)
-    }
+  /// Says why, and closes; after `limit` in any case.
+  func refuse(
+    _ goaway: Goaway, _ worker: isolated Worker, within limit: TimeAmount = .seconds(2)
+  ) {
+    worker.reportRefusal(
+      "closing the connection from \(connection.remoteAddress ?? "a peer that is gone"): "
+        + goaway.message)
     let position = FrameEncoder.begin(.goaway, stream: 0, into: &connection.output)
     goaway.encode(into: &connection.output)
     FrameEncoder.end(position, into: &connection.output)
-    connection.closeAfterFlush()
+    connection.closeAfterFlush(within: limit)
   }
 
   func send(_ type: FrameType, stream: UInt32, _ writer: ByteWriter, _ range: Range<Int>) {
@@ -136,12 +145,26 @@ final class Acceptor: ListenerHandler {
     }
   }
 
+  /// A connection that says nothing makes room for one that may; who has just come is given time,
+  /// since where many come at once their HELLOs are not read yet.
+  func listenerMadeRoom(_ listener: Listener) -> Bool {
+    worker.assumeIsolated { worker in
+      guard let oldest = worker.silent.keys.min(), let inbound = worker.silent[oldest],
+        SystemClock.instant() - inbound.since >= Limits.helloPatienceWhenFull
+      else { return false }
+      worker.reportRefusal(
+        "there are as many connections as there may be (\(listener.connectionLimit)): closing "
+          + "those that say no HELLO, \(worker.silent.count) now")
+      worker.silent[oldest] = nil
+      inbound.connection.close()
+      return true
+    }
+  }
+
   func listener(_ listener: Listener, didRefuse error: LoopError) {
     worker.assumeIsolated { worker in
-      if worker.refusedReports.allows(SystemClock.instant()) {
-        worker.report(
-          "refusing connections: there are as many as there may be (\(listener.connectionLimit))")
-      }
+      worker.reportRefusal(
+        "refusing connections: there are as many as there may be (\(listener.connectionLimit))")
     }
   }
 }
@@ -150,6 +173,11 @@ extension Worker {
   func closed(_ inbound: InboundConnection) {
     silent[inbound.connection.id] = nil
     if clients.removeValue(forKey: inbound.id) != nil { core.clientDisconnected(inbound.id) }
+  }
+
+  func reportRefusal(_ text: @autoclosure () -> String) {
+    guard let leftOut = refusedReports.take(SystemClock.instant()) else { return }
+    report(text() + (leftOut > 0 ? " (\(leftOut) more like it were not logged)" : ""))
   }
 
   /// Connections that never say HELLO are not kept.
@@ -167,12 +195,18 @@ extension Worker {
 struct RateLimit {
   let interval: TimeAmount
   private var last: Instant?
+  private var leftOut = 0
 
   init(every interval: TimeAmount) { self.interval = interval }
 
-  mutating func allows(_ now: Instant) -> Bool {
-    if let last, now - last < interval { return false }
+  /// How many were left out since the last one; `nil`: this one is too.
+  mutating func take(_ now: Instant) -> Int? {
+    if let last, now - last < interval {
+      leftOut += 1
+      return nil
+    }
     last = now
-    return true
+    defer { leftOut = 0 }
+    return leftOut
   }
 }

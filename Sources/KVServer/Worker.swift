@@ -33,6 +33,8 @@ actor Worker {
   private var ticksSinceGauges = 0
 
   var listener: Listener?
+  /// Further ones are refused, so that other nodes get in.
+  let clientLimit = Listener.defaultConnectionLimit
   var clients: [ConnectionID: InboundConnection] = [:]
   /// Accepted connections that have not said HELLO.
   var silent: [UInt64: InboundConnection] = [:]
@@ -65,6 +67,7 @@ actor Worker {
   }
 
   func start(_ listen: HostPort) throws(LoopError) {
+    RocksStore.quietThread()
     let loop = loop
     logThread = LogThread(log: log.value) { [weak self] result in
       guard let self else { return }
@@ -72,7 +75,8 @@ actor Worker {
       _ = loop.post { self.assumeIsolated { $0.logWritten(result) } }
     }
     listener = try Listener(
-      loop: loop, on: listen, handler: Acceptor(worker: self))
+      loop: loop, on: listen, connectionLimit: clientLimit + Limits.connectionsForNodes,
+      handler: Acceptor(worker: self))
     loop.onTurnEnd = { [weak self] in self?.assumeIsolated { $0.endTurn() } }
     let timer = LoopTimer(loop: loop) { [weak self] in self?.assumeIsolated { $0.tick() } }
     let interval = NodeCore.tickInterval

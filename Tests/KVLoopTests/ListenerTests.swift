@@ -35,6 +35,29 @@ import Testing
     }
   }
 
+  @Test func theHandlerMayMakeRoomForOneMore() async throws {
+    try await withLoop { loop in
+      let worker = EchoWorker(loop)
+      await worker.makeRoom()
+      let target = try await worker.listen(limit: 2)
+      var clients: [TestClient] = []
+      for stream in 0..<5 as Range<UInt32> {
+        let client = try await TestClient.open(loop, target)
+        await client.send([Frame(type: .ping, stream: stream, payload: Bytes())])
+        #expect(try await client.nextFrame().stream == stream)
+        clients.append(client)
+      }
+      // The oldest made room, the newest are served on.
+      for client in clients.prefix(3) { #expect(await client.closeReason() == .endOfStream) }
+      for client in clients.suffix(2) {
+        await client.send([Frame(type: .ping, stream: 9, payload: Bytes())])
+        #expect(try await client.nextFrame().stream == 9)
+      }
+      #expect(await worker.refusedCount() == 0)
+      #expect(await worker.connections.count == 2)
+    }
+  }
+
   @Test func aFloodOfRefusalsIsSlow() async throws {
     try await withLoop { loop in
       let worker = EchoWorker(loop)

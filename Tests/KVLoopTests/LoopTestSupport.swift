@@ -49,8 +49,12 @@ actor EchoWorker: ListenerHandler, ConnectionHandler {
   private(set) var drains = 0
   var outputLimit: Int?
   var pausesWhenCongested = true
+  /// Whether the oldest connection makes room for one beyond the limit.
+  private var makesRoom = false
 
   init(_ loop: EventLoop) { self.loop = loop }
+
+  func makeRoom() { makesRoom = true }
 
   func listen(limit: Int = 1000) throws -> HostPort {
     let listener = try Listener(
@@ -73,6 +77,15 @@ actor EchoWorker: ListenerHandler, ConnectionHandler {
 
   nonisolated func listener(_ listener: Listener, didAccept connection: Connection) {
     assumeIsolated { $0.accepted(connection) }
+  }
+
+  nonisolated func listenerMadeRoom(_ listener: Listener) -> Bool {
+    assumeIsolated {
+      guard $0.makesRoom, let oldest = $0.connections.first else { return false }
+      $0.connections.removeFirst()
+      oldest.close()
+      return true
+    }
   }
 
   nonisolated func listener(_ listener: Listener, didRefuse error: LoopError) {
