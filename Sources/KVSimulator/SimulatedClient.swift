@@ -27,6 +27,8 @@ final class SimulatedClient {
   let endpoint: Int
   var core: ClientCore
   var outputs = ClientOutputs()
+  /// Emptied ones, to be used again.
+  var spareOutputs: [ClientOutputs] = []
   var random: SeededRandom
   var lanes: [Lane]
   /// By peer of the core.

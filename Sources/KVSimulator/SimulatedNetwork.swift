@@ -77,9 +77,9 @@ struct SimulatedNetwork {
     var isOpen = true
     /// HELLO was answered.
     var isEstablished = false
-    var lastArrival: [UInt64] = [0, 0]
-    var held: [[SimulatedFrame]] = [[], []]
     var isStallScheduled = false
+    /// Whether a block holds frames; they stand in `held`.
+    var holds = false
     /// A client's connection, or a node that said HELLO; as the acceptor sees it.
     var acceptedNode: NodeID?
     var isAccepted = false
@@ -90,6 +90,10 @@ struct SimulatedNetwork {
   let endpoints: Int
   private(set) var links: [Link]
   private(set) var connections: [Connection] = []
+  /// By connection and direction (2 × id, + 1 towards the opener): when the last frame arrives, and
+  /// what a block holds back.
+  private var lastArrival: [UInt64] = []
+  private var held: [[SimulatedFrame]] = []
   /// Open ones, in order of opening: what a fault walks through.
   private var open: [Int] = []
   var random: SeededRandom
@@ -117,13 +121,14 @@ struct SimulatedNetwork {
     guard !isBlocked(from: from, to: to) else { return }
     for id in open {
       let connection = connections[id]
+      guard connection.holds else { continue }
       for toOpener in [false, true] {
-        let direction = toOpener ? 1 : 0
-        guard Self.ends(connection, toOpener: toOpener) == (from, to),
-          !connections[id].held[direction].isEmpty
+        let direction = 2 * id + (toOpener ? 1 : 0)
+        guard Self.ends(connection, toOpener: toOpener) == (from, to), !held[direction].isEmpty
         else { continue }
-        let frames = connections[id].held[direction]
-        connections[id].held[direction] = []
+        let frames = held[direction]
+        held[direction] = []
+        connections[id].holds = !held[direction ^ 1].isEmpty
         for frame in frames { transmit(id, toOpener: toOpener, frame, time: time) }
       }
     }
@@ -154,6 +159,8 @@ struct SimulatedNetwork {
   ) -> Int {
     let id = connections.count
     connections.append(Connection(opener: opener, acceptor: acceptor, purpose: purpose))
+    lastArrival += [0, 0]
+    held += [[], []]
     open.append(id)
     scheduled.append((time + Self.openTimeout, .openTimeout(connection: id)))
     send(id, toOpener: false, .hello(hello), time: time)
@@ -191,7 +198,8 @@ struct SimulatedNetwork {
     _ id: Int, toOpener: Bool, _ frame: SimulatedFrame, time: UInt64
   ) {
     counts.held += 1
-    connections[id].held[toOpener ? 1 : 0].append(frame)
+    held[2 * id + (toOpener ? 1 : 0)].append(frame)
+    connections[id].holds = true
     guard !connections[id].isStallScheduled else { return }
     connections[id].isStallScheduled = true
     let patience = 400_000_000 + random.below(2_000_000_000)
@@ -214,10 +222,9 @@ struct SimulatedNetwork {
     _ id: Int, toOpener: Bool, _ frame: SimulatedFrame, time: UInt64
   ) {
     let (from, to) = Self.ends(connections[id], toOpener: toOpener)
-    let direction = toOpener ? 1 : 0
-    let arrival = max(
-      time + delay(links[at(from, to)]), connections[id].lastArrival[direction] + 1)
-    connections[id].lastArrival[direction] = arrival
+    let direction = 2 * id + (toOpener ? 1 : 0)
+    let arrival = max(time + delay(links[at(from, to)]), lastArrival[direction] + 1)
+    lastArrival[direction] = arrival
     scheduled.append((arrival, .arrive(connection: id, toOpener: toOpener, frame)))
   }
 
@@ -259,9 +266,12 @@ struct SimulatedNetwork {
   ) {
     guard connections[id].isOpen else { return }
     connections[id].isOpen = false
-    counts.lostWithConnection += UInt64(
-      connections[id].held[0].count + connections[id].held[1].count)
-    connections[id].held = [[], []]
+    if connections[id].holds {
+      counts.lostWithConnection += UInt64(held[2 * id].count + held[2 * id + 1].count)
+      held[2 * id] = []
+      held[2 * id + 1] = []
+      connections[id].holds = false
+    }
     if let place = open.firstIndex(of: id) { open.remove(at: place) }
     for toOpener in [true, false] where toOpener ? tellOpener : tellAcceptor {
       let (from, to) = Self.ends(connections[id], toOpener: toOpener)
@@ -276,7 +286,7 @@ struct SimulatedNetwork {
   /// What was held has waited long enough: the connection breaks, unless the block has ended.
   mutating func stalled(_ id: Int, time: UInt64) {
     connections[id].isStallScheduled = false
-    guard !connections[id].held[0].isEmpty || !connections[id].held[1].isEmpty else { return }
+    guard connections[id].holds else { return }
     counts.connectionsBroken += 1
     close(id, tellOpener: true, tellAcceptor: true, time: time)
   }

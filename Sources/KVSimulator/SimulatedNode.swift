@@ -28,6 +28,8 @@ final class SimulatedNode {
   var ownDrift: Int64 = 0
   /// `nil` while the process does not run.
   var core: NodeCore?
+  /// Whether there is a core: asked for with every event.
+  private(set) var isRunning = false
   var log: MemoryLog
   var machines: StateMachines<MemoryState>
 
@@ -46,9 +48,14 @@ final class SimulatedNode {
   var carried = NodeOutputs()
 
   var logQueue: [LogWork] = []
+  /// Loses power during its next write.
+  var diesWriting = false
   /// The last persist under the sync that runs.
   var syncing: UInt64?
   var logWrittenBytes: UInt64 = 0
+  /// Of the log, as of some ticks ago.
+  var retainedBytes = 0
+  var gaugesAge = 0
   var isFlushing = false
   var links: [PeerLink]
   var clientConnections = 0
@@ -69,14 +76,19 @@ final class SimulatedNode {
     links = Array(repeating: PeerLink(), count: nodes)
   }
 
-  var isRunning: Bool { core != nil }
+  func begin(_ core: NodeCore) {
+    self.core = core
+    isRunning = true
+  }
 
   func now(_ time: UInt64) -> Now { clock.now(at: time) }
 
   /// The process is gone: what it had in memory is gone with it.
   func forgetProcess() {
     core = nil
+    isRunning = false
     isPaused = false
+    diesWriting = false
     inbox = []
     turnInputs = []
     isTurnScheduled = false
@@ -88,6 +100,7 @@ final class SimulatedNode {
     readers = []
     clientConnections = 0
     logWrittenBytes = 0
+    gaugesAge = 0
     for at in links.indices { links[at] = PeerLink() }
   }
 }

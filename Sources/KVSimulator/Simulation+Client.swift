@@ -53,9 +53,10 @@ extension Simulation {
   }
 
   private func settle(_ client: SimulatedClient) {
-    // What is carried out may complete calls, and completions may begin others, but only later.
-    let outputs = client.outputs
-    client.outputs = ClientOutputs()
+    // What is carried out may complete calls, and completions may begin others.
+    guard !client.outputs.isEmpty else { return scheduleWake(client) }
+    var outputs = client.spareOutputs.popLast() ?? ClientOutputs()
+    swap(&outputs, &client.outputs)
     for peer in outputs.closes {
       guard let connection = client.connection(of: peer) else { continue }
       client.connections[Int(peer.rawValue)] = nil
@@ -70,6 +71,8 @@ extension Simulation {
     }
     drainNetwork()
     for completion in outputs.completions { complete(completion, client) }
+    outputs.removeAll()
+    client.spareOutputs.append(outputs)
     scheduleWake(client)
   }
 

@@ -57,10 +57,10 @@ extension Simulation {
       return
     }
     switch frame {
-    case .hello(let payload): give(.hello(connection: id, payload), to: node)
-    case .peer(let payload): give(.peerFrame(connection: id, payload), to: node)
+    case .hello(let payload): arrives(.hello(connection: id, payload), at: node)
+    case .peer(let payload): arrives(.peerFrame(connection: id, payload), at: node)
     case .request(let stream, let payload):
-      give(.request(connection: id, stream: stream, payload), to: node)
+      arrives(.request(connection: id, stream: stream, payload), at: node)
     case .helloReply(let payload):
       give(.peerHello(peer: connection.acceptor, connection: id, payload), to: node)
     case .goaway(let payload):

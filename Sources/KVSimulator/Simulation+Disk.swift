@@ -28,7 +28,13 @@ extension Simulation {
     guard let last else { return }
     node.syncing = last
     if saysPersistedBeforeSync { give(.persisted(last), to: node) }
-    queue.schedule(.syncDone(node: node.index, life: node.life), at: node.disk.syncEnds(time))
+    let end = node.disk.syncEnds(time)
+    queue.schedule(.syncDone(node: node.index, life: node.life), at: end)
+    if node.diesWriting {
+      node.diesWriting = false
+      let death = time + node.random.below(end - time)
+      queue.schedule(.powerLoss(node: node.index, life: node.life), at: death)
+    }
   }
 
   private func readLog(_ read: NodeOutputs.LogRead, _ node: SimulatedNode) {
@@ -65,8 +71,8 @@ extension Simulation {
       return
     }
     trace.record(time, 4, UInt64(node.index), number, "\(node.id) wrote \(number) durably")
-    if !saysPersistedBeforeSync { give(.persisted(number), to: node) }
     startLogWork(node)
+    if !saysPersistedBeforeSync { arrives(.persisted(number), at: node) }
   }
 
   func flushDone(_ node: SimulatedNode) {
@@ -134,8 +140,10 @@ extension Simulation {
         raftChecks.recovered(
           node.id, group.group, log: group.log, entries: entries, status: group.status)
       }
-      node.core = NodeCore(
-        configuration: node.configuration, recovery: recovery, random: node.random.fork(), now: now)
+      node.begin(
+        NodeCore(
+          configuration: node.configuration, recovery: recovery, random: node.random.fork(),
+          now: now))
     } catch {
       violate(.nodeStopped, "\(node.id) can't start: \(error)")
       node.downCount += 1

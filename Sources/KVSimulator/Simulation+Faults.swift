@@ -255,8 +255,12 @@ extension Simulation {
     for node in chosen {
       nodes[node].downCount += 1
       active.nodes.append(node)
-      if nodes[node].isRunning {
-        active.didBite = true
+      guard nodes[node].isRunning else { continue }
+      active.didBite = true
+      // Half of the losses of power strike in the middle of a write.
+      if losesPower, faultRandom.chance(1, in: 2) {
+        nodes[node].diesWriting = true
+      } else {
         stop(nodes[node], losesPower: losesPower)
       }
     }

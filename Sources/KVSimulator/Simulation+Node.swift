@@ -15,6 +15,17 @@ extension Simulation {
     scheduleTurn(node)
   }
 
+  /// Something arrived: most often the loop is idle and takes it up at once, else it gathers.
+  func arrives(_ input: NodeInput, at node: SimulatedNode) {
+    guard node.isRunning else { return }
+    node.inbox.append(input)
+    if node.isTurnScheduled || node.isPaused || node.random.next() & 3 == 0 {
+      scheduleTurn(node)
+    } else {
+      runTurn(node)
+    }
+  }
+
   func scheduleTurn(_ node: SimulatedNode) {
     guard !node.isTurnScheduled, !node.isPaused, node.isRunning, !node.inbox.isEmpty else { return }
     node.isTurnScheduled = true
@@ -23,8 +34,7 @@ extension Simulation {
   }
 
   func runTurn(_ node: SimulatedNode) {
-    node.isTurnScheduled = false
-    guard !node.isPaused, node.isRunning else { return }
+    guard !node.isPaused, node.isRunning, !node.inbox.isEmpty else { return }
     swap(&node.inbox, &node.turnInputs)
     let now = node.now(time)
     let life = node.life
@@ -87,8 +97,10 @@ extension Simulation {
   }
 
   private func gauges(of node: SimulatedNode) -> NodeCore.Gauges {
-    NodeCore.Gauges(
-      logRetainedBytes: node.log.retainedBytes, logWrittenBytes: node.logWrittenBytes,
+    if node.gaugesAge == 0 { node.retainedBytes = node.log.retainedBytes }
+    node.gaugesAge = (node.gaugesAge + 1) % 8
+    return NodeCore.Gauges(
+      logRetainedBytes: node.retainedBytes, logWrittenBytes: node.logWrittenBytes,
       isUnderPressure: node.machines.store.isUnderPressure,
       clientConnections: node.clientConnections)
   }

@@ -188,21 +188,29 @@ package final class Simulation {
     switch event {
     case .network(let event): handle(event)
     case .turn(let index, let life):
-      if let node = current(index, life) { runTurn(node) }
+      if let node = current(index, life) {
+        node.isTurnScheduled = false
+        runTurn(node)
+      }
     case .tick(let index, let life):
       guard let node = current(index, life) else { return }
       // A process that is paused gets one tick afterwards, not all that it missed.
-      if !node.isPaused { give(.tick, to: node) }
+      if !node.isPaused {
+        node.inbox.append(.tick)
+        runTurn(node)
+      }
       queue.schedule(.tick(node: index, life: life), at: time + tickInterval)
     case .syncDone(let index, let life):
       if let node = current(index, life) { syncDone(node) }
     case .flushDone(let index, let life):
       if let node = current(index, life) { flushDone(node) }
     case .answer(let index, let life, let input):
-      if let node = current(index, life) { give(input, to: node) }
+      if let node = current(index, life) { arrives(input, at: node) }
     case .reconnect(let index, let life, let peer):
       if let node = current(index, life) { connect(node, to: peer) }
     case .start(let index): start(nodes[index])
+    case .powerLoss(let index, let life):
+      if let node = current(index, life) { stop(node, losesPower: true) }
     case .drainCheck(let index, let life, let giveUpAt):
       if let node = current(index, life) { checkDrained(node, giveUpAt: giveUpAt) }
     case .clientWake(let index):

@@ -15,6 +15,7 @@ enum SimulationEvent: Sendable {
   case answer(node: Int, life: UInt32, NodeInput)
   case reconnect(node: Int, life: UInt32, peer: Int)
   case start(node: Int)
+  case powerLoss(node: Int, life: UInt32)
   case drainCheck(node: Int, life: UInt32, giveUpAt: UInt64)
   case clientWake(client: Int)
   case clientThink(client: Int, lane: Int)
@@ -25,7 +26,8 @@ enum SimulationEvent: Sendable {
   case flap(fault: Int, isBlocked: Bool)
 }
 
-/// What a node's loop turn is given.
+/// What a node's loop turn is given. What is large and rare stands apart, so that the rest is cheap
+/// to move.
 enum NodeInput: Sendable {
   case tick
   case hello(connection: Int, Bytes)
@@ -36,12 +38,12 @@ enum NodeInput: Sendable {
   case peerGoaway(peer: Int, connection: Int, Bytes)
   case peerLost(peer: Int, connection: Int, refused: Bool)
   case persisted(UInt64)
-  case read(NodeOutputs.Read)
+  indirect case read(NodeOutputs.Read)
   case logRead(UInt64, [LogEntry]?)
-  case snapshotOpened(TransferID, GroupStatus)
-  case snapshotChunk(TransferID, Bytes, next: Bytes?)
-  case snapshotStepDone(TransferID, problem: String?)
-  case snapshotInstalled(TransferID, GroupStatus?)
+  indirect case snapshotOpened(TransferID, GroupStatus)
+  indirect case snapshotChunk(TransferID, Bytes, next: Bytes?)
+  indirect case snapshotStepDone(TransferID, problem: String?)
+  indirect case snapshotInstalled(TransferID, GroupStatus?)
   case stateFlushed([(group: GroupID, index: LogIndex)])
   case shutdown
 }

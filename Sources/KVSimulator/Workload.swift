@@ -43,7 +43,7 @@ package struct Workload: Sendable {
   /// Nanoseconds before the next set of keys.
   package var epochLength: UInt64 = 5_000_000_000
   /// Mean pause of a lane between two operations.
-  package var meanPause: UInt64 = 140_000_000
+  package var meanPause: UInt64 = 110_000_000
   package var clients = 6
   package var lanes = 2
   private var nextValue: UInt64 = 0
