@@ -11,7 +11,9 @@ enum PlantedFaultNames {
       return .usage
     }
     if name == "list" {
-      for fault in known { print("\(fault.name) (shows with --profile \(fault.profile))") }
+      for fault in known {
+        SimulationCommand.show("\(fault.name) (shows with --profile \(fault.profile))")
+      }
       return .passed
     }
     if !known.contains(where: { $0.name == name }) {

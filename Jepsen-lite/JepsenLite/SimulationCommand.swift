@@ -13,7 +13,7 @@ package enum SimulationCommand {
 
   package static func run(_ arguments: [String]) async -> ExitCode {
     if arguments == ["--help"] || arguments == ["-h"] {
-      print(SimulationArguments.usage)
+      show(SimulationArguments.usage)
       return .passed
     }
     do throws(SimulationArguments.Problem) {
@@ -25,10 +25,18 @@ package enum SimulationCommand {
     }
   }
 
-  package static func say(_ text: String) {
-    var bytes = Array((text + "\n").utf8)[...]
+  /// For people: standard error.
+  package static func say(_ text: String) { send(text + "\n", to: 2) }
+
+  /// What was asked for: standard output.
+  package static func show(_ text: String) { send(text + "\n", to: 1) }
+
+  private static func send(_ text: String, to descriptor: Int32) {
+    var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
-      let written = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+      let written = unsafe bytes.withUnsafeBytes {
+        unsafe write(descriptor, $0.baseAddress, $0.count)
+      }
       guard written > 0 else { return }
       bytes = bytes.dropFirst(written)
     }
@@ -63,13 +71,14 @@ package enum SimulationCommand {
         }
         if ContinuousClock.now - shown > .seconds(5) {
           shown = ContinuousClock.now
-          say("\(summary.runs) of \(arguments.seeds.count) runs, \(summary.violated.count) violated")
+          say(
+            "\(summary.runs) of \(arguments.seeds.count) runs, \(summary.violated.count) violated")
         }
       }
     }
     let elapsed = (ContinuousClock.now - start).components
     let real = Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18
-    for line in summary.lines(realSeconds: real) { print(line) }
+    for line in summary.lines(realSeconds: real) { show(line) }
     return conclude(summary, arguments)
   }
 
@@ -77,19 +86,19 @@ package enum SimulationCommand {
     _ summary: SimulationSummary, _ arguments: SimulationArguments
   ) -> ExitCode {
     if !summary.violated.isEmpty {
-      print("VIOLATED by \(summary.violated.count) of \(summary.runs) seeds")
+      show("VIOLATED by \(summary.violated.count) of \(summary.runs) seeds")
       return .violated
     }
     let problems = summary.problems
     if summary.runs < arguments.seeds.count || !problems.isEmpty {
-      for problem in problems { print("INVALID: \(problem)") }
+      for problem in problems { show("INVALID: \(problem)") }
       return .invalid
     }
     if !summary.undecided.isEmpty {
-      print("UNKNOWN: the checker gave up on seeds \(summary.undecided.sorted())")
+      show("UNKNOWN: the checker gave up on seeds \(summary.undecided.sorted())")
       return .unknown
     }
-    print("PASSED")
+    show("PASSED")
     return .passed
   }
 
@@ -119,21 +128,21 @@ package enum SimulationCommand {
   }
 
   private static func tell(_ report: SimulationReport, _ arguments: SimulationArguments) {
-    if arguments.showsPlan { for fault in report.plan.faults { print(fault) } }
-    for line in report.traceLines { print(line) }
+    if arguments.showsPlan { for fault in report.plan.faults { show(fault.description) } }
+    for line in report.traceLines { show(line) }
     for violation in report.violations {
-      print(
+      show(
         "seed \(report.seed) at \(Trace.stamp(violation.timeNanoseconds)): "
           + "\(violation.check.rawValue): \(violation.what)")
     }
     if !report.violations.isEmpty {
-      print("  replay: \(arguments.replayCommand(seed: report.seed))")
+      show("  replay: \(arguments.replayCommand(seed: report.seed))")
     }
     if !report.undecided.isEmpty {
-      print("seed \(report.seed): undecided keys \(report.undecided)")
+      show("seed \(report.seed): undecided keys \(report.undecided)")
     }
     if arguments.isReplay {
-      print(
+      show(
         "seed \(report.seed): \(report.counts.events) events, hash "
           + String(report.traceHash, radix: 16))
     }

@@ -43,6 +43,17 @@ package struct ByteWriter: Sendable {
     unsafe bytes.append(contentsOf: raw)
   }
 
+  /// `count` bytes that `fill` writes, for headers of many fields.
+  @inlinable
+  package mutating func append(
+    fixed count: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void
+  ) {
+    unsafe withUnsafeTemporaryAllocation(byteCount: count, alignment: 8) { header in
+      unsafe fill(header)
+      unsafe bytes.append(contentsOf: header)
+    }
+  }
+
   /// A part of what another writer holds.
   @inlinable
   package mutating func append(from other: ByteWriter, _ range: Range<Int>) {

@@ -38,11 +38,15 @@ package struct LogEntry: Hashable, Sendable {
 
   @inlinable
   package func encode(into writer: inout ByteWriter) {
-    writer.append(UInt32(payload.count))
-    writer.append(kind.rawValue)
-    writer.append(index.rawValue)
-    writer.append(term.rawValue)
-    writer.append(logTimeMilliseconds)
+    // One append for the whole header: this runs for every entry, in log and messages.
+    unsafe writer.append(fixed: Self.headerSize) { header in
+      unsafe header.storeBytes(of: UInt32(payload.count).bigEndian, as: UInt32.self)
+      unsafe header.storeBytes(of: kind.rawValue, toByteOffset: 4, as: UInt8.self)
+      unsafe header.storeBytes(of: index.rawValue.bigEndian, toByteOffset: 5, as: UInt64.self)
+      unsafe header.storeBytes(of: term.rawValue.bigEndian, toByteOffset: 13, as: UInt64.self)
+      unsafe header.storeBytes(
+        of: logTimeMilliseconds.bigEndian, toByteOffset: 21, as: UInt64.self)
+    }
     writer.append(raw: payload)
   }
 

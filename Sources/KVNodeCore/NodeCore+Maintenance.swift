@@ -25,6 +25,7 @@ extension NodeCore {
     for slot in replicas.indices {
       if !replicas[slot].isResetting, !isDiskStalled {
         replicas[slot].tick(now: now.instant)
+        replicas[slot].mayApply = true
         touch(slot)
       }
       expireReads(slot, now: now.instant, into: &outputs)

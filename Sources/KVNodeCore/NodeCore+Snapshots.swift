@@ -198,7 +198,8 @@ extension NodeCore {
     replicas[slot].highestGeneration = replicas[slot].highestGeneration.next
     let incoming = IncomingSnapshot(
       transfer: TransferID(nextTransfer), remote: remote, from: envelope.from,
-      term: envelope.term, index: index, snapshotTerm: term, generation: replicas[slot].highestGeneration,
+      term: envelope.term, index: index, snapshotTerm: term,
+      generation: replicas[slot].highestGeneration,
       lastHeard: now.instant)
     replicas[slot].incoming = incoming
     outputs.snapshots.append(

@@ -61,10 +61,12 @@ extension PeerMessage {
   }
 
   package func encode(into writer: inout ByteWriter) {
-    writer.append(group.rawValue)
-    writer.append(from.rawValue)
-    writer.append(to.rawValue)
-    writer.append(term.rawValue)
+    unsafe writer.append(fixed: 28) { header in
+      unsafe header.storeBytes(of: group.rawValue.bigEndian, as: UInt32.self)
+      unsafe header.storeBytes(of: from.rawValue.bigEndian, toByteOffset: 4, as: UInt64.self)
+      unsafe header.storeBytes(of: to.rawValue.bigEndian, toByteOffset: 12, as: UInt64.self)
+      unsafe header.storeBytes(of: term.rawValue.bigEndian, toByteOffset: 20, as: UInt64.self)
+    }
     switch body {
     case .raft(let raft): Self.encode(raft, into: &writer)
     case .snapshot(let snapshot): Self.encode(snapshot, into: &writer)

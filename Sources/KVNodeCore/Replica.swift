@@ -45,6 +45,8 @@ struct Replica: Sendable {
   var appliedTerm: Term
   var digest: UInt64
   var isApplying = false
+  /// A follower applies when a tick has come since it last did.
+  var mayApply = true
   /// The log read whose entries are to be applied.
   var applyRead: UInt64?
   /// The core handed out entries up to here to be read from the log and applied.

@@ -67,6 +67,7 @@ actor Worker {
   }
 
   func start(_ listen: HostPort) throws(LoopError) {
+    RocksStore.quietThread()
     let loop = loop
     logThread = LogThread(log: log.value) { [weak self] result in
       guard let self else { return }

@@ -61,7 +61,8 @@ package enum Fault: Hashable, Sendable {
 
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
   case halves, isolate, isolateLeader, oneWay, deafLeader, muteLeader, muteNewLeaders
-  case flapping, unruly, slowLinks, breakConnections, crash, crashLeader, crashMajority, crashAll, shutdown, pause, pauseLeader
+  case flapping, unruly, slowLinks, breakConnections, crash, crashLeader, crashMajority, crashAll,
+    shutdown, pause, pauseLeader
   case slowDisk, stuckDisk, failedSync, clockRate, wallJump
 
   package var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }

@@ -12,7 +12,7 @@ package struct FaultPlan: Hashable, Sendable {
   package static let none = FaultPlan(faults: [])
 
   /// Faults of the profile's kinds, from `start` to `end`.
-  package static func random(
+  package static func make(
     _ profile: SimulationProfile, from start: UInt64, to end: UInt64, random: inout SeededRandom
   ) -> FaultPlan {
     var plan = FaultPlan.none
@@ -34,11 +34,11 @@ package struct FaultPlan: Hashable, Sendable {
       plan.faults.append(
         PlannedFault(
           startNanoseconds: time, lengthNanoseconds: length,
-          fault: make(kind, profile, random: &random)))
+          fault: fault(kind, profile, random: &random)))
     }
   }
 
-  private static func make(
+  private static func fault(
     _ kind: FaultKind, _ profile: SimulationProfile, random: inout SeededRandom
   ) -> Fault {
     let nodes = UInt64(profile.nodes)

@@ -128,7 +128,8 @@ extension Simulation {
     let goaway = node.core?.peerConnected(
       nodes[peer].id, hello: payload, now: now, into: &node.outputs)
     if let goaway {
-      trace.record(time, 8, UInt64(id), 0, "\(node.id) refuses \(nodes[peer].id): \(goaway.message)")
+      trace.record(
+        time, 8, UInt64(id), 0, "\(node.id) refuses \(nodes[peer].id): \(goaway.message)")
       network.close(id, tellOpener: false, tellAcceptor: true, time: time)
       drainNetwork()
       losePeer(peer, node, refused: false, now: now)

@@ -72,7 +72,7 @@ package final class Simulation {
     var planRandom = random.fork()
     plan =
       options.plan
-      ?? FaultPlan.random(
+      ?? FaultPlan.make(
         profile, from: min(2_000_000_000, loadEnds / 4), to: loadEnds, random: &planRandom)
     mutings = Array(repeating: 0, count: profile.nodes)
     active = Array(repeating: nil, count: plan.faults.count)

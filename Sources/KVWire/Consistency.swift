@@ -76,13 +76,15 @@ package struct Receipt: Hashable, Sendable {
 
   /// u8 served, u32 node, u32 group, u64 term, u64 index, u8 replicas, u8 siblings: 27 bytes.
   package func encode(into writer: inout ByteWriter) {
-    writer.append(served.rawValue)
-    writer.append(node.rawValue)
-    writer.append(group.rawValue)
-    writer.append(term.rawValue)
-    writer.append(index.rawValue)
-    writer.append(replicas)
-    writer.append(hasSiblings)
+    unsafe writer.append(fixed: 27) { bytes in
+      unsafe bytes.storeBytes(of: served.rawValue, as: UInt8.self)
+      unsafe bytes.storeBytes(of: node.rawValue.bigEndian, toByteOffset: 1, as: UInt32.self)
+      unsafe bytes.storeBytes(of: group.rawValue.bigEndian, toByteOffset: 5, as: UInt32.self)
+      unsafe bytes.storeBytes(of: term.rawValue.bigEndian, toByteOffset: 9, as: UInt64.self)
+      unsafe bytes.storeBytes(of: index.rawValue.bigEndian, toByteOffset: 17, as: UInt64.self)
+      unsafe bytes.storeBytes(of: replicas, toByteOffset: 25, as: UInt8.self)
+      unsafe bytes.storeBytes(of: hasSiblings ? 1 : 0, toByteOffset: 26, as: UInt8.self)
+    }
   }
 
   package init(from reader: inout ByteReader) throws(WireError) {

@@ -205,7 +205,8 @@ private func randomHistory(
   @Test func jsonLine() {
     #expect(
       op(.cas, "b\"", 1, nil, outcome: .unknown).jsonLine
-        == #"{"process":0,"op":"cas","key":"k","value":"b\"","expected":null,"start_ns":1,"end_ns":null,"ok":"unknown"}"#
+        == #"{"process":0,"op":"cas","key":"k","value":"b\"","expected":null,"#
+        + #""start_ns":1,"end_ns":null,"ok":"unknown"}"#
     )
   }
 }

@@ -82,7 +82,7 @@ package struct RaftChecks: Sendable {
       if replica.isLeader && replica.term == truncation.term {
         report(
           .leaderAppendOnly,
-          "\(name(at)) leads g\(truncation.group) in term \(truncation.term) and replaced its entry "
+          "\(name(at)) leads g\(truncation.group) in term \(truncation.term) and replaced entry "
             + "\(truncation.index)")
       }
     }
@@ -269,8 +269,9 @@ package struct RaftChecks: Sendable {
     if replica.mark(at: index) != mark {
       report(
         .leaderCompleteness,
-        "\(name(node)) leads g\(group) in term \(term) without entry \(index) of term \(mark.term), "
-          + "which was committed in term \(groups[group].committed[at].learnedInTerm) or before")
+        "\(name(node)) leads g\(group) in term \(term) without entry \(index) of "
+          + "term \(mark.term), which was committed in term "
+          + "\(groups[group].committed[at].learnedInTerm) or before")
     }
   }
 

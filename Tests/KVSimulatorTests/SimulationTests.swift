@@ -1,0 +1,117 @@
+import KVBase
+import Testing
+
+@testable import KVSimulator
+
+@Suite struct SimulationTests {
+  private func run(
+    _ seed: UInt64, _ profile: SimulationProfile, seconds: UInt64, trace: Bool = false,
+    plan: FaultPlan? = nil
+  ) throws -> SimulationReport {
+    var options = SimulationOptions(seed: seed, profile: profile, seconds: seconds)
+    options.keepsTrace = trace
+    options.plan = plan
+    return try Simulation(options).run()
+  }
+
+  @Test func aCalmClusterAnswersEverything() throws {
+    let report = try run(1, SimulationProfile(name: "calm"), seconds: 5)
+    #expect(report.violations == [])
+    #expect(report.counts.operations > 200)
+    #expect(report.counts.definite == report.counts.operations)
+    #expect(report.counts.readsChecked > 50)
+  }
+
+  @Test(arguments: SimulationProfile.names)
+  func everyProfilePasses(name: String) throws {
+    let profile = try #require(SimulationProfile.named(name))
+    for seed: UInt64 in 1...2 {
+      let report = try run(seed, profile, seconds: 8)
+      #expect(report.violations == [], "seed \(seed) of \(name)")
+      #expect(report.undecided == [])
+      #expect(report.counts.definite > 100)
+    }
+  }
+
+  @Test func fiveNodesPass() throws {
+    var profile = SimulationProfile.cp
+    profile.nodes = 5
+    let report = try run(3, profile, seconds: 8)
+    #expect(report.violations == [])
+  }
+
+  /// Determinism leaks (hash order, addresses, time) show as different logs of one seed.
+  @Test func theSameSeedGivesTheSameRun() throws {
+    let first = try run(11, .cp, seconds: 6, trace: true)
+    let second = try run(11, .cp, seconds: 6, trace: true)
+    let silent = try run(11, .cp, seconds: 6)
+    let other = try run(12, .cp, seconds: 6)
+    #expect(first.traceLines.count > 1_000)
+    #expect(first.traceLines == second.traceLines)
+    #expect(first.traceHash == second.traceHash)
+    #expect(first.traceHash == silent.traceHash)
+    #expect(first.traceHash != other.traceHash)
+    #expect(first.history == second.history)
+    #expect(first.plan == silent.plan)
+  }
+
+  @Test func aPlanCanBeCarriedOutAgain() throws {
+    let first = try run(13, .cp, seconds: 6)
+    let again = try run(13, .cp, seconds: 6, plan: first.plan)
+    #expect(first.traceHash == again.traceHash)
+    let calm = try run(13, .cp, seconds: 6, plan: FaultPlan.none)
+    #expect(calm.counts.definite == calm.counts.operations)
+    #expect(first.traceHash != calm.traceHash)
+  }
+
+  @Test func faultsBite() throws {
+    var counts = [FaultCount](repeating: FaultCount(), count: FaultKind.allCases.count)
+    for seed: UInt64 in 1...6 {
+      let report = try run(seed, .cp, seconds: 20)
+      #expect(report.violations == [], "seed \(seed)")
+      for kind in counts.indices {
+        counts[kind].injected += report.faults[kind].injected
+        counts[kind].bit += report.faults[kind].bit
+      }
+    }
+    for kind in FaultKind.allCases {
+      #expect(counts[kind.index].injected > 0, "\(kind) was never injected")
+      #expect(counts[kind.index].bit > 0, "\(kind) never bit")
+    }
+  }
+
+  /// A majority that stays down is no healthy cluster: the end of a run must say so.
+  @Test func aClusterThatDoesNotHealIsReported() throws {
+    let plan = FaultPlan(faults: [
+      PlannedFault(
+        startNanoseconds: 1_000_000_000, lengthNanoseconds: 100_000_000_000,
+        fault: .isolate(node: 0, resets: true))
+    ])
+    // Ended by the healing at the end, so this one passes.
+    #expect(try run(5, .cp, seconds: 3, plan: plan).violations == [])
+    var options = SimulationOptions(seed: 5, profile: .cp, seconds: 3)
+    options.plan = FaultPlan.none
+    let simulation = try Simulation(options)
+    simulation.network.block(from: 0, to: 1)
+    simulation.network.block(from: 1, to: 0)
+    simulation.network.block(from: 0, to: 2)
+    simulation.network.block(from: 2, to: 0)
+    let checks = simulation.run().violations.map(\.check)
+    #expect(checks.contains(.convergence) || checks.contains(.liveness))
+  }
+
+  #if PlantedFaults
+    /// Each planted fault is caught by the checks from outside within some seeds of its profile.
+    @Test(arguments: Planting.all.map(\.name))
+    func plantedFaultsAreCaught(name: String) throws {
+      let planting = try #require(Planting.all.first { $0.name == name })
+      let profile = try #require(SimulationProfile.named(planting.profile))
+      for seed: UInt64 in 1...400 {
+        var options = SimulationOptions(seed: seed, profile: profile, seconds: 20)
+        options.plant = name
+        if try !Simulation(options).run().violations.isEmpty { return }
+      }
+      Issue.record("\(name) was not caught")
+    }
+  #endif
+}
