@@ -102,6 +102,23 @@ final class CrashCluster {
     }
   }
 
+  /// A planted fault: every disk becomes what it was when this was called last. No node may run.
+  func setDisksBack() async throws {
+    for node in Self.nodes {
+      let (now, before) = (dataDirectory(of: node), dataDirectory(of: node) + ".before")
+      if Scratch.exists(before) {
+        Scratch.remove(now)
+        guard unsafe rename(before, now) == 0 else {
+          throw CrashFailure("\(before) can't be renamed")
+        }
+      }
+      let copy = try await spawner.start(["/bin/cp", "-a", now, before], output: log(of: node))
+      guard await copy.waitForEnd(within: .seconds(30)) == .code(0) else {
+        throw CrashFailure("\(now) can't be copied")
+      }
+    }
+  }
+
   func checkRunning() throws {
     if let ended = unexpectedEnds().first { throw CrashFailure(violation: ended) }
   }
@@ -189,9 +206,14 @@ final class CrashCluster {
 
   /// Waits until a node has applied all that the leaders had applied when it began to serve. (Under
   /// load a follower is always behind a little: it learns of a commit by the next message.)
-  func waitUntilCaughtUp(_ node: UInt32, within patience: Duration = .seconds(60)) async throws {
+  ///
+  /// - Parameter asking: a client that is connected, where a new one would not get in.
+  func waitUntilCaughtUp(
+    _ node: UInt32, asking: Client? = nil, within patience: Duration = .seconds(60)
+  ) async throws {
     let deadline = ContinuousClock.now + patience
-    let client = try await newClient(whenServing: [node], until: deadline)
+    let fresh = try await newClient(whenServing: [node], until: deadline)
+    let client = asking ?? fresh
     var wanted: [UInt32: LogIndex] = [:]
     while true {
       if wanted.isEmpty { wanted = await appliedByLeaders(other: node, client) }
@@ -203,7 +225,7 @@ final class CrashCluster {
       }
       try? await Task.sleep(for: .milliseconds(5))
     }
-    await client.close()
+    await fresh.close()
   }
 
   /// By group; empty where not every group has a leader.
