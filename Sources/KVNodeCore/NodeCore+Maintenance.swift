@@ -24,9 +24,7 @@ extension NodeCore {
     watchDisk(now: now.instant, into: &outputs)
     for slot in replicas.indices {
       if !replicas[slot].isResetting, !isDiskStalled {
-        replicas[slot].tick(now: now.instant)
-        replicas[slot].mayApply = true
-        touch(slot)
+        if replicas[slot].tick(now: now.instant) { touch(slot) }
       }
       expireReads(slot, now: now.instant, into: &outputs)
     }

@@ -220,8 +220,8 @@ extension NodeCore {
     if admission != .admitted {
       return Failure(
         .unavailable, .starting, notStarted: true,
-        "node \(configuration.node.rawValue) is new and has not met enough of the others yet to know "
-          + "that it may begin (\(missingPeers)): start them",
+        "node \(configuration.node.rawValue) is new and has not met enough of the others yet to "
+          + "know that it may begin (\(missingPeers)): start them",
         retryAfter: .milliseconds(100))
     }
     return nil

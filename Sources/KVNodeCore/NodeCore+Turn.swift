@@ -217,21 +217,8 @@ extension NodeCore {
 
   private mutating func applyNext(_ slot: Int, into outputs: inout NodeOutputs) {
     // A store that must catch up first would hold the whole node in its write.
-    guard !replicas[slot].isApplying, replicas[slot].applyRead == nil,
-      !replicas[slot].isResetting, !gauges.isUnderPressure
-    else { return }
-    // Nobody waits for what a follower applies, so it is done once in a tick: larger batches cost
-    // less, and this is two thirds of a node's applying.
-    guard replicas[slot].isLeader || replicas[slot].mayApply || !replicas[slot].applyReads.isEmpty
-    else { return }
-    replicas[slot].mayApply = replicas[slot].isLeader
-    if let through = replicas[slot].applyRest {
-      if replicas[slot].appliedIndex < through {
-        return readToApply(replicas[slot].appliedIndex.next, through, slot, into: &outputs)
-      }
-      replicas[slot].applyRest = nil
-    }
-    switch replicas[slot].raft.nextToApply(maxBytes: Limits.applyBytes) {
+    guard !gauges.isUnderPressure else { return }
+    switch replicas[slot].nextToApply() {
     case .nothing: return
     case .entries(let entries): apply(entries, slot: slot, into: &outputs)
     case .readLog(let from, let through): readToApply(from, through, slot, into: &outputs)

@@ -61,12 +61,7 @@ extension PeerMessage {
   }
 
   package func encode(into writer: inout ByteWriter) {
-    unsafe writer.append(fixed: 28) { header in
-      unsafe header.storeBytes(of: group.rawValue.bigEndian, as: UInt32.self)
-      unsafe header.storeBytes(of: from.rawValue.bigEndian, toByteOffset: 4, as: UInt64.self)
-      unsafe header.storeBytes(of: to.rawValue.bigEndian, toByteOffset: 12, as: UInt64.self)
-      unsafe header.storeBytes(of: term.rawValue.bigEndian, toByteOffset: 20, as: UInt64.self)
-    }
+    writer.append(group.rawValue, from.rawValue, to.rawValue, term.rawValue)
     switch body {
     case .raft(let raft): Self.encode(raft, into: &writer)
     case .snapshot(let snapshot): Self.encode(snapshot, into: &writer)

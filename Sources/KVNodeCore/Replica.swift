@@ -89,7 +89,13 @@ struct Replica: Sendable {
     raft.receive(message, from: from, now: now, into: &outputs)
   }
 
-  mutating func tick(now: Instant) { raft.tick(now: now, into: &outputs) }
+  /// True where there is something to do.
+  mutating func tick(now: Instant) -> Bool {
+    mayApply = true
+    let isDue = now >= raft.nextDeadline
+    if isDue { raft.tick(now: now, into: &outputs) }
+    return isDue || raft.commitIndex > appliedIndex
+  }
 
   mutating func flush(now: Instant) { raft.flush(now: now, into: &outputs) }
 
@@ -108,6 +114,21 @@ struct Replica: Sendable {
 
   mutating func transfer(to target: ReplicaID, now: Instant) -> Bool {
     raft.transferLeadership(to: target, now: now, into: &outputs)
+  }
+
+  /// What is to be applied next, where that may begin now.
+  ///
+  /// Nobody waits for what a follower applies, so it is done once in a tick: larger batches cost
+  /// less, and followers' are two thirds of a node's applying.
+  mutating func nextToApply() -> RaftCore.NextToApply {
+    guard !isApplying, applyRead == nil, !isResetting else { return .nothing }
+    guard isLeader || mayApply || !applyReads.isEmpty else { return .nothing }
+    mayApply = isLeader
+    if let through = applyRest {
+      if appliedIndex < through { return .readLog(from: appliedIndex.next, through: through) }
+      applyRest = nil
+    }
+    return raft.nextToApply(maxBytes: Limits.applyBytes)
   }
 
   mutating func stepDown(now: Instant) { raft.stepDown(now: now, into: &outputs) }

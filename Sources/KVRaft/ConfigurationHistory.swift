@@ -1,7 +1,8 @@
 internal import KVBase
 
 /// The configurations that the log holds, by rising index. A configuration is in force from the
-/// moment its entry is appended (Raft paper §6), so a truncated entry takes its configuration along.
+/// moment its entry is appended (Raft paper §6), so a truncated entry takes its configuration
+/// along.
 struct ConfigurationHistory: Sendable {
   /// Never empty. The first one is that in force at the log's base.
   private(set) var all: [IndexedConfiguration]

@@ -1,6 +1,7 @@
 package import KVBase
 
-/// Changes of membership by joint consensus (Raft paper §6, dissertation §4.3). A configuration is in
+/// Changes of membership by joint consensus (Raft paper §6, dissertation §4.3). A configuration is
+/// in
 /// force from the moment its entry is appended, committed or not.
 extension RaftCore {
   package enum ConfigurationRefusal: Error, Sendable {

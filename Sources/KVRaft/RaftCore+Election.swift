@@ -1,6 +1,7 @@
 package import KVBase
 
-/// Elections (Raft paper §5.2 and §5.4.1), with pre-vote (dissertation §9.6) and a promise of voters
+/// Elections (Raft paper §5.2 and §5.4.1), with pre-vote (dissertation §9.6) and a promise of
+/// voters
 /// that leases rest on (§6.4.1).
 extension RaftCore {
   /// Elections, heartbeats, check-quorum.

@@ -40,6 +40,8 @@ extension OptionsHandle {
     unsafe rocksdb_options_set_target_file_size_base(raw, UInt64(2 * options.memtableBytes))
     unsafe rocksdb_options_set_max_bytes_for_level_base(raw, UInt64(8 * options.memtableBytes))
     unsafe rocksdb_options_set_level_compaction_dynamic_level_bytes(raw, 1)
+    unsafe rocksdb_options_set_level0_file_num_compaction_trigger(
+      raw, Int32(options.levelZeroMerge))
     unsafe rocksdb_options_set_level0_slowdown_writes_trigger(
       raw, Int32(options.levelZeroSlowdown))
     unsafe rocksdb_options_set_level0_stop_writes_trigger(raw, Int32(options.levelZeroStop))

@@ -8,6 +8,8 @@ package struct RocksOptions: Sendable, Hashable {
   /// Data, index and filter blocks of files.
   package var blockCacheBytes: Int
   package var maximumOpenFiles: Int
+  /// Files of level 0 at which they are merged into level 1.
+  package var levelZeroMerge: Int
   /// Files of level 0 at which writes are slowed down, and at which they stop.
   package var levelZeroSlowdown: Int
   package var levelZeroStop: Int
@@ -22,6 +24,7 @@ package struct RocksOptions: Sendable, Hashable {
     maximumMemtables = 3
     blockCacheBytes = 32 << 20
     maximumOpenFiles = 256
+    levelZeroMerge = 8
     levelZeroSlowdown = 20
     levelZeroStop = 36
     backgroundJobs = 2

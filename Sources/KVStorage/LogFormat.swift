@@ -131,7 +131,8 @@ package enum BatchKind: UInt8, Sendable {
 
 /// u64 checksum (XXH3-64 of what follows it, exclusive-or the segment's salt), u32 length (of all
 /// of the batch, a multiple of 8), u32 durable bytes of the segment when it was written,
-/// u64 sequence of the segment, u32 records, u8 kind, 3 zero bytes; then the records, and zero bytes
+/// u64 sequence of the segment, u32 records, u8 kind, 3 zero bytes; then the records, and zero
+/// bytes
 /// up to the length.
 package struct BatchHeader: Hashable, Sendable {
   package var length: Int

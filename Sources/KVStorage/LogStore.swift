@@ -48,9 +48,11 @@ package struct RecoveredLog: Sendable, Hashable {
 
 /// The node's log: of all its groups, in one sequence of writes.
 ///
-/// `append` then `sync` are called by one thread at a time; `read`, `compact` and `retainedBytes` may
+/// `append` then `sync` are called by one thread at a time; `read`, `compact` and `retainedBytes`
+/// may
 /// come from another, and wait for no sync. What was appended is durable when `sync` has returned,
-/// and not before. A failure of any call, but for `.compacted`, is final: the log answers every later
+/// and not before. A failure of any call, but for `.compacted`, is final: the log answers every
+/// later
 /// call with that error, and the node stops.
 ///
 /// The real one is `KVLog.SegmentedLog`, its twin in memory `MemoryLog`: one `SegmentLog` over two

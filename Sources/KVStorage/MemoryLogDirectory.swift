@@ -8,7 +8,8 @@ package enum MemoryLogFault: Sendable, Hashable {
   /// The next sync fails, and what it should have made durable never will be, whatever later syncs
   /// say, unless it is written again (as Linux does: fsync-gate, 2018).
   case failedSync
-  /// The power fails: after this many further writes, syncs and changes of names, none succeeds. What
+  /// The power fails: after this many further writes, syncs and changes of names, none succeeds.
+  /// What
   /// survives is then found by `crash`.
   case powerCut(afterOperations: Int)
   /// From now on syncs of files, or of the directory, report success and do nothing.

@@ -60,7 +60,8 @@ import Testing
     }
   }
 
-  /// Acknowledgements in any order, in joint configurations: what is committed is what a majority of
+  /// Acknowledgements in any order, in joint configurations: what is committed is what a majority
+  /// of
   /// each set holds.
   @Test func commitIndexIsWhatBothMajoritiesHold() throws {
     var random = SeededRandom(seed: 4)

@@ -163,7 +163,8 @@ final class TestLog {
       group, from: recovered.baseIndex.next, through: recovered.lastIndex, maxBytes: .max)
   }
 
-  /// The files after a loss of power: any part of what was not synced is there, the rest is what was
+  /// The files after a loss of power: any part of what was not synced is there, the rest is what
+  /// was
   /// there before (zero here), or noise.
   func crashImage(_ random: inout SeededRandom) throws -> LogImage {
     var image = try image

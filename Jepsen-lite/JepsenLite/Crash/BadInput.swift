@@ -65,8 +65,7 @@ enum BadInput {
     _ = await process.waitForEnd(within: .seconds(10))
     let restartedAt = SystemClock.instant()
     try await cluster.start(peer)
-    // What the node itself says can't be asked now by a new client, so nobody is asked to.
-    try await cluster.waitUntilCaughtUp(peer, within: .seconds(20))
+    try await cluster.waitUntilCaughtUp(peer, asking: cluster.admin, within: .seconds(20))
     let caughtUp = (SystemClock.instant() - restartedAt).nanoseconds
     let flood = await held
     report.say(

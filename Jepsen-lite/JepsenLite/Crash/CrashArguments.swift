@@ -33,6 +33,8 @@ package struct CrashArguments: Sendable {
   package var logKeep: String?
   package var reads = "read-index"
   package var isJSON = false
+  /// kill-all: the disks of all nodes go back to what they were a round before.
+  package var plantsRollback = false
 
   package static let usage = """
     usage: jepsen-lite crash [options]
@@ -53,6 +55,7 @@ package struct CrashArguments: Sendable {
       --seed N        of keys, values and bad bytes (1)
       --log-keep B    given to the nodes, such as 1MiB
       --linearizable-reads K  given to the nodes: read-index or lease
+      --plant rollback  in kill-all, sets all disks back by a round: must be found
       -o simple|json  a summary to read, or one JSON object (simple)
     exit codes: 0 passed, 1 violated, 2 usage, 4 invalid run
     """
@@ -75,7 +78,8 @@ package struct CrashArguments: Sendable {
 
   private static let flags: Set<String> = [
     "--scenario", "--rounds", "--bin", "--dir", "--clients", "--rate", "--value-bytes",
-    "--base-port", "--down", "--limit", "--seed", "--log-keep", "--linearizable-reads", "-o",
+    "--base-port", "--down", "--limit", "--seed", "--log-keep", "--linearizable-reads", "--plant",
+    "-o",
   ]
 
   private mutating func take(_ flag: String, _ value: String) throws(Problem) {
@@ -99,6 +103,9 @@ package struct CrashArguments: Sendable {
         throw Problem(text: "\(flag) is read-index or lease, not \(value)")
       }
       reads = value
+    case "--plant":
+      guard value == "rollback" else { throw Problem(text: "\(flag) is rollback, not \(value)") }
+      plantsRollback = true
     default:
       guard value == "json" || value == "simple" else {
         throw Problem(text: "-o is simple or json, not \(value)")

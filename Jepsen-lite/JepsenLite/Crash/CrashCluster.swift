@@ -102,6 +102,23 @@ final class CrashCluster {
     }
   }
 
+  /// A planted fault: every disk becomes what it was when this was called last. No node may run.
+  func setDisksBack() async throws {
+    for node in Self.nodes {
+      let (now, before) = (dataDirectory(of: node), dataDirectory(of: node) + ".before")
+      if Scratch.exists(before) {
+        Scratch.remove(now)
+        guard unsafe rename(before, now) == 0 else {
+          throw CrashFailure("\(before) can't be renamed")
+        }
+      }
+      let copy = try await spawner.start(["/bin/cp", "-a", now, before], output: log(of: node))
+      guard await copy.waitForEnd(within: .seconds(30)) == .code(0) else {
+        throw CrashFailure("\(now) can't be copied")
+      }
+    }
+  }
+
   func checkRunning() throws {
     if let ended = unexpectedEnds().first { throw CrashFailure(violation: ended) }
   }
@@ -187,11 +204,20 @@ final class CrashCluster {
     await client.close()
   }
 
-  /// Waits until a node has applied what the leaders had applied just before it was asked.
-  func waitUntilCaughtUp(_ node: UInt32, within patience: Duration = .seconds(60)) async throws {
+  /// Waits until a node has applied all that the leaders had applied when it began to serve. (Under
+  /// load a follower is always behind a little: it learns of a commit by the next message.)
+  ///
+  /// - Parameter asking: a client that is connected, where a new one would not get in.
+  func waitUntilCaughtUp(
+    _ node: UInt32, asking: Client? = nil, within patience: Duration = .seconds(60)
+  ) async throws {
     let deadline = ContinuousClock.now + patience
-    let client = try await newClient(whenServing: [node], until: deadline)
-    while !(await isCaughtUp(node, client)) {
+    let fresh = try await newClient(whenServing: [node], until: deadline)
+    let client = asking ?? fresh
+    var wanted: [UInt32: LogIndex] = [:]
+    while true {
+      if wanted.isEmpty { wanted = await appliedByLeaders(other: node, client) }
+      if !wanted.isEmpty, await hasApplied(wanted, node, client) { break }
       try checkRunning()
       guard ContinuousClock.now < deadline else {
         throw CrashFailure(
@@ -199,10 +225,11 @@ final class CrashCluster {
       }
       try? await Task.sleep(for: .milliseconds(5))
     }
-    await client.close()
+    await fresh.close()
   }
 
-  private func isCaughtUp(_ node: UInt32, _ client: Client) async -> Bool {
+  /// By group; empty where not every group has a leader.
+  private func appliedByLeaders(other node: UInt32, _ client: Client) async -> [UInt32: LogIndex] {
     var applied: [UInt32: LogIndex] = [:]
     for other in Self.nodes where other != node {
       guard let report = await report(of: other, by: client) else { continue }
@@ -210,12 +237,14 @@ final class CrashCluster {
         applied[group.group.rawValue] = group.applied
       }
     }
+    return applied.count == placement.count + 1 ? applied : [:]
+  }
+
+  private func hasApplied(
+    _ wanted: [UInt32: LogIndex], _ node: UInt32, _ client: Client
+  ) async -> Bool {
     guard let report = await report(of: node, by: client) else { return false }
-    return report.groups.allSatisfy { group in
-      if group.role == .leader { return true }
-      guard let wanted = applied[group.group.rawValue] else { return false }
-      return group.applied >= wanted
-    }
+    return report.groups.allSatisfy { $0.applied >= wanted[$0.group.rawValue] ?? .zero }
   }
 
   /// Snapshots that a node said it installed, in its events from a place in the file on.

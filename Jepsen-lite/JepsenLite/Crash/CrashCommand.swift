@@ -57,8 +57,14 @@ package enum CrashCommand {
     _ scenario: CrashScenario, _ arguments: CrashArguments, _ directory: String, _ spawner: Spawner
   ) async -> CrashReport {
     var report = CrashReport(scenario)
-    if Scratch.exists(directory) { Scratch.remove(directory) }
     do {
+      if Scratch.exists(directory) {
+        guard Scratch.exists("\(directory)/node-1.log") else {
+          throw CrashFailure(
+            "\(directory) is there and not of an earlier run: choose another --dir")
+        }
+        Scratch.remove(directory)
+      }
       let cluster = try CrashCluster(arguments, directory: directory, spawner: spawner)
       do {
         switch scenario {

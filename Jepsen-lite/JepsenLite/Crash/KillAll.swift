@@ -21,6 +21,7 @@ enum KillAll {
       for process in processes where await process.waitForEnd(within: .seconds(10)) == nil {
         throw CrashFailure("a node did not end when it was killed")
       }
+      if arguments.plantsRollback { try await cluster.setDisksBack() }
       let restartedAt = SystemClock.instant()
       for node in CrashCluster.nodes { try await cluster.start(node) }
       try await cluster.waitUntilLed()
