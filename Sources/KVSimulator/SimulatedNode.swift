@@ -44,6 +44,7 @@ final class SimulatedNode {
   var inbox: [NodeInput] = []
   var turnInputs: [NodeInput] = []
   var isTurnScheduled = false
+  var turns: UInt64 = 0
   var outputs = NodeOutputs()
   var carried = NodeOutputs()
 

@@ -8,6 +8,8 @@ import KVWire
 /// core, and the outputs are carried out.
 extension Simulation {
   private static let maximumRounds = 1000
+  /// The cores' own checks look at everything they hold, which is too much for every turn.
+  private static let turnsPerInvariantCheck: UInt64 = 16
 
   func give(_ input: NodeInput, to node: SimulatedNode) {
     guard node.isRunning else { return }
@@ -44,6 +46,11 @@ extension Simulation {
     }
     node.turnInputs.removeAll(keepingCapacity: true)
     settle(node, now: now)
+    // Not under a planted fault: that is for the checks from outside to find.
+    node.turns &+= 1
+    if node.turns % Self.turnsPerInvariantCheck == 0, options.plant == nil {
+      node.core?.checkInvariants()
+    }
   }
 
   private func deliver(_ input: NodeInput, to node: SimulatedNode, now: Now) {
