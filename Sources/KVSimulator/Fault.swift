@@ -9,7 +9,8 @@ package enum Fault: Hashable, Sendable {
   /// The leader is heard, and hears nothing; or the other way round.
   case deafLeader(group: Int)
   case muteLeader(group: Int)
-  /// While it lasts, whoever begins to lead is not heard any more: at once, or after a moment.
+  /// While it lasts, whoever begins to lead is not heard any more: at once, or from the moment of
+  /// its first commit on.
   case muteNewLeaders(longestMilliseconds: UInt64)
   case flapping(a: Int, b: Int, periodMilliseconds: UInt64)
   /// Frames between nodes get lost, doubled and reordered, each so often of a thousand.

@@ -58,6 +58,8 @@ final class SimulatedNode {
   var gaugesAge = 0
   var isFlushing = false
   var links: [PeerLink]
+  /// Groups that it has just begun to lead, for a fault that waits for the first commit.
+  var watchedGroups: [GroupID] = []
   var clientConnections = 0
   var readers: [(transfer: TransferID, reader: SnapshotReader<MemoryStateView>)] = []
 
@@ -98,6 +100,7 @@ final class SimulatedNode {
     syncing = nil
     isFlushing = false
     readers = []
+    watchedGroups = []
     clientConnections = 0
     logWrittenBytes = 0
     gaugesAge = 0

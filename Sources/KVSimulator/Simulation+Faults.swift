@@ -133,7 +133,7 @@ extension Simulation {
     case .pause, .pauseLeader:
       for node in ended.nodes { resume(node, &ended) }
     case .slowDisk(let node, _):
-      nodes[node].disk.slowness = 1
+      nodes[node].disk.slowness = profile.diskSlowness
       ended.didBite = now.slowSyncs > ended.before.slowSyncs
     case .stuckDisk: ended.didBite = now.slowSyncs > ended.before.slowSyncs
     case .failedSync(let node):
@@ -187,25 +187,37 @@ extension Simulation {
     active.blocked += links
   }
 
-  /// A node begins to lead: where a fault waits for that, others hear no more of it.
-  func muteNewLeader(_ node: Int) {
-    for index in active.indices {
-      guard active[index] != nil,
-        case .muteNewLeaders(let longest) = plan.faults[index].fault
-      else { continue }
-      active[index]?.didBite = true
-      let length = (1 + faultRandom.below(longest)) * 1_000_000
-      if faultRandom.chance(1, in: 2) {
-        mute(node, for: length)
-      } else {
-        let delay = faultRandom.below(60_000_000)
-        queue.schedule(.mute(node: node, length: length), at: time + delay)
-      }
-      return
+  /// A node begins to lead: where a fault waits for that, others hear no more of it, at once or
+  /// from its first commit on.
+  func newLeader(_ node: SimulatedNode, of group: GroupID) {
+    guard muteFault() != nil else { return }
+    if faultRandom.chance(1, in: 2) {
+      muteNow(node)
+    } else {
+      node.watchedGroups.append(group)
     }
   }
 
-  func mute(_ node: Int, for length: UInt64) {
+  func firstCommit(of node: SimulatedNode, in group: GroupID) {
+    guard let place = node.watchedGroups.firstIndex(of: group) else { return }
+    node.watchedGroups.remove(at: place)
+    muteNow(node)
+  }
+
+  private func muteFault() -> (index: Int, longest: UInt64)? {
+    for index in active.indices where active[index] != nil {
+      if case .muteNewLeaders(let longest) = plan.faults[index].fault { return (index, longest) }
+    }
+    return nil
+  }
+
+  private func muteNow(_ node: SimulatedNode) {
+    guard let (index, longest) = muteFault() else { return }
+    active[index]?.didBite = true
+    mute(node.index, for: (1 + faultRandom.below(longest)) * 1_000_000)
+  }
+
+  private func mute(_ node: Int, for length: UInt64) {
     guard time < loadEnds else { return }
     trace.record(time, 22, UInt64(node), length, "n\(node + 1) is not heard any more")
     mutings[node] += 1

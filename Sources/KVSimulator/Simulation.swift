@@ -130,6 +130,7 @@ package final class Simulation {
         index: index, configuration: configuration, nodes: profile.nodes, log: log, clock: clock,
         random: random.fork())
       node.ownDrift = drift
+      node.disk.slowness = profile.diskSlowness
       nodes.append(node)
       queue.schedule(.start(node: index), at: random.below(50_000_000))
     }
@@ -218,7 +219,6 @@ package final class Simulation {
     case .clientThink(let index, let lane): think(clients[index], lane: lane)
     case .faultBegins(let index): if time < loadEnds { beginFault(index) }
     case .faultEnds(let index): endFault(index)
-    case .mute(let node, let length): mute(node, for: length)
     case .unmute(let node): unmute(node)
     case .flap(let index, let isBlocked): flap(index, isBlocked: isBlocked)
     }
@@ -317,7 +317,11 @@ package final class Simulation {
   /// Folds what a node announced into the trace.
   func note(_ event: NodeEvent, of node: SimulatedNode) {
     trace.record(time, 9, UInt64(node.index), 0, "\(node.id): \(event)")
-    if case .role(_, .leader, _, _) = event { muteNewLeader(node.index) }
+    switch event {
+    case .role(let group, .leader, _, _): newLeader(node, of: group)
+    case .committed(let group, _): firstCommit(of: node, in: group)
+    default: break
+    }
   }
 
   private func report() -> SimulationReport {

@@ -21,7 +21,6 @@ enum SimulationEvent: Sendable {
   case clientThink(client: Int, lane: Int)
   case faultBegins(Int)
   case faultEnds(Int)
-  case mute(node: Int, length: UInt64)
   case unmute(node: Int)
   case flap(fault: Int, isBlocked: Bool)
 }

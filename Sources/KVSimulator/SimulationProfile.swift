@@ -21,6 +21,9 @@ package struct SimulationProfile: Sendable {
   /// Small ones make replicas read entries back, and send them one by one.
   package var buffers = Buffers.mixed
 
+  /// How slow disks are when nothing is wrong with them; 1: good ones.
+  package var diskSlowness: UInt64 = 1
+
   package enum Buffers: Sendable { case mixed, tiny }
   package enum Reads: Sendable { case readIndex, lease, mixed }
 
@@ -86,10 +89,10 @@ extension SimulationProfile {
     var profile = SimulationProfile(
       name: "figure-8",
       faults: [
-        (.muteNewLeaders, 10), (.slowLinks, 4), (.isolateLeader, 3), (.crashLeader, 3),
-        (.muteLeader, 3), (.slowDisk, 4),
+        (.muteNewLeaders, 12), (.isolateLeader, 3), (.crashLeader, 3), (.muteLeader, 5),
       ])
     profile.buffers = .tiny
+    profile.diskSlowness = 12
     profile.reads = .readIndex
     profile.meanGapNanoseconds = 300_000_000
     profile.longestFaultNanoseconds = 2_000_000_000
