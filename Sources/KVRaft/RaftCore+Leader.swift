@@ -34,7 +34,7 @@ extension RaftCore {
   }
 
   func broadcastHeartbeat(toVotersOnly: Bool, now: Instant, into outputs: inout RaftOutputs) {
-    let age = UInt32(clamping: (now - quorumContact(now: now)).milliseconds)
+    let age = UInt32(clamping: (now - leadershipConfirmedAt).milliseconds)
     for peer in peers where peer.isVoter || !toVotersOnly {
       // At most what it is known to hold: more could be taken for what it has at those indexes.
       send(
@@ -44,6 +44,12 @@ extension RaftCore {
             quorumAgeMilliseconds: age)),
         to: peer.replica, into: &outputs)
     }
+  }
+
+  /// When the last round that a majority has answered was sent: at that time nobody else had
+  /// committed anything.
+  var leadershipConfirmedAt: Instant {
+    leadership.leaseUntil.earlier(by: settings.leaseLength)
   }
 
   /// When a majority, itself counted, was last heard from.

@@ -163,7 +163,7 @@ package struct RaftCore: Sendable {
   /// How old what is applied here may be: nothing committed longer ago than this is missing. `nil`:
   /// not known, since no leader has said so yet.
   package func age(now: Instant) -> TimeAmount? {
-    if isLeader { return hasCommittedInOwnTerm ? now - quorumContact(now: now) : nil }
+    if isLeader { return hasCommittedInOwnTerm ? now - leadershipConfirmedAt : nil }
     return freshness.asOf(applied: appliedIndex).map { now - $0 }
   }
 
