@@ -47,6 +47,8 @@ extension OptionsHandle {
     unsafe rocksdb_options_set_level0_stop_writes_trigger(raw, Int32(options.levelZeroStop))
     unsafe rocksdb_options_set_compression(
       raw, Int32(compresses ? rocksdb_lz4_compression : rocksdb_no_compression))
+    // What is merged again soon is not worth the packing.
+    unsafe rocksdb_options_set_min_level_to_compress(raw, 2)
     unsafe rocksdb_options_set_max_background_jobs(raw, Int32(options.backgroundJobs))
     unsafe rocksdb_options_set_max_open_files(raw, Int32(options.maximumOpenFiles))
     unsafe rocksdb_options_set_max_file_opening_threads(raw, 1)

@@ -24,7 +24,7 @@ package struct RocksOptions: Sendable, Hashable {
     maximumMemtables = 3
     blockCacheBytes = 32 << 20
     maximumOpenFiles = 256
-    levelZeroMerge = 8
+    levelZeroMerge = 12
     levelZeroSlowdown = 20
     levelZeroStop = 36
     backgroundJobs = 2
