@@ -5,15 +5,6 @@ import Testing
 
 /// The faults of `PitfallTests` that are about membership, reads and leases.
 @Suite struct PitfallReadTests {
-  private func ledByFirst(_ count: UInt32, options: Cluster.Options = .init()) -> Cluster {
-    let cluster = Cluster(GroupConfiguration(1...count), options: options)
-    cluster.startAll()
-    cluster.input(0) { core, _ in core.campaignSoon(now: cluster.now) }
-    #expect(cluster.settles(within: 1000))
-    #expect(cluster.leader == 0)
-    return cluster
-  }
-
   // MARK: Membership
 
   /// raft-dev 2015.
@@ -86,7 +77,7 @@ import Testing
   @Test func aChangeIsNotStuckBehindADeadReplica() {
     var options = Cluster.Options()
     options.keepEntries = 3
-    let cluster = ledByFirst(3, options: options)
+    let cluster = Cluster.ledByFirst(3, options: options)
     cluster.crash(2)
     for number in 1...50 {
       cluster.propose(0, "p\(number)")

@@ -6,15 +6,6 @@ import Testing
 /// Faults that other systems of this kind really had, each named after the fault; where it was seen
 /// is said with it.
 @Suite struct PitfallTests {
-  private func ledByFirst(_ count: UInt32, options: Cluster.Options = .init()) -> Cluster {
-    let cluster = Cluster(GroupConfiguration(1...count), options: options)
-    cluster.startAll()
-    cluster.input(0) { core, _ in core.campaignSoon(now: cluster.now) }
-    #expect(cluster.settles(within: 1000))
-    #expect(cluster.leader == 0)
-    return cluster
-  }
-
   // MARK: Elections and leadership
 
   /// Cloudflare's etcd outage of 2020, cockroach#107060. One link is cut, in one direction or both:
@@ -23,7 +14,7 @@ import Testing
     arguments: [[(1, 2)], [(2, 1)], [(1, 2), (2, 1)], [(2, 3), (3, 2)], [(2, 3)]]
       as [[(UInt32, UInt32)]])
   func partialPartitionDoesNotDepose(links: [(UInt32, UInt32)]) {
-    let cluster = ledByFirst(3)
+    let cluster = Cluster.ledByFirst(3)
     let term = cluster.hosts[0].core?.term
     for (from, to) in links { cluster.block(from, to) }
     for _ in 0..<100 {
@@ -41,7 +32,7 @@ import Testing
   /// that can lead takes over.
   @Test(arguments: 0...3)
   func partialPartitionDoesNotKeepAUselessLeader(shape: Int) {
-    let cluster = ledByFirst(5)
+    let cluster = Cluster.ledByFirst(5)
     switch shape {
     case 0: for other: UInt32 in 2...5 { cluster.block(other, 1) }
     case 1: for other: UInt32 in 2...5 { cluster.block(1, other) }
@@ -115,7 +106,7 @@ import Testing
 
   /// hashicorp/raft#503, etcd#13527, tikv#19626.
   @Test func aLeaderWithAStalledDiskHandsOver() {
-    let cluster = ledByFirst(3)
+    let cluster = Cluster.ledByFirst(3)
     cluster.hosts[0].isDiskStalled = true
     cluster.propose(0, "stuck")
     cluster.run(milliseconds: 20)
@@ -133,7 +124,7 @@ import Testing
   /// etcd#20418, etcd#15247.
   @Test(arguments: [80, 150, 400, 2000] as [UInt64])
   func aPausedLeaderDoesNotServeAsIfNoTimeHadPassed(milliseconds: UInt64) {
-    let cluster = ledByFirst(3)
+    let cluster = Cluster.ledByFirst(3)
     cluster.askToRead(0)
     cluster.pause(0, milliseconds: milliseconds)
     for host in [1, 2] {
