@@ -43,6 +43,8 @@ let package = Package(
     .executable(name: "kvctl", targets: ["kvctl"]),
     .executable(name: "kvbench", targets: ["kvbench"]),
     .executable(name: "jepsen-lite", targets: ["jepsen-lite"]),
+    // Loaded into the processes that the harness disturbs.
+    .library(name: "jepsen-faults", type: .dynamic, targets: ["FaultInjector"]),
   ],
   traits: [
     .trait(
@@ -72,7 +74,7 @@ let package = Package(
     library("KVLoop", ["KVWire", "CLibUV"]),
     // Layer 5.
     library("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVLog"]),
-    library("KVSimulator", ["KVNodeCore", "KVClientCore"]),
+    library("KVSimulator", ["KVNodeCore", "KVClientCore", "JepsenHistory"]),
     library("KVClient", ["KVClientCore", "KVLoop"]),
     // Layer 6.
     library("KVCommandLine", ["KVClient"]),
@@ -81,7 +83,26 @@ let package = Package(
     tool("kvbench", ["KVClient", "KVCommandLine"]),
     // The harness.
     .target(
-      name: "JepsenLite", dependencies: ["KVClient", "KVSimulator"],
+      name: "JepsenHistory", dependencies: ["KVBase"], path: "Jepsen-lite/JepsenHistory",
+      swiftSettings: settings),
+    .target(
+      name: "JepsenNetwork", dependencies: ["KVBase"], path: "Jepsen-lite/JepsenNetwork",
+      swiftSettings: settings),
+    .target(name: "FaultControl", path: "Jepsen-lite/FaultControl"),
+    .target(
+      name: "FaultInjector", dependencies: ["FaultControl"], path: "Jepsen-lite/FaultInjector"),
+    .target(
+      name: "JepsenFaults", dependencies: ["KVBase", "FaultControl"],
+      path: "Jepsen-lite/JepsenFaults", swiftSettings: settings),
+    .target(
+      name: "JepsenReport", dependencies: ["JepsenHistory"], path: "Jepsen-lite/JepsenReport",
+      swiftSettings: settings),
+    .target(
+      name: "JepsenLite",
+      dependencies: [
+        "KVClient", "KVSimulator", "JepsenHistory", "JepsenNetwork", "JepsenFaults",
+        "JepsenReport",
+      ],
       path: "Jepsen-lite/JepsenLite", swiftSettings: settings),
     tool("jepsen-lite", ["JepsenLite", "KVCommandLine"], path: "Jepsen-lite/jepsen-lite"),
     // Tests.
@@ -102,6 +123,10 @@ let package = Package(
     tests("KVLoopTests", ["KVLoop"]),
     tests("KVServerTests", ["KVServer", "KVClient"]),
     tests("KVSimulatorTests", ["KVSimulator"]),
+    tests("JepsenHistoryTests", ["JepsenHistory"]),
+    tests("JepsenNetworkTests", ["JepsenNetwork"]),
+    tests("JepsenFaultsTests", ["JepsenFaults"]),
+    tests("JepsenReportTests", ["JepsenReport"]),
     tests("JepsenLiteTests", ["JepsenLite"]),
   ]
 )

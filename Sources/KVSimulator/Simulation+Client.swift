@@ -1,3 +1,4 @@
+internal import JepsenHistory
 import KVBase
 import KVClientCore
 import KVCommand
@@ -181,9 +182,9 @@ extension Simulation {
     case .record(let record, let receipt):
       saw(receipt, pending, client)
       judge(record, receipt, pending, client)
-      operation.value = record?.value.text
+      operation.value = (record?.value.text).map { HistoryValue.text($0) }
       operation.outcome = .ok
-      client.lanes[lane].lastSeen[operation.key] = .some(operation.value)
+      client.lanes[lane].lastSeen[operation.key] = .some(record?.value.text)
     case .rejected(let failure):
       operation.outcome = .refused(failure.message)
       counts.refusals += 1
@@ -241,7 +242,7 @@ extension Simulation {
     case .written, .deleted: operation.outcome = .ok
     case .added(let sum, _):
       operation.outcome = .ok
-      operation.result = String(sum)
+      operation.result = .integer(sum)
     case .conditionFailed: operation.outcome = .mismatch
     case .sessionExpired:
       operation.outcome = .unknown
@@ -260,15 +261,15 @@ extension Simulation {
     case .read: break
     case .write(let value):
       operation.kind = .write
-      operation.value = value
+      operation.value = .text(value)
     case .cas(let expected, let new):
       operation.kind = .cas
-      operation.expected = expected
-      operation.value = new
+      operation.expected = expected.map { .text($0) }
+      operation.value = .text(new)
     case .delete: operation.kind = .delete
     case .add(let delta):
       operation.kind = .add
-      operation.value = String(delta)
+      operation.value = .integer(delta)
     }
     return operation
   }

@@ -1,3 +1,4 @@
+internal import JepsenHistory
 import KVBase
 import KVClientCore
 import KVNodeCore

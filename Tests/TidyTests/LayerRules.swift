@@ -21,13 +21,21 @@ enum Layers {
     ("KVLog", ["KVStorage"]),
     ("KVLoop", ["KVWire", "CLibUV"]),
     ("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVLog"]),
-    ("KVSimulator", ["KVNodeCore", "KVClientCore"]),
+    ("JepsenHistory", ["KVBase"]),
+    ("KVSimulator", ["KVNodeCore", "KVClientCore", "JepsenHistory"]),
     ("KVClient", ["KVClientCore", "KVLoop"]),
     ("KVCommandLine", ["KVClient"]),
     ("kvnode", ["KVServer", "KVCommandLine"]),
     ("kvctl", ["KVClient", "KVCommandLine"]),
     ("kvbench", ["KVClient", "KVCommandLine"]),
-    ("JepsenLite", ["KVClient", "KVSimulator"]),
+    ("JepsenNetwork", ["KVBase"]),
+    ("FaultControl", []),
+    ("JepsenFaults", ["KVBase", "FaultControl"]),
+    ("JepsenReport", ["JepsenHistory"]),
+    (
+      "JepsenLite",
+      ["KVClient", "KVSimulator", "JepsenHistory", "JepsenNetwork", "JepsenFaults", "JepsenReport"]
+    ),
     ("jepsen-lite", ["JepsenLite", "KVCommandLine"]),
   ]
 
@@ -44,6 +52,7 @@ enum Layers {
   /// Modules that call the system: files, sockets, threads, signals.
   private static let system: Set<String> = [
     "KVBase", "KVRocks", "KVLog", "KVLoop", "KVServer", "KVClient", "KVCommandLine", "JepsenLite",
+    "JepsenHistory", "JepsenNetwork", "JepsenFaults", "JepsenReport",
     "kvnode", "kvctl", "kvbench", "jepsen-lite",
   ]
   private static let systemLibraries: Set<String> = ["Glibc", "Musl", "Darwin", "Dispatch"]

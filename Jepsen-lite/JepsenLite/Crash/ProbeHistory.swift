@@ -1,6 +1,6 @@
+internal import JepsenHistory
 internal import KVBase
 internal import KVClient
-internal import KVSimulator
 
 /// Judges what the probe saw: every key's history must be linearizable, with what is found there in
 /// the end as its last reads.
@@ -23,7 +23,8 @@ enum ProbeHistory {
         let final = try await reader.get(name, options: Options(timeout: .seconds(20)))
         history.append(
           HistoryOperation(
-            process: -1, kind: .read, key: name, value: final?.text, startNanoseconds: end + 1,
+            process: -1, kind: .read, key: name, value: final?.text.map { .text($0) },
+            startNanoseconds: end + 1,
             endNanoseconds: end + 2, outcome: .ok))
       } catch {
         violations.append("\(name) can't be read: \(error.message)")
@@ -43,11 +44,11 @@ enum ProbeHistory {
   ) -> HistoryOperation {
     var entry = HistoryOperation(
       process: number, kind: operation.isPut ? .write : .read, key: name,
-      value: operation.isPut ? value : nil, startNanoseconds: operation.start.nanoseconds,
+      value: operation.isPut ? .text(value) : nil, startNanoseconds: operation.start.nanoseconds,
       endNanoseconds: operation.end.nanoseconds, outcome: .ok)
     switch operation.result {
     case .written: break
-    case .found(let text, _): entry.value = text
+    case .found(let text, _): entry.value = text.map { .text($0) }
     case .refused(let why): entry.outcome = .refused(why)
     case .unknown, .pending:
       entry.outcome = .unknown

@@ -1,13 +1,13 @@
 import KVBase
 import Testing
 
-@testable import KVSimulator
+@testable import JepsenHistory
 
 /// All orders, all subsets of the unknown operations: right by being dumb.
 private func bruteForce(
   _ operations: [HistoryOperation], model: LinearizabilityChecker.Model
 ) -> Bool {
-  func go(_ left: [HistoryOperation], _ state: String?) -> Bool {
+  func go(_ left: [HistoryOperation], _ state: HistoryValue?) -> Bool {
     if left.allSatisfy({ $0.outcome == .unknown }) { return true }
     let horizon = left.filter { $0.outcome != .unknown }.compactMap(\.endNanoseconds).min()
     for (i, operation) in left.enumerated() {
@@ -16,7 +16,10 @@ private func bruteForce(
       var after = state
       switch (operation.kind, model) {
       case (.read, .counter):
-        if operation.outcome != .unknown && (operation.value ?? "0") != (state ?? "0") { continue }
+        if operation.outcome != .unknown && (operation.value?.integer ?? 0) != (state?.integer ?? 0)
+        {
+          continue
+        }
       case (.read, .register):
         if operation.outcome != .unknown && operation.value != state { continue }
       case (.write, _): after = operation.value
@@ -28,9 +31,16 @@ private func bruteForce(
           if state != operation.expected { continue }
           after = operation.value
         }
+      case (.append, _), (.transfer, _), (.scan, _), (.generate, _), (.acquire, _),
+        (.release, _):
+        return false
       case (.add, _):
-        let sum = String((Int(state ?? "0") ?? 0) + (Int(operation.value ?? "0") ?? 0))
-        if operation.outcome != .unknown, let result = operation.result, result != sum { continue }
+        let sum = HistoryValue.integer((state?.integer ?? 0) + (operation.value?.integer ?? 0))
+        if operation.outcome != .unknown, let result = operation.result?.integer,
+          result != sum.integer
+        {
+          continue
+        }
         after = sum
       }
       var rest = left
@@ -52,7 +62,7 @@ private func randomHistory(
     let start = random.below(10)
     let isUnknown = random.chance(1, in: 4)
     let end: UInt64? = isUnknown && random.chance(1, in: 2) ? nil : start + random.below(6)
-    func value() -> String? { random.chance(1, in: 4) ? nil : "\(random.below(3))" }
+    func value() -> HistoryValue? { random.chance(1, in: 4) ? nil : .text("\(random.below(3))") }
     var operation = HistoryOperation(
       process: i, kind: .read, key: "k", startNanoseconds: start, endNanoseconds: end,
       outcome: isUnknown ? .unknown : .ok)
@@ -60,18 +70,20 @@ private func randomHistory(
     case (.register, 0..<3): operation.value = value()
     case (.register, 3..<6):
       operation.kind = .write
-      operation.value = "\(random.below(3))"
+      operation.value = .text("\(random.below(3))")
     case (.register, 6..<7): operation.kind = .delete
     case (.register, _):
       operation.kind = .cas
       operation.expected = value()
-      operation.value = "\(random.below(3))"
+      operation.value = .text("\(random.below(3))")
       if !isUnknown && random.chance(1, in: 3) { operation.outcome = .mismatch }
-    case (.counter, 0..<5): operation.value = "\(random.below(4))"
+    case (.counter, 0..<5): operation.value = .text("\(random.below(4))")
     case (.counter, _):
       operation.kind = .add
-      operation.value = "\(1 + random.below(2))"
-      if !isUnknown && random.chance(2, in: 3) { operation.result = "\(1 + random.below(4))" }
+      operation.value = .text("\(1 + random.below(2))")
+      if !isUnknown && random.chance(2, in: 3) {
+        operation.result = .text("\(1 + random.below(4))")
+      }
     }
     if random.chance(1, in: 20) { operation.outcome = .refused("no quorum") }
     operations.append(operation)
@@ -81,8 +93,8 @@ private func randomHistory(
 
 @Suite struct LinearizabilityCheckerTests {
   private func op(
-    _ kind: HistoryOperation.Kind, _ value: String?, _ start: UInt64, _ end: UInt64?,
-    expected: String? = nil, outcome: HistoryOperation.Outcome = .ok
+    _ kind: HistoryOperation.Kind, _ value: HistoryValue?, _ start: UInt64, _ end: UInt64?,
+    expected: HistoryValue? = nil, outcome: HistoryOperation.Outcome = .ok
   ) -> HistoryOperation {
     HistoryOperation(
       process: 0, kind: kind, key: "k", value: value, expected: expected, startNanoseconds: start,
@@ -162,8 +174,8 @@ private func randomHistory(
 
   @Test func givesUpHonestly() {
     var operations: [HistoryOperation] = []
-    for i in 0..<40 { operations.append(op(.write, "\(i)", 0, 1000)) }
-    for i in 0..<40 { operations.append(op(.read, "\(i)", 1000 + UInt64(i), 2000)) }
+    for i in 0..<40 { operations.append(op(.write, .text("\(i)"), 0, 1000)) }
+    for i in 0..<40 { operations.append(op(.read, .text("\(i)"), 1000 + UInt64(i), 2000)) }
     operations.append(op(.read, "nobody wrote this", 3000, 3001))
     let verdict = LinearizabilityChecker(maximumSteps: 1000).checkKey(operations, model: .register)
     #expect(verdict == .unknown(steps: 1000))
@@ -172,20 +184,20 @@ private func randomHistory(
   @Test func longHistoryIsQuick() {
     var random = SeededRandom(seed: 5)
     var operations: [HistoryOperation] = []
-    var value: String?
+    var value: HistoryValue?
     var time: UInt64 = 0
     for i in 0..<4000 {
       let start = time
       time += 1 + random.below(3)
       if random.chance(1, in: 2) {
-        value = "\(i)"
+        value = .text("\(i)")
         operations.append(op(.write, value, start, time + random.below(2)))
       } else {
         operations.append(op(.read, value, start, time))
       }
       time += 2
       if random.chance(1, in: 20) {
-        operations.append(op(.write, "u\(i)", time, nil, outcome: .unknown))
+        operations.append(op(.write, .text("u\(i)"), time, nil, outcome: .unknown))
       }
     }
     #expect(isLinearizable(operations))

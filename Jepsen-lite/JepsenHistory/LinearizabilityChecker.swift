@@ -109,16 +109,16 @@ extension LinearizabilityChecker {
   private static func prepare(
     _ operations: [HistoryOperation], model: Model
   ) -> Result<[LinearizabilityStep], Problem> {
-    var numbers: [String: Int64] = [:]
-    func number(_ text: String?) -> Int64? {
+    var numbers: [HistoryValue: Int64] = [:]
+    func number(_ value: HistoryValue?) -> Int64? {
       switch model {
       case .register:
-        guard let text else { return 0 }
-        if let known = numbers[text] { return known }
+        guard let value else { return 0 }
+        if let known = numbers[value] { return known }
         let new = Int64(numbers.count + 1)
-        numbers[text] = new
+        numbers[value] = new
         return new
-      case .counter: return text == nil ? 0 : text.flatMap { Int64($0) }
+      case .counter: return value == nil ? 0 : value?.integer
       }
     }
     var steps: [LinearizabilityStep] = []

@@ -1,0 +1,2 @@
+#include "fault_control.h"
+#include "fault_injector.h"

@@ -1,0 +1,2 @@
+/// Where the fault library keeps what it shares.
+enum FaultFiles {}
