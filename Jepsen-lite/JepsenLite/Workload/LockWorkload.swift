@@ -75,7 +75,7 @@ struct LockWorkload: Workload {
       return false
     }
     guard isOld else { return }
-    _ = await caller.perform(.deleteVersion(key: lock, version: found.version))
+    await release(caller, lock, found.version)
   }
 
   private func write(_ caller: Caller, _ resource: String, _ token: UInt64) async {
@@ -88,6 +88,7 @@ struct LockWorkload: Workload {
     caller.end(operation, answer)
   }
 
+  /// By its holder, or by whoever breaks it.
   private func release(_ caller: Caller, _ lock: String, _ token: UInt64) async {
     var operation = caller.begin(.release, lock)
     operation.result = .integer(Int64(token))
