@@ -1,4 +1,5 @@
 internal import Glibc
+internal import JepsenFaults
 internal import JepsenHistory
 internal import JepsenNetwork
 internal import KVBase
@@ -27,7 +28,28 @@ final class Stage: Sendable {
 
   /// What is known from `start` and `runNemeses` on.
   private struct Cast: Sendable {
-    var system: (any SystemUnderTest)?
+    private static func makeNodes(
+    _ count: Int, _ folder: String, usesFaultLibrary: Bool
+  ) throws -> [StageNode] {
+    let names = (1...count).map { ($0, "\(folder)/node-\($0).log") }
+    guard usesFaultLibrary else { return names.map { StageNode(number: $0, log: $1) } }
+    guard let library = FaultLibrary.find() else {
+      throw StageFailure(
+        "\(FaultLibrary.fileName) is not beside this program: build it with "
+          + "swift build --product jepsen-faults")
+    }
+    return try names.map { number, log in
+      StageNode(
+        number: number, log: log,
+        faults: try FaultHandle(
+          folder: "\(folder)/faults-\(number)", root: "\(folder)/node-\(number)",
+          library: library))
+    }
+  }
+
+  var usesFaultLibrary: Bool { nodes.allSatisfy { $0.faults != nil } }
+
+  var system: (any SystemUnderTest)?
     var watch: Watch?
   }
 
@@ -56,7 +78,7 @@ final class Stage: Sendable {
       throw StageFailure("the folder \(folder) can't be made")
     }
     ChildTable.install()
-    let nodes = (1...count).map { StageNode(number: $0, log: "\(folder)/node-\($0).log") }
+    let nodes = try makeNodes(count, folder, usesFaultLibrary: usesFaultLibrary)
     let ports = try (0..<count * (hasSeparatePeerPorts ? 2 : 1)).map { _ in
       guard let port = HeldPort() else { throw StageFailure("no free port was found") }
       return port
@@ -114,9 +136,10 @@ final class Stage: Sendable {
   func launch(_ node: StageNode) async throws {
     guard let system, !node.isRunning else { return }
     let launch = system.launch(node.number, layout)
+    let loaded = node.faults?.environment ?? [:]
     node.began(
       try await spawner.start(
-        launch.command, environment: launch.environment, output: node.log))
+        launch.command, environment: launch.environment.merging(loaded) { $1 }, output: node.log))
   }
 
   /// Ends all processes and proxies. What `nodeStates` and `unexpectedEnds` say stays.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import JepsenFaults
 internal import JepsenHistory
 internal import KVBase
 internal import Synchronization
@@ -7,6 +8,8 @@ internal import Synchronization
 final class StageNode: Sendable {
   let number: Int
   let log: String
+  /// Of its disk and its clocks; `nil` where it runs without the fault library.
+  let faults: FaultHandle?
 
   private struct State {
     var process: ChildProcess?
@@ -22,9 +25,10 @@ final class StageNode: Sendable {
 
   private let state = Mutex(State())
 
-  init(number: Int, log: String) {
+  init(number: Int, log: String, faults: FaultHandle? = nil) {
     self.number = number
     self.log = log
+    self.faults = faults
   }
 
   var pid: pid_t? {
