@@ -1,4 +1,6 @@
 internal import JepsenFaults
+internal import JepsenHistory
+internal import JepsenNetwork
 internal import KVBase
 
 extension FaultInjection {

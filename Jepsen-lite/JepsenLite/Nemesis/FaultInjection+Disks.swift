@@ -1,5 +1,6 @@
 internal import Glibc
 internal import JepsenFaults
+internal import JepsenHistory
 internal import KVBase
 
 extension FaultInjection {

@@ -1,3 +1,4 @@
+internal import JepsenHistory
 internal import JepsenNetwork
 internal import KVBase
 
@@ -14,11 +15,11 @@ struct LinkTraffic: Sendable {
   }
 
   /// By link, in the order given.
-  func since(_ field: KeyPath<LinkCounters, UInt64> & Sendable) -> [UInt64] {
+  func since(_ field: any KeyPath<LinkCounters, UInt64> & Sendable) -> [UInt64] {
     zip(links, before).map { board.counters($0)[keyPath: field] - $1[keyPath: field] }
   }
 
-  func total(_ field: KeyPath<LinkCounters, UInt64> & Sendable) -> UInt64 {
+  func total(_ field: any KeyPath<LinkCounters, UInt64> & Sendable) -> UInt64 {
     since(field).reduce(0, +)
   }
 }
@@ -62,7 +63,8 @@ extension FaultInjection {
       + zip(cuts, blocked).map { "\($0) \(Tenths.grouped($1))" }.joined(separator: ", ")
       + "; \(Tenths.grouped(passed)) bytes passed"
     if !silent.isEmpty {
-      text += "; nothing was blocked on \(silent.map(\.description).joined(separator: ", "))"
+      text +=
+        "; nothing was blocked on \(silent.map(\.description).joined(separator: ", "))"
         + ", in use before"
     }
     return (text, stopped.contains { $0 > 0 } && passed == 0 && silent.isEmpty)

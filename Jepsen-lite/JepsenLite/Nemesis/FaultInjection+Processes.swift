@@ -1,4 +1,5 @@
 internal import Glibc
+internal import JepsenHistory
 internal import KVBase
 
 extension FaultInjection {

@@ -103,7 +103,8 @@ enum NemesisCatalog {
       name: "ring", text: "each node sees only its two neighbours: a majority, each another one",
       nodes: 5, make: { nodes, random in .partition(.ring(order: order(nodes, &random))) }),
     Nemesis(
-      name: "one-way", text: "a node, mostly the leader, can send and hears nothing, or the reverse",
+      name: "one-way",
+      text: "a node, mostly the leader, can send and hears nothing, or the reverse",
       nodes: 2,
       make: { nodes, random in
         let who = leaderOrAny(nodes, &random)
@@ -178,7 +179,8 @@ enum NemesisCatalog {
 
   private static let clocks: [Nemesis] = [
     Nemesis(
-      name: "clock-jump", text: "a node's wall clock is set forward or back", needsFaultLibrary: true,
+      name: "clock-jump", text: "a node's wall clock is set forward or back",
+      needsFaultLibrary: true,
       make: { nodes, random in
         let size = [500, 5_000, 60_000, 3_600_000][index(4, &random)]
         let amount = random.chance(1, in: 2) ? size : -size

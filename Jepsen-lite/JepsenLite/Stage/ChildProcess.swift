@@ -100,12 +100,12 @@ final class Spawner: Sendable {
       // Not given to the programs that only start this one: a library to be loaded is for it alone.
       tied += ["/usr/bin/env"] + environment.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }
     }
-    tied += command
+    let whole = tied + command
     let result = await withCheckedContinuation {
       (continuation: CheckedContinuation<Result<pid_t, SpawnError>, Never>) in
       let posted = loop.post {
         do throws(SpawnError) {
-          continuation.resume(returning: .success(try Self.spawn(tied, output)))
+          continuation.resume(returning: .success(try Self.spawn(whole, output)))
         } catch {
           continuation.resume(returning: .failure(error))
         }

@@ -1,3 +1,4 @@
+internal import JepsenFaults
 internal import JepsenHistory
 internal import KVBase
 

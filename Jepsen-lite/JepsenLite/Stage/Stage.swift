@@ -28,28 +28,7 @@ final class Stage: Sendable {
 
   /// What is known from `start` and `runNemeses` on.
   private struct Cast: Sendable {
-    private static func makeNodes(
-    _ count: Int, _ folder: String, usesFaultLibrary: Bool
-  ) throws -> [StageNode] {
-    let names = (1...count).map { ($0, "\(folder)/node-\($0).log") }
-    guard usesFaultLibrary else { return names.map { StageNode(number: $0, log: $1) } }
-    guard let library = FaultLibrary.find() else {
-      throw StageFailure(
-        "\(FaultLibrary.fileName) is not beside this program: build it with "
-          + "swift build --product jepsen-faults")
-    }
-    return try names.map { number, log in
-      StageNode(
-        number: number, log: log,
-        faults: try FaultHandle(
-          folder: "\(folder)/faults-\(number)", root: "\(folder)/node-\(number)",
-          library: library))
-    }
-  }
-
-  var usesFaultLibrary: Bool { nodes.allSatisfy { $0.faults != nil } }
-
-  var system: (any SystemUnderTest)?
+    var system: (any SystemUnderTest)?
     var watch: Watch?
   }
 
@@ -110,6 +89,27 @@ final class Stage: Sendable {
       layout: layout, network: network, ports: ports, spawner: try Spawner(),
       hasFramedLinks: hasFramedLinks, nodes: nodes)
   }
+
+  private static func makeNodes(
+    _ count: Int, _ folder: String, usesFaultLibrary: Bool
+  ) throws -> [StageNode] {
+    let names = (1...count).map { ($0, "\(folder)/node-\($0).log") }
+    guard usesFaultLibrary else { return names.map { StageNode(number: $0, log: $1) } }
+    guard let library = FaultLibrary.find() else {
+      throw StageFailure(
+        "\(FaultLibrary.fileName) is not beside this program: build it with "
+          + "swift build --product jepsen-faults")
+    }
+    return try names.map { number, log in
+      StageNode(
+        number: number, log: log,
+        faults: try FaultHandle(
+          folder: "\(folder)/faults-\(number)", root: "\(folder)/node-\(number)",
+          library: library))
+    }
+  }
+
+  var usesFaultLibrary: Bool { nodes.allSatisfy { $0.faults != nil } }
 
   var system: (any SystemUnderTest)? { cast.withLock { $0.system } }
 

@@ -54,7 +54,9 @@ final class Watch: Sendable {
     let now = clock.now
     state.withLock { state in
       guard !state.isOver else { return }
-      for node in nodes { state.timeline.note(node.number, node.condition(leader: leader), at: now) }
+      for node in nodes {
+        state.timeline.note(node.number, node.condition(leader: leader), at: now)
+      }
     }
   }
 
