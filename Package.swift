@@ -57,6 +57,7 @@ let package = Package(
       name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CEpoll", path: "Jepsen-lite/CEpoll"),
     // Layer 1.
     library("KVBase", ["CXXHash"]),
     // Layer 2.
@@ -86,7 +87,7 @@ let package = Package(
       name: "JepsenHistory", dependencies: ["KVBase"], path: "Jepsen-lite/JepsenHistory",
       swiftSettings: settings),
     .target(
-      name: "JepsenNetwork", dependencies: ["KVBase"], path: "Jepsen-lite/JepsenNetwork",
+      name: "JepsenNetwork", dependencies: ["KVBase", "CEpoll"], path: "Jepsen-lite/JepsenNetwork",
       swiftSettings: settings),
     .target(name: "FaultControl", path: "Jepsen-lite/FaultControl"),
     .target(

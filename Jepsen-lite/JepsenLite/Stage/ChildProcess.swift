@@ -1,6 +1,7 @@
 internal import Glibc
 internal import KVBase
 internal import KVLoop
+internal import Synchronization
 
 /// How a process ended.
 enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
@@ -16,29 +17,42 @@ enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A process that this one started, in a group of its own.
-final class ChildProcess {
+final class ChildProcess: Sendable {
   let pid: pid_t
-  private(set) var status: ExitStatus?
+  private let ended = Mutex<ExitStatus?>(nil)
 
   init(pid: pid_t) { self.pid = pid }
 
   /// How it ended; `nil` while it runs.
   func poll() -> ExitStatus? {
-    if let status { return status }
-    var raw: Int32 = 0
-    let answer = unsafe waitpid(pid, &raw, WNOHANG)
-    guard answer == pid else { return nil }
-    let signal = raw & 0x7f
-    let ended = signal == 0 ? ExitStatus.code((raw >> 8) & 0xff) : .signal(signal)
-    status = ended
-    ChildTable.remove(pid)
-    return ended
+    ended.withLock { ended in
+      if let ended { return ended }
+      var raw: Int32 = 0
+      let answer = unsafe waitpid(pid, &raw, WNOHANG)
+      guard answer == pid else { return nil }
+      let signal = raw & 0x7f
+      let status = signal == 0 ? ExitStatus.code((raw >> 8) & 0xff) : .signal(signal)
+      ended = status
+      ChildTable.remove(pid)
+      return status
+    }
   }
 
   var isRunning: Bool { poll() == nil }
 
+  /// Sent only while its number can't be another process's.
   func send(_ signal: Int32) {
-    if status == nil { _ = kill(pid, signal) }
+    ended.withLock { ended in
+      if ended == nil { _ = kill(pid, signal) }
+    }
+  }
+
+  /// What the system says it does: `R`, `S`, `T` (stopped), `Z`, …; `nil` where it is gone.
+  var state: Character? {
+    let text = Scratch.read("/proc/\(pid)/stat")
+    // The program's name stands before it in brackets, and may hold anything.
+    guard let bracket = text.lastIndex(of: ")") else { return nil }
+    return text[bracket...].dropFirst(2).first
   }
 
   /// How it ended; `nil` where it has not within that time.
@@ -74,16 +88,24 @@ final class Spawner: Sendable {
     _ = loop.start(name: "spawner")
   }
 
-  /// - Parameter output: a file that gets standard output and error, at its end.
-  func start(_ command: [String], output: String) async throws(SpawnError) -> ChildProcess {
-    let tied =
-      unsafe access(Self.tiePath, X_OK) == 0
-      ? [Self.tiePath, "--pdeathsig", "KILL", "--"] + command : command
+  /// - Parameters:
+  ///   - environment: set for this process alone, beside what this one has.
+  ///   - output: a file that gets standard output and error, at its end.
+  func start(
+    _ command: [String], environment: [String: String] = [:], output: String
+  ) async throws(SpawnError) -> ChildProcess {
+    var tied =
+      unsafe access(Self.tiePath, X_OK) == 0 ? [Self.tiePath, "--pdeathsig", "KILL", "--"] : []
+    if !environment.isEmpty {
+      // Not given to the programs that only start this one: a library to be loaded is for it alone.
+      tied += ["/usr/bin/env"] + environment.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }
+    }
+    let whole = tied + command
     let result = await withCheckedContinuation {
       (continuation: CheckedContinuation<Result<pid_t, SpawnError>, Never>) in
       let posted = loop.post {
         do throws(SpawnError) {
-          continuation.resume(returning: .success(try Self.spawn(tied, output)))
+          continuation.resume(returning: .success(try Self.spawn(whole, output)))
         } catch {
           continuation.resume(returning: .failure(error))
         }

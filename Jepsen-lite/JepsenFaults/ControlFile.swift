@@ -1,0 +1,55 @@
+internal import FaultControl
+internal import Glibc
+
+/// The file that the harness shares with the library in a node's process, mapped.
+@safe final class ControlFile: Sendable {
+  let path: String
+  nonisolated(unsafe) private let words: UnsafeMutablePointer<UInt64>
+
+  /// Makes the file anew, empty but for its head.
+  init(_ path: String, journalLimit: Int) throws(FaultError) {
+    self.path = path
+    let size = Int(FAULT_CONTROL_SIZE)
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .system("make \(path)") }
+    defer { _ = close(descriptor) }
+    guard ftruncate(descriptor, off_t(size)) == 0 else { throw .system("make \(path)") }
+    let mapped = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
+      throw .system("map \(path)")
+    }
+    unsafe words = mapped.bindMemory(to: UInt64.self, capacity: size / 8)
+    self[FAULT_VERSION] = UInt64(FAULT_CONTROL_VERSION)
+    self[FAULT_JOURNAL_LIMIT] = UInt64(journalLimit)
+    // Last: a library that sees it sees the rest.
+    self[FAULT_MAGIC] = UInt64(FAULT_CONTROL_MAGIC)
+  }
+
+  deinit { unsafe munmap(words, Int(FAULT_CONTROL_SIZE)) }
+
+  subscript(_ word: fault_word) -> UInt64 {
+    get { unsafe fault_load(words, Int32(word.rawValue)) }
+    set { unsafe fault_store(words, Int32(word.rawValue), newValue) }
+  }
+
+  func signed(_ word: fault_word) -> Int64 { Int64(bitPattern: self[word]) }
+
+  func set(_ word: fault_word, signed value: Int64) { self[word] = UInt64(bitPattern: value) }
+
+  /// The part of a path that a fault is for. Set it before the fault itself.
+  func set(_ pattern: fault_pattern, _ text: String) {
+    precondition(
+      text.utf8.count < FAULT_PATTERN_SIZE,
+      "a pattern of \(text.utf8.count) bytes: at most \(FAULT_PATTERN_SIZE - 1)")
+    let start = Int(FAULT_PATTERNS_OFFSET) + Int(pattern.rawValue) * Int(FAULT_PATTERN_SIZE)
+    let bytes = unsafe UnsafeMutableRawPointer(words) + start
+    // The zero first, so that no reader runs past the end of a text half written.
+    for (index, byte) in text.utf8.enumerated().reversed() {
+      if index == text.utf8.count - 1 {
+        unsafe bytes.storeBytes(of: 0, toByteOffset: index + 1, as: UInt8.self)
+      }
+      unsafe bytes.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+    }
+    if text.isEmpty { unsafe bytes.storeBytes(of: 0, as: UInt8.self) }
+  }
+}
