@@ -5,7 +5,9 @@ let arguments = Array(CommandLine.arguments.dropFirst())
 switch arguments.first {
 case "sim": exit(await SimulationCommand.run(Array(arguments.dropFirst())).rawValue)
 case "crash": exit(await CrashCommand.run(Array(arguments.dropFirst())).rawValue)
+case "check": exit(CheckCommand.run(Array(arguments.dropFirst())).rawValue)
 default:
-  SimulationCommand.say("usage: jepsen-lite sim|crash [options]; jepsen-lite sim --help says more")
+  SimulationCommand.say(
+    "usage: jepsen-lite sim|crash|check [options]; jepsen-lite sim --help says more")
   exit(arguments.first == "--help" ? 0 : 2)
 }

@@ -1,11 +1,10 @@
 /// A witness for a terminal: when its operations ran, drawn in characters of ASCII.
 ///
 /// ```
-///     process and operation       begins before it ends, from left to right
-///  1  p0 write 1                  |----|
-///  2  p1 write 2                          |---------|
-///  3  p2 cas 2 -> 3 (unknown)        |- - - - - - - - - - >
-///  4  p3 read -> 1                                     |-----|
+///  1  p0 write 1                      |----|
+///  2  p1 write 2                                     |----|
+///  3  p2 cas 2 -> 3 (outcome unknown)           |- - - - - - - - >
+///  4  p3 read -> 1                                             |----|
 /// ```
 package enum WitnessPicture {
   /// Beyond so many operations the rest is counted only.
@@ -15,6 +14,8 @@ package enum WitnessPicture {
   /// The picture, `columns` wide at most, with a table of times below it and the explanation.
   package static func text(_ witness: Witness, columns: Int = 80) -> String {
     var lines = picture(witness, columns: columns)
+    guard !lines.isEmpty else { return "" }
+    lines.append(" (in order of time, not to scale; > has no known end)")
     lines.append("")
     lines += table(witness, columns: columns)
     if !witness.explanation.isEmpty {
@@ -64,12 +65,14 @@ package enum WitnessPicture {
       max(5, starts.map(\.count).max() ?? 0), max(3, ends.map(\.count).max() ?? 0),
       max(7, shown.map { String($0.process).count }.max() ?? 0)
     )
-    let rest = max(10, max(columns, leastColumns) - widths.0 - widths.1 - widths.2 - 11)
+    let numberWidth = String(shown.count).count
+    let rest = max(
+      10, max(columns, leastColumns) - widths.0 - widths.1 - widths.2 - numberWidth - 9)
     func line(_ number: String, _ process: String, _ start: String, _ end: String, _ words: String)
       -> String
     {
       trimmed(
-        " \(padded(number, 2, isRight: true))  \(padded(process, widths.2))  "
+        " \(padded(number, numberWidth, isRight: true))  \(padded(process, widths.2))  "
           + "\(padded(start, widths.0, isRight: true))  \(padded(end, widths.1, isRight: true))  "
           + cut(words, rest))
     }
@@ -115,9 +118,10 @@ package enum WitnessPicture {
 
     func column(_ time: UInt64) -> Int {
       let rank = times.firstIndex(of: time) ?? 0
-      let step = min(6, max(1, (width - 4) / max(1, times.count)))
-      return times.count * step + 4 <= width
-        ? rank * step : rank * (width - 4) / max(1, times.count)
+      // The last three columns are for what has no end.
+      let room = max(1, width - 4)
+      let step = min(6, room / max(1, times.count))
+      return step > 0 ? rank * step : rank * room / times.count
     }
   }
 

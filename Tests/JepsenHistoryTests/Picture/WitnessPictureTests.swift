@@ -29,10 +29,11 @@ import Testing
       WitnessPicture.text(witness) == """
          1  p0 write 1                      |-----|
          2  p1 write 2                                        |-----|
-         3  p2 cas 2 -> 3 (outcome unknown)             |- - - - - - - - - - - - - - - >
+         3  p2 cas 2 -> 3 (outcome unknown)             |- - - - - - - - - - - - - - >
          4  p3 read -> 1                                                  |-----|
+         (in order of time, not to scale; > has no known end)
 
-             process     start        end  operation
+            process     start        end  operation
          1  0        0.000 ms   1.000 ms  write 1
          2  1        1.500 ms   8.000 ms  write 2
          3  2        1.200 ms  no answer  cas 2 -> 3 (outcome unknown)
