@@ -1,3 +1,6 @@
+#if PlantedFaults
+  package import KVBase
+#endif
 package import KVNodeCore
 
 /// What `kvnode` was told, beyond what its core needs to know.
@@ -10,6 +13,9 @@ package struct ServerConfiguration: Sendable {
   package var eventsFile: String?
   /// Segment size of the log; small ones are for tests.
   package var segmentBytes: Int = 16 << 20
+  #if PlantedFaults
+    package var plantedFault: PlantedFault?
+  #endif
 
   package init(node: NodeConfiguration, dataDirectory: String, listen: String) {
     self.node = node

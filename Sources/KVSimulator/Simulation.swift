@@ -124,9 +124,11 @@ package final class Simulation {
       let clock = SimulatedClock(
         start: random.below(1 << 40), partsPerMillion: drift,
         wallOffsetMilliseconds: Int64(random.below(200)) - 100)
+      var logOptions = LogOptions(segmentBytes: profile.segmentBytes, saltSeed: random.next())
+      plant(in: &logOptions, of: configuration.node)
       let log = try MemoryLog.create(
         node: configuration.node, creationDigest: configuration.creationDigest,
-        options: LogOptions(segmentBytes: profile.segmentBytes, saltSeed: random.next()))
+        options: logOptions)
       let node = SimulatedNode(
         index: index, configuration: configuration, nodes: profile.nodes, log: log, clock: clock,
         random: random.fork())
