@@ -1,5 +1,6 @@
 #if PlantedFaults
   import KVBase
+  import KVNodeCore
 #endif
 import KVCommandLine
 import KVServer
