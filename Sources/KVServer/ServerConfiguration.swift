@@ -1,7 +1,8 @@
+package import KVNodeCore
+
 #if PlantedFaults
   package import KVBase
 #endif
-package import KVNodeCore
 
 /// What `kvnode` was told, beyond what its core needs to know.
 package struct ServerConfiguration: Sendable {

@@ -14,6 +14,8 @@ package struct SimulationOptions: Sendable {
   package var keepsTrace = false
   /// Instead of the seed's own.
   package var plan: FaultPlan?
+  /// Other chances than 0 gives, under the same plan.
+  package var variant: UInt64 = 0
   /// A run ends at its first violation, or goes on to its end.
   package var stopsAtViolation = true
   /// A fault that is built in; only where the build has planted faults.
@@ -75,6 +77,9 @@ package final class Simulation {
       options.plan
       ?? FaultPlan.make(
         profile, from: min(2_000_000_000, loadEnds / 4), to: loadEnds, random: &planRandom)
+    if options.variant > 0 {
+      random = SeededRandom(seed: random.next() &+ options.variant &* 0x9E37_79B9_7F4A_7C15)
+    }
     mutings = Array(repeating: 0, count: profile.nodes)
     active = Array(repeating: nil, count: plan.faults.count)
     faultRandom = random.fork()

@@ -1,9 +1,10 @@
+import KVCommandLine
+import KVServer
+
 #if PlantedFaults
   import KVBase
   import KVNodeCore
 #endif
-import KVCommandLine
-import KVServer
 
 /// A fault that is built in on purpose, named by the environment. Only a build with the package
 /// trait `PlantedFaults` has any; another one refuses to start, so that nobody takes it for faulty.
