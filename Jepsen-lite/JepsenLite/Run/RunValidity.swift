@@ -24,7 +24,8 @@ struct RunValidity {
       problems.append(
         "\(tenths(rate)) operations were answered a second, and \(tenths(leastRate)) are the least")
     }
-    if counts.all > 0, (counts.all - counts.unknown) * 100 < counts.all * Self.leastDefinitePercent {
+    if counts.all > 0, (counts.all - counts.unknown) * 100 < counts.all * Self.leastDefinitePercent
+    {
       problems.append("\(counts.unknown) of \(counts.all) operations ended unknown")
     }
     for nemesis in nemeses where !faults.contains(where: { $0.didBite && isOf(nemesis, $0) }) {
@@ -68,10 +69,7 @@ struct RunValidity {
     guard !ends.isEmpty else { return nil }
     // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGSEGV.
     let traps = ends.filter { end in
-      ["signal 4", "signal 5", "signal 6", "signal 7", "signal 11"].contains { signal in
-        end.hasSuffix(signal) || end.contains(signal + ")") || end.contains(signal + ",")
-          || end.contains(signal + ":") || end.contains(signal + ";") || end.contains(signal + " ")
-      }
+      [4, 5, 6, 7, 11].contains { end.contains("(signal \($0))") }
     }
     return Verdict(
       "no node ends by itself", traps.isEmpty ? .invalid : .violated, method: "watching processes",
