@@ -60,4 +60,41 @@ import Testing
     #expect(tally.violated * 5 > all)
     #expect(tally.undecided * 100 < all)
   }
+
+  /// Histories as clients make them are decided, whatever they do most.
+  @Test(arguments: [
+    ClientHistories(), ClientHistories(reads: 10, writes: 10),
+    ClientHistories(reads: 10, writes: 2),
+    ClientHistories(clients: 5, reads: 20, writes: 20, unknown: 1_000, guesses: 50),
+    ClientHistories(reads: 20, writes: 20, unknown: 300, guesses: 80, slowness: 200),
+    ClientHistories(clients: 100, reads: 20, writes: 40, slowness: 1),
+  ])
+  func decidesWhatClientsDo(_ shape: ClientHistories) {
+    var counts: [String: Int] = [:]
+    for seed in 1...20 {
+      var shape = shape
+      shape.seed = UInt64(seed)
+      switch RegisterZones.decide(shape.steps(1_000)) {
+      case .linearizable: counts["linearizable", default: 0] += 1
+      case .violated: counts["violated", default: 0] += 1
+      case .notApplicable(let why): counts[why, default: 0] += 1
+      }
+    }
+    #expect(counts["linearizable"] == 20, "\(counts)")
+  }
+
+  /// KV_ZONES_TIMES=1: how long a million operations on one key take, in a release build.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["KV_ZONES_TIMES"] != nil))
+  func timesOfAMillion() {
+    for shape in [ClientHistories(), ClientHistories(reads: 10, writes: 10, guesses: 30)] {
+      let steps = shape.steps(1_000_000)
+      let clock = ContinuousClock()
+      var decision = RegisterZones.Decision.linearizable
+      for _ in 0..<3 {
+        let time = clock.measure { decision = RegisterZones.decide(steps) }
+        print("zones: \(steps.count) operations, \(decision), \(time)")
+      }
+      #expect(decision == .linearizable)
+    }
+  }
 }
