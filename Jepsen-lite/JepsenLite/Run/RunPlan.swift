@@ -177,7 +177,7 @@ struct RunPlan {
 
   private static func nowText() -> String {
     var now = time(nil)
-    var parts = tm()
+    var parts = unsafe tm()
     unsafe gmtime_r(&now, &parts)
     var text = [CChar](repeating: 0, count: 64)
     let count = unsafe strftime(&text, text.count, "%Y-%m-%d %H:%M:%S UTC", &parts)
