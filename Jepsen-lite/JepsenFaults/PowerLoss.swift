@@ -9,7 +9,7 @@ package enum PowerLoss {
   package enum Mode: String, Hashable, Sendable, CaseIterable {
     /// All are lost.
     case loseAll
-    /// In their order, some stay; the one after them is torn, at a sector or anywhere; the rest is
+    /// Of each file, in their order, some stay; the one after them is torn, at a sector or anywhere; the rest is
     /// lost. A torn end of a file may be shorter, or as long as it would be, with zeros.
     case tornTail
     /// Each sector of 512 bytes stays or is lost by itself: a disk that reorders.
@@ -30,8 +30,8 @@ package struct PowerLossReport: Hashable, Sendable, CustomStringConvertible {
   package var namesDropped = 0
   /// The files changed or removed, by their paths below the root.
   package var files: [String] = []
-  /// The write that was torn: file, offset, bytes kept of how many.
-  package var torn: String?
+  /// The writes that were torn: file, offset, bytes kept of how many.
+  package var torn: [String] = []
   /// What was not exact; empty where the result is one that a real cut could have left.
   package var caveats: [String] = []
 
@@ -47,7 +47,7 @@ package struct PowerLossReport: Hashable, Sendable, CustomStringConvertible {
     var text =
       "\(bytesDropped) unsynced bytes of \(writesDropped) writes dropped,"
       + " \(namesDropped) names undone"
-    if let torn { text += ", torn: \(torn)" }
+    if !torn.isEmpty { text += ", torn: \(torn.joined(separator: ", "))" }
     if !files.isEmpty { text += "; in \(files.joined(separator: ", "))" }
     if !caveats.isEmpty { text += "; not exact: \(caveats.joined(separator: ", "))" }
     return text
