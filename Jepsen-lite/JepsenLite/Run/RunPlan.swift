@@ -89,7 +89,7 @@ struct RunPlan {
     for client in connections + [own] { await client.close() }
     record.history = recorder.history()
     say("judging \(record.history.count) operations")
-    record.verdicts = Judge.verdicts(of: workload.checks, record.history, finalFrom: finalFrom)
+    record.verdicts = Judge(record.history, finalFrom: finalFrom).verdicts(of: workload.checks)
     record.verdicts.append(healed)
     record.verdicts += inside.map(Self.verdict)
     if let ends = RunValidity.verdict(ofEnds: stage.unexpectedEnds()) {
