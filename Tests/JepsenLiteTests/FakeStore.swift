@@ -43,10 +43,13 @@ final class FakeStore: Sendable {
   private let fault: Fault?
   /// Of a thousand calls, so many end unknown, half of them with effect.
   private let unknownPerThousand: UInt64
+  /// How long every fourth pause is.
+  private let pauseMicroseconds: Int
   private let state = Mutex(State())
 
-  init(_ fault: Fault? = nil, unknownPerThousand: UInt64 = 0) {
+  init(_ fault: Fault? = nil, unknownPerThousand: UInt64 = 0, pauseMicroseconds: Int = 50) {
     self.fault = fault
+    self.pauseMicroseconds = pauseMicroseconds
     self.unknownPerThousand = unknownPerThousand
   }
 
@@ -66,7 +69,7 @@ final class FakeStore: Sendable {
   private func pause() async {
     let yields = state.withLock { $0.random.below(4) }
     for _ in 0..<yields { await Task.yield() }
-    if yields == 3 { try? await Task.sleep(for: .microseconds(50)) }
+    if yields == 3 { try? await Task.sleep(for: .microseconds(pauseMicroseconds)) }
   }
 
   private func strikes(_ fault: Fault, _ state: inout State) -> Bool {

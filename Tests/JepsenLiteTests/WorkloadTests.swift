@@ -12,7 +12,7 @@ import Testing
   }
 
   private func judge(
-    _ name: String, _ store: FakeStore, operations: Int = 1500
+    _ name: String, _ store: FakeStore, operations: Int = 800
   ) async throws -> Result {
     let entry = try #require(WorkloadCatalog.named(name))
     return try await judge(entry.make(name == "register" ? 12 : nil), store, operations)
@@ -77,7 +77,7 @@ import Testing
     ("scan", .resurrection), ("session", .staleRead), ("session", .lostWrite),
   ])
   func plantedFaultsAreFound(workload: String, fault: FakeStore.Fault) async throws {
-    try await expectViolation(judge(workload, FakeStore(fault), operations: 3000))
+    try await expectViolation(judge(workload, FakeStore(fault), operations: 2000))
   }
 
   private func expectViolation(_ result: Result) throws {
@@ -92,14 +92,15 @@ import Testing
   @Test(arguments: [FakeStore.Fault.replaceAnyVersion, .deleteAnyVersion])
   func locksOnFaultyStoresAreFound(fault: FakeStore.Fault) async throws {
     let workload = LockWorkload(keys: 1, patience: .milliseconds(5))
-    try await expectViolation(judge(workload, FakeStore(fault), 3000))
+    let store = FakeStore(fault, pauseMicroseconds: 2000)
+    try await expectViolation(judge(workload, store, 2000))
   }
 
   @Test func locksWithoutFencingAreFound() async throws {
     let workload = LockWorkload(keys: 2, patience: .milliseconds(5), isFenced: false)
-    try await expectViolation(judge(workload, FakeStore(), 3000))
+    try await expectViolation(judge(workload, FakeStore(), 2000))
     let fenced = LockWorkload(keys: 2, patience: .milliseconds(5))
-    let result = try await judge(fenced, FakeStore(), 3000)
+    let result = try await judge(fenced, FakeStore(), 2000)
     for verdict in result.verdicts { #expect(verdict.status == .passed, "\(verdict)") }
   }
 

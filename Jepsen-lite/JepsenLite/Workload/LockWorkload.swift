@@ -48,7 +48,10 @@ struct LockWorkload: Workload {
       isSleepy ? patience * 3 / 2 : .milliseconds(Int(caller.random.below(10)))
     for _ in 0...caller.random.below(2) {
       try? await Task.sleep(for: pause)
+      let holder = caller.process
       await write(caller, lock, token)
+      // Whoever does not know what became of its write is gone, and with it the lock's holder.
+      guard caller.process == holder else { return }
     }
     await release(caller, lock, token)
   }
