@@ -143,6 +143,15 @@ private struct DumbParts {
         if dropped == .anyTime {
           write.start = 0
           write.end = nil
+        } else {
+          // Found means written.
+          for other in steps {
+            switch (other.action, other.end) {
+            case (.read(value), let end?), (.compareAndSet(value, _), let end?):
+              write.end = min(end, write.end ?? end)
+            default: continue
+            }
+          }
         }
         writes.append(write)
       default: continue
