@@ -57,6 +57,7 @@ let package = Package(
       name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CEpoll", path: "Jepsen-lite/CEpoll"),
     // Layer 1.
     library("KVBase", ["CXXHash"]),
     // Layer 2.
@@ -86,7 +87,7 @@ let package = Package(
       name: "JepsenHistory", dependencies: ["KVBase"], path: "Jepsen-lite/JepsenHistory",
       swiftSettings: settings),
     .target(
-      name: "JepsenNetwork", dependencies: ["KVBase"], path: "Jepsen-lite/JepsenNetwork",
+      name: "JepsenNetwork", dependencies: ["KVBase", "CEpoll"], path: "Jepsen-lite/JepsenNetwork",
       swiftSettings: settings),
     .target(name: "FaultControl", path: "Jepsen-lite/FaultControl"),
     .target(
@@ -109,6 +110,8 @@ let package = Package(
     .executableTarget(
       name: "wire-fuzz", dependencies: ["KVNodeCore"], path: "Tests/Fuzz",
       swiftSettings: settings + fuzzing),
+    // What the faults of disk and clocks are tried on.
+    .executableTarget(name: "fault-probe", path: "Tests/FaultProbe"),
     tests("TidyTests", []),
     tests("KVBaseTests", ["KVBase"]),
     tests("KVCommandTests", ["KVCommand"]),
@@ -125,7 +128,7 @@ let package = Package(
     tests("KVSimulatorTests", ["KVSimulator"]),
     tests("JepsenHistoryTests", ["JepsenHistory"]),
     tests("JepsenNetworkTests", ["JepsenNetwork"]),
-    tests("JepsenFaultsTests", ["JepsenFaults"]),
+    tests("JepsenFaultsTests", ["JepsenFaults", "fault-probe"]),
     tests("JepsenReportTests", ["JepsenReport"]),
     tests("JepsenLiteTests", ["JepsenLite"]),
   ]

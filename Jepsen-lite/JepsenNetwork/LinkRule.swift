@@ -17,6 +17,12 @@ package struct LinkRule: Hashable, Sendable {
   /// Of a thousand pieces of a stream, in so many one bit is flipped.
   package var flipPerThousand: Int = 0
 
+  /// Whether bytes pass as they come.
+  var isPlain: Bool { self == .open }
+  var resetsNow: Bool { isCut && resets }
+  /// Whether frames must be told apart.
+  var movesFrames: Bool { duplicatePerThousand > 0 || reorderPerThousand > 0 }
+
   package static let open = LinkRule()
   package static let cut: LinkRule = {
     var rule = LinkRule()
@@ -32,8 +38,12 @@ package struct LinkCounters: Hashable, Sendable {
   package var forwardedBytes: UInt64 = 0
   /// Arrived while the link was cut, or lost with a connection.
   package var blockedBytes: UInt64 = 0
+  /// New connections that got no answer while the link was cut.
+  package var heldConnections: UInt64 = 0
+  /// New connections that were reset at once.
   package var refusedConnections: UInt64 = 0
   package var resetConnections: UInt64 = 0
+  /// Bytes that waited for a delay or a throttle.
   package var delayedBytes: UInt64 = 0
   package var duplicatedFrames: UInt64 = 0
   package var reorderedFrames: UInt64 = 0

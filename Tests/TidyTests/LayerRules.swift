@@ -2,7 +2,7 @@
 /// import.
 enum Layers {
   static let table: [(module: String, imports: [String])] = [
-    ("CRocksDB", []), ("CLibUV", []), ("CXXHash", []),
+    ("CRocksDB", []), ("CLibUV", []), ("CXXHash", []), ("CEpoll", []),
     ("KVBase", ["CXXHash"]),
     ("KVCommand", ["KVBase"]),
     ("KVRaft", ["KVBase"]),
@@ -28,7 +28,7 @@ enum Layers {
     ("kvnode", ["KVServer", "KVCommandLine"]),
     ("kvctl", ["KVClient", "KVCommandLine"]),
     ("kvbench", ["KVClient", "KVCommandLine"]),
-    ("JepsenNetwork", ["KVBase"]),
+    ("JepsenNetwork", ["KVBase", "CEpoll"]),
     ("FaultControl", []),
     ("JepsenFaults", ["KVBase", "FaultControl"]),
     ("JepsenReport", ["JepsenHistory"]),

@@ -1,0 +1,63 @@
+internal import Synchronization
+
+/// What the threads share.
+final class NetworkCore: Sendable {
+  let poller: Poller
+  let board: Locked<Switchboard>
+  let finderBell: Bell
+  private let isStopping = Atomic<Bool>(false)
+
+  init(isFramed: Bool, seed: UInt64) throws(NetworkError) {
+    let poller = try Poller()
+    self.poller = poller
+    do {
+      finderBell = try Bell()
+    } catch {
+      poller.close()
+      throw error
+    }
+    board = Locked(Switchboard(poller: poller, isFramed: isFramed, seed: seed))
+  }
+
+  /// The proxies' thread.
+  func run() {
+    var ready: [Readiness] = []
+    ready.reserveCapacity(NetworkLimits.readyPerTurn)
+    while !isStopping.load(ordering: .acquiring) {
+      poller.wait(into: &ready)
+      board.withLock { [ready] in $0.turn(ready, now: monotonicNanoseconds()) }
+    }
+  }
+
+  /// The thread that finds out whose a connection is: that reads tables of the system, for which
+  /// bytes must not wait.
+  func runFinder() {
+    while true {
+      finderBell.wait()
+      if isStopping.load(ordering: .acquiring) { return }
+      let all = board.withLock { board in
+        defer { board.unidentified.removeAll() }
+        return board.unidentified
+      }
+      for (connection, place) in SourceSearch.places(of: all) {
+        board.withLock { board in
+          guard let found = board.connection(connection.id) else { return }
+          board.identified(found, from: place, to: connection.to, now: monotonicNanoseconds())
+        }
+      }
+    }
+  }
+
+  func stop() {
+    isStopping.store(true, ordering: .releasing)
+    poller.ring()
+    finderBell.ring()
+  }
+
+  /// To be called once, when no thread uses them any more.
+  func closeDescriptors() {
+    board.withLock { $0.close() }
+    poller.close()
+    finderBell.close()
+  }
+}
