@@ -5,7 +5,7 @@ struct CheckReport {
   var file: String
   var recorded: RecordedHistory
   var readNanoseconds: UInt64
-  var model: CheckModel
+  var model: LinearizabilityChecker.Model
   var isModelGiven: Bool
   var verdict: Verdict
   var decisionNanoseconds: UInt64
