@@ -5,6 +5,8 @@ internal import KVBase
 ///
 /// One task at a time uses it.
 final class Caller {
+  private static let tries = 5
+
   private let client: any SystemClient
   private let recorder: Recorder
   let timeout: Duration
@@ -94,6 +96,14 @@ final class Caller {
     if answer.outcome == .done { operation.value = decode(answer.value) }
     end(operation, answer)
     return answer
+  }
+
+  /// Tries a read anew until it is answered: the last reads of a run must not fail for a moment's
+  /// trouble. Every try is recorded.
+  func insist(_ read: () async -> Answer) async {
+    for _ in 0..<Self.tries {
+      if await read().outcome == .done { return }
+    }
   }
 
   /// Reads a record and replaces it by what `change` makes of it, anew where somebody came between.
