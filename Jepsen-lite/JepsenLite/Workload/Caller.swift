@@ -55,7 +55,7 @@ final class Caller {
   }
 
   /// Ends an operation as the answer to its last call says, and records it. After one whose outcome
-  /// is unknown this client goes on as another process, as in Jepsen: the old one may still be busy.
+  /// is unknown this client goes on as another process, as in Jepsen: the old one may be busy yet.
   func end(_ begun: HistoryOperation, _ answer: Answer) {
     var operation = begun
     operation.node = answer.node
