@@ -10,7 +10,8 @@ package enum PowerLoss {
     /// All are lost.
     case loseAll
     /// Of each file, in their order, some stay; the one after them is torn, at a sector or
-    /// anywhere; the rest is lost. A torn end of a file may be shorter, or as long as it would be, with zeros.
+    /// anywhere; the rest is lost. A torn end of a file may be shorter, or as long as it would be,
+    /// with zeros.
     case tornTail
     /// Each sector of 512 bytes stays or is lost by itself: a disk that reorders.
     case reordered
