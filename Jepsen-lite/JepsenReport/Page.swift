@@ -96,8 +96,8 @@ struct Page {
     ])
     text += WitnessTimeline(witness, run.history).svg
     text +=
-      "<div class=\"scroll\"><table><tr><th>process</th><th>operation</th><th class=\"n\">began</th>"
-      + "<th class=\"n\">ended</th><th>node</th></tr>\n"
+      "<div class=\"scroll\"><table><tr><th>process</th><th>operation</th>"
+      + "<th class=\"n\">began</th><th class=\"n\">ended</th><th>node</th></tr>\n"
     for operation in witness.operations {
       text +=
         "<tr><td>\(operation.process)</td><td>\(Markup.escaped(operation.brief))</td>"

@@ -13,4 +13,8 @@ package enum Report {
 
   /// JUnit XML: one test case a verdict.
   package static func junit(_ run: RunRecord) -> String { Machines.junit(run) }
+
+  /// One row of a Markdown table that compares runs, and the table's head.
+  package static func tableRow(_ run: RunRecord) -> String { TableRow.row(run) }
+  package static var tableHead: String { TableRow.head }
 }

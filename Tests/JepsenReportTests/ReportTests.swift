@@ -95,6 +95,14 @@ import Testing
     #expect(XMLText(body).problem == nil)
   }
 
+  @Test func tableRowHasTheHeadsColumns() {
+    let columns = Report.tableHead.split(separator: "\n").map { $0.count { $0 == "|" } }
+    #expect(columns == [8, 8])
+    let row = Report.tableRow(SampleRun.make())
+    #expect(row.count { $0 == "|" } == 8)
+    #expect(row.contains("2 of 3") && row.contains("violated"))
+  }
+
   @Test(arguments: [
     (0, "0"), (999, "999"), (1000, "1,000"), (-1_234_567, "-1,234,567"),
   ])

@@ -9,24 +9,20 @@ package struct SimulationArguments: Sendable {
   package var jobs = 2
   package var plant: String?
   package var isReplay = false
+  /// Only these of the plan, with `isReplay`.
+  package var faults: FaultSelection?
+  /// Other chances under the same plan, with `isReplay`.
+  package var variant: UInt64 = 0
   package var isTraced = false
   package var goesOn = false
   package var showsPlan = false
+  package var endsAtFirst = false
+  package var mayShrink = true
 
-  package static let usage = """
-    usage: jepsen-lite sim [options]
-      --seeds A..B      runs these seeds (1..20)
-      --replay SEED     runs one seed and says what happened
-      --seconds N       simulated seconds of load and faults in each run (60)
-      --profile NAME    \(SimulationProfile.names.joined(separator: ", ")) (cp)
-      --nodes N         3 or 5 (3)
-      --jobs N          runs at one time (2)
-      --plant FAULT     builds a fault in that the checks must catch; --plant list names them
-      --trace           with --replay: the log of events
-      --plan            with --replay: the faults, and when
-      --go-on           does not end a run at its first violation
-    exit codes: 0 passed, 1 violated, 2 usage, 3 unknown, 4 invalid run
-    """
+  /// Whether a failing schedule is to be shrunk: not where a run is only to be looked at.
+  package var shrinks: Bool {
+    mayShrink && !isTraced && !showsPlan && !goesOn && faults == nil && variant == 0
+  }
 
   /// Why the arguments make no sense, in a sentence.
   package struct Problem: Error { package var text: String }
@@ -40,14 +36,18 @@ package struct SimulationArguments: Sendable {
       case "--trace": isTraced = true
       case "--go-on": goesOn = true
       case "--plan": showsPlan = true
-      case "--seeds", "--replay", "--seconds", "--profile", "--nodes", "--jobs", "--plant":
+      case "--first": endsAtFirst = true
+      case "--no-shrink": mayShrink = false
+      case "--seeds", "--replay", "--faults", "--variant", "--seconds", "--profile", "--nodes",
+        "--jobs",
+        "--plant":
         guard let value = rest.popFirst() else { throw Problem(text: "\(flag) needs a value") }
         try take(flag, value)
       default: throw Problem(text: "there is no option \(flag)")
       }
     }
-    if isTraced || showsPlan, !isReplay {
-      throw Problem(text: "--trace and --plan go with --replay SEED")
+    if isTraced || showsPlan || faults != nil || variant > 0, !isReplay {
+      throw Problem(text: "--trace, --plan, --faults and --variant go with --replay SEED")
     }
   }
 
@@ -59,8 +59,16 @@ package struct SimulationArguments: Sendable {
       seeds = seed...seed
       isReplay = true
       jobs = 1
+    case "--faults":
+      guard let selection = FaultSelection(parsing: value) else {
+        throw Problem(
+          text: "--faults needs rising numbers of the plan such as 3,7:120,12, or none, not "
+            + value)
+      }
+      faults = selection
+    case "--variant": variant = try Self.number(flag, value, atLeast: 0)
     case "--seconds": seconds = try Self.number(flag, value, atLeast: 1)
-    case "--jobs": jobs = Int(try Self.number(flag, value, atLeast: 1))
+    case "--jobs": jobs = Int(clamping: try Self.number(flag, value, atLeast: 1))
     case "--nodes":
       guard let count = Int(value), count == 3 || count == 5 else {
         throw Problem(text: "--nodes is 3 or 5, not \(value)")
@@ -96,10 +104,14 @@ package struct SimulationArguments: Sendable {
   }
 
   /// The command that runs one seed again; without a seed, up to where it stands.
-  package func replayCommand(seed: UInt64?) -> String {
+  package func replayCommand(
+    seed: UInt64?, faults: FaultSelection? = nil, variant: UInt64 = 0
+  ) -> String {
     var command = "jepsen-lite sim --seconds \(seconds) --profile \(profile)"
     if nodes != 3 { command += " --nodes \(nodes)" }
     if let plant { command += " --plant \(plant)" }
+    if let faults { command += " --faults \(faults.text)" }
+    if variant > 0 { command += " --variant \(variant)" }
     command += " --replay "
     if let seed { command += String(seed) }
     return command

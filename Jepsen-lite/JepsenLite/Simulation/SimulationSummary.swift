@@ -46,8 +46,8 @@ package struct SimulationSummary: Sendable {
   package func lines(realSeconds: Double) -> [String] {
     let simulated = Double(simulatedNanoseconds) / 1e9
     var lines = [
-      "\(runs) runs, \(Self.text(simulated)) simulated seconds in \(Self.text(realSeconds)) real "
-        + "ones: \(Self.text(simulated / max(realSeconds, 1e-9))) a second",
+      "\(runs) runs, \(Self.tenths(simulated)) simulated seconds in \(Self.tenths(realSeconds)) real "
+        + "ones: \(Self.tenths(simulated / max(realSeconds, 1e-9))) a second",
       "operations: \(counts.operations), definite \(counts.definite), refused "
         + "\(counts.refusals), unknown \(counts.unknown)",
       "checked: \(counts.entriesChecked) log entries, \(counts.elections) elections, "
@@ -74,12 +74,12 @@ package struct SimulationSummary: Sendable {
           + done.map {
             "\($0.rawValue) \(faults[$0.index].bit)/\(faults[$0.index].injected)"
           }.joined(separator: ", "))
-      lines.append("slowest recovery: \(Self.text(Double(slowestRecovery) / 1e9)) s")
+      lines.append("slowest recovery: \(Self.tenths(Double(slowestRecovery) / 1e9)) s")
     }
     return lines
   }
 
-  private static func text(_ value: Double) -> String {
+  package static func tenths(_ value: Double) -> String {
     let tenths = Int((value * 10).rounded())
     return "\(tenths / 10).\(tenths % 10)"
   }
