@@ -1,22 +1,32 @@
 internal import FaultControl
 internal import Glibc
 
+/// A file in memory that other processes of this user open by its path while this one lives.
+final class MemoryFile: Sendable {
+  let descriptor: Int32
+
+  init(_ name: String) throws(FaultError) {
+    descriptor = unsafe fault_make_memory(name)
+    guard descriptor >= 0 else { throw .system("make a file in memory") }
+  }
+
+  deinit { _ = close(descriptor) }
+
+  var path: String { "/proc/\(getpid())/fd/\(descriptor)" }
+}
+
 /// The file that the harness shares with the library in a node's process, mapped.
 @safe final class ControlFile: Sendable {
-  let path: String
+  private let file: MemoryFile
   nonisolated(unsafe) private let words: UnsafeMutablePointer<UInt64>
 
-  /// Makes the file anew, empty but for its head.
-  init(_ path: String, journalLimit: Int) throws(FaultError) {
-    self.path = path
+  init(journalLimit: Int) throws(FaultError) {
     let size = Int(FAULT_CONTROL_SIZE)
-    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw .system("make \(path)") }
-    defer { _ = close(descriptor) }
-    guard ftruncate(descriptor, off_t(size)) == 0 else { throw .system("make \(path)") }
-    let mapped = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    file = try MemoryFile("faults-control")
+    guard ftruncate(file.descriptor, off_t(size)) == 0 else { throw .system("make \(file.path)") }
+    let mapped = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor, 0)
     guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
-      throw .system("map \(path)")
+      throw .system("map \(file.path)")
     }
     unsafe words = mapped.bindMemory(to: UInt64.self, capacity: size / 8)
     self[FAULT_VERSION] = UInt64(FAULT_CONTROL_VERSION)
@@ -26,6 +36,8 @@ internal import Glibc
   }
 
   deinit { unsafe munmap(words, Int(FAULT_CONTROL_SIZE)) }
+
+  var path: String { file.path }
 
   subscript(_ word: fault_word) -> UInt64 {
     get { unsafe fault_load(words, Int32(word.rawValue)) }

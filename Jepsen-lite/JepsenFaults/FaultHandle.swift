@@ -17,13 +17,15 @@ package final class FaultHandle: Sendable {
   package let library: String
   let control: ControlFile
   let undo: String
+  private let journal: MemoryFile
   /// Held while several words change that belong together.
   let changes = Mutex(())
 
-  /// Makes the control file and the folder for the journal, and the root where there is none.
+  /// Makes the folder for what must be undone, and the root where there is none. The handle must
+  /// live as long as the node's processes: it holds the memory that they share with it.
   ///
-  /// - Parameter folder: for the handle's own files; on the same file system as the root, not below
-  ///   it. Made where there is none.
+  /// - Parameter folder: where removed files are kept; on the same file system as the root, not
+  ///   below it. Made where there is none.
   /// - Parameter root: the node's data directory.
   /// - Parameter library: see `FaultLibrary.find()`.
   /// - Parameter journalBytes: what may be kept in order to undo what is not durable.
@@ -38,7 +40,11 @@ package final class FaultHandle: Sendable {
     self.library = try Folder.absolute(library)
     undo = folder + "/undo"
     try Folder.empty(undo)
-    control = try ControlFile(folder + "/control", journalLimit: journalBytes)
+    control = try ControlFile(journalLimit: journalBytes)
+    journal = try MemoryFile("faults-journal")
+    guard unsafe symlink(journal.path, undo + "/journal") == 0 else {
+      throw .system("make \(undo)/journal")
+    }
   }
 
   /// What a process needs in its environment to be under this handle.

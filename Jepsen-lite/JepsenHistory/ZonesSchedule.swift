@@ -97,7 +97,7 @@ struct ZoneSchedule {
       }
       guard due >= 0 else { return }
       var block = due
-      if !waits(due), let early = waitingBehind(next) { block = early }
+      if !waits(due), let early = waitingBehind(next, releasedBy: deadline) { block = early }
       put(block)
       last = block
       deadline = mismatches.mustBeFollowedBy[block]
@@ -106,7 +106,7 @@ struct ZoneSchedule {
 
   /// A block that waits for a follower, and must go before any other that does not wait: it goes
   /// now, and the one that is due follows it.
-  private mutating func waitingBehind(_ due: Int) -> Int? {
+  private mutating func waitingBehind(_ due: Int, releasedBy deadline: UInt64) -> Int? {
     var place = due + 1
     let least = leastFirstEnd
     while place < byZoneEnd.count && place < due + Self.maximumLook {
@@ -114,7 +114,7 @@ struct ZoneSchedule {
       place += 1
       if isDone[block] { continue }
       guard waits(block) else { return nil }
-      if blocks.lastStart[block] <= least { return block }
+      if blocks.lastStart[block] <= least && blocks.release[block] <= deadline { return block }
     }
     return nil
   }

@@ -1,5 +1,4 @@
 package import Glibc
-internal import Synchronization
 
 /// Proxies on the loopback interface, one for every directed link between the places of a cluster,
 /// so that each link can be cut, slowed or garbled by itself. All bytes pass through one thread.
@@ -9,8 +8,8 @@ internal import Synchronization
 package final class Network: Sendable {
   private let core: NetworkCore
   private let thread: NetworkThread
-  private let isClosed = Mutex(false)
-  private let finder = Mutex<NetworkThread?>(nil)
+  private let isClosed = Locked(false)
+  private let finder = Locked<NetworkThread?>(nil)
 
   /// - Parameters:
   ///   - isFramed: streams are frames, each a big-endian `u32` length of what follows, and that:
@@ -59,8 +58,11 @@ package final class Network: Sendable {
 
   private func startFinder() throws {
     let core = core
-    try finder.withLock { finder in
-      if finder == nil { finder = try NetworkThread(name: "proxy-sources") { core.runFinder() } }
+    try isClosed.withLock { isClosed in
+      guard !isClosed else { throw NetworkError("the network is closed") }
+      try finder.withLock { finder in
+        if finder == nil { finder = try NetworkThread(name: "proxy-sources") { core.runFinder() } }
+      }
     }
   }
 

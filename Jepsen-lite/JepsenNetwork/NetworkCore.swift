@@ -3,7 +3,7 @@ internal import Synchronization
 /// What the threads share.
 final class NetworkCore: Sendable {
   let poller: Poller
-  let board: Mutex<Switchboard>
+  let board: Locked<Switchboard>
   let finderBell: Bell
   private let isStopping = Atomic<Bool>(false)
 
@@ -16,7 +16,7 @@ final class NetworkCore: Sendable {
       poller.close()
       throw error
     }
-    board = Mutex(Switchboard(poller: poller, isFramed: isFramed, seed: seed))
+    board = Locked(Switchboard(poller: poller, isFramed: isFramed, seed: seed))
   }
 
   /// The proxies' thread.

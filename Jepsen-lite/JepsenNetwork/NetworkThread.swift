@@ -2,7 +2,7 @@ internal import CEpoll
 internal import Glibc
 internal import Synchronization
 
-/// A thread of the system, with a name that debuggers show, to be joined once.
+/// A thread of the system, with a name that debuggers show. It may be joined, once.
 final class NetworkThread: Sendable {
   private final class Start: Sendable {
     let body: @Sendable () -> Void
@@ -10,6 +10,7 @@ final class NetworkThread: Sendable {
   }
 
   private let thread: pthread_t
+  private let isJoined = Atomic<Bool>(false)
 
   init(name: String, _ body: @escaping @Sendable () -> Void) throws(NetworkError) {
     let start = unsafe Unmanaged.passRetained(Start(body))
@@ -31,5 +32,13 @@ final class NetworkThread: Sendable {
     return nil
   }
 
-  func join() { _ = pthread_join(thread, nil) }
+  func join() {
+    let again = isJoined.exchange(true, ordering: .relaxed)
+    precondition(!again, "a thread joined twice")
+    _ = pthread_join(thread, nil)
+  }
+
+  deinit {
+    if !isJoined.load(ordering: .relaxed) { _ = pthread_detach(thread) }
+  }
 }

@@ -123,7 +123,9 @@ extension Switchboard {
   ) {
     var sent = 0
     switch unsafe Descriptor.send(pipe.sink.descriptor, bytes) {
-    case .failed: return lost(connection, pipe.sink)
+    case .failed:
+      pipe.link.counters.blockedBytes += UInt64(bytes.count)
+      return broke(connection, pipe)
     case .moved(let count): sent = count
     case .wait, .ended: break
     }
@@ -136,6 +138,11 @@ extension Switchboard {
 
   private func ended(_ connection: ProxyConnection, _ pipe: Pipe, now: UInt64) {
     pipe.hasEnded = true
+    // Where both sides have ended, or one is gone, nobody is left to whom held bytes matter.
+    let opposite = connection.pipe(to: pipe.source)
+    if !pipe.sink.isOpen || (connection.isCut && opposite?.hasEnded == true) {
+      return drop(connection, resets: false)
+    }
     var rest: [UInt8] = []
     pipe.shuffler.surrender(into: &rest)
     pipe.append(rest, now: now, &random)
@@ -184,7 +191,7 @@ extension Switchboard {
     }
     switch answer {
     case .failed:
-      lost(connection, pipe.sink)
+      broke(connection, pipe)
       return false
     case .wait, .ended: pipe.sink.isFull = true
     case .moved(let sent):
@@ -193,6 +200,20 @@ extension Switchboard {
       if sent < count { pipe.sink.isFull = true }
     }
     return true
+  }
+
+  /// The sink takes no more: it has closed, without a word or with. What it said before may still
+  /// lie there, and is forwarded first.
+  private func broke(_ connection: ProxyConnection, _ pipe: Pipe) {
+    pipe.lose()
+    pipe.hasEnded = true
+    pipe.isFinished = true
+    pipe.sink.isFull = false
+    if connection.pipe(from: pipe.sink)?.isFinished != false {
+      drop(connection, resets: true)
+    } else {
+      watch(connection)
+    }
   }
 
   /// What the shuffler need not keep back any longer.
@@ -205,7 +226,11 @@ extension Switchboard {
 
   /// One end is gone; the other is told once the link lets it know.
   private func resume(_ connection: ProxyConnection, _ pipe: Pipe) {
-    if !pipe.source.isOpen, !pipe.link.rule.isCut { drop(connection, resets: true) }
+    if !pipe.source.isOpen, !pipe.link.rule.isCut {
+      drop(connection, resets: true)
+    } else {
+      watch(connection)
+    }
   }
 
   /// Has the poller watch both ends for what is wanted of them now.

@@ -28,8 +28,8 @@ import Testing
     let sent = try await onThread {
       var random = SeededRandom(seed: seed)
       var all: [UInt8] = []
-      for _ in 0..<200 {
-        let size = random.chance(1, in: 10) ? random.below(200_000) : random.below(300)
+      for _ in 0..<100 {
+        let size = random.chance(1, in: 10) ? random.below(100_000) : random.below(300)
         let piece = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
         try source.send(piece)
         all += piece

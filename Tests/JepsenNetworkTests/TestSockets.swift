@@ -6,7 +6,7 @@ import Testing
 /// A blocking socket of a test, closed with it. Every wait is bounded by `patience`.
 final class TestSocket: Sendable {
   let descriptor: Int32
-  static let patience = 10
+  static let patience = 30
 
   init(adopting descriptor: Int32) {
     self.descriptor = descriptor

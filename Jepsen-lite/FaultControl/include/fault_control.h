@@ -6,6 +6,8 @@
 //
 // The journal is a file of records, mapped by the library: what has to be undone in order to get
 // back to what was durable. It is read by the harness when the process is dead.
+//
+// Both are memory that the harness holds, so that the disk that is disturbed has no work from it.
 #ifndef FAULT_CONTROL_H
 #define FAULT_CONTROL_H
 
@@ -171,6 +173,9 @@ struct fault_record {
   /// The next record of the same file or directory, for the library alone.
   uint64_t next;
 };
+
+/// A file in memory, gone with the last that has it open or mapped; -1 where there is no such thing.
+int fault_make_memory(const char *name);
 
 // The words are read and written through these, since both sides do at any time.
 

@@ -85,21 +85,25 @@ package enum WitnessPicture {
     return lines
   }
 
-  /// Text in lines of at most `columns`, each after `indent`, broken at spaces.
+  /// Text in lines of at most `columns`, each after `indent`, broken at spaces, and within a word
+  /// only where it is longer than a line.
   package static func wrapped(_ text: String, columns: Int, indent: String = "") -> [String] {
+    let width = max(1, columns - indent.count)
     var lines: [String] = []
-    var line = indent
-    var isEmpty = true
+    var line = ""
     for word in text.split(separator: " ") {
-      if !isEmpty, line.count + 1 + word.count > columns {
-        lines.append(line)
-        line = indent
-        isEmpty = true
+      var rest = word
+      if !line.isEmpty, line.count + 1 + rest.count > width {
+        lines.append(indent + line)
+        line = ""
       }
-      line += (isEmpty ? "" : " ") + word
-      isEmpty = false
+      while rest.count > width {
+        lines.append(indent + rest.prefix(width))
+        rest = rest.dropFirst(width)
+      }
+      line += (line.isEmpty ? "" : " ") + rest
     }
-    return isEmpty ? lines : lines + [line]
+    return line.isEmpty ? lines : lines + [indent + line]
   }
 
   /// Where events stand: instants by rank, spread over the width.

@@ -50,9 +50,11 @@ struct PromiseKey {
       switch operation.kind {
       case .read: if isKnown { reads.append(source) }
       case .write, .cas:
+        isOnlyAdded = false
         note(write, of: operation.value)
         if isKnown { acknowledged.append(write) }
       case .delete:
+        isOnlyAdded = false
         note(write, of: nil)
         if isKnown {
           acknowledged.append(write)
@@ -62,10 +64,14 @@ struct PromiseKey {
       case .transfer, .scan, .generate, .acquire, .release: break
       }
     }
+    if additions.isEmpty { isOnlyAdded = false }
   }
 
   /// Whether the key is read and written as a whole.
   var isRegister: Bool { additions.isEmpty }
+
+  /// Whether it is a set, a list or a counter that is never written or deleted as a whole.
+  private(set) var isOnlyAdded = true
 
   private mutating func note(_ write: Write, of value: HistoryValue?) {
     var known = candidates[value] ?? Candidates()

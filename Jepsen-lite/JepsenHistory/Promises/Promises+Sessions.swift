@@ -5,6 +5,7 @@ extension Promises {
   /// that had been written before the writing of an earlier read one began.
   package func monotonicReads() -> Verdict {
     var findings = Findings()
+    for key in keys where key.isOnlyAdded { examineGrowth(key, &findings) }
     for key in keys where key.isRegister {
       for own in byProcess(key.reads) {
         var seen = Seen()
@@ -27,6 +28,7 @@ extension Promises {
   /// A process that reads a key sees its own acknowledged writes, or newer ones.
   package func readYourWrites() -> Verdict {
     var findings = Findings()
+    for key in keys where key.isOnlyAdded { examineOwnAdditions(key, &findings) }
     for key in keys where key.isRegister {
       for own in byProcess(key.operations) {
         var seen = Seen()
@@ -109,7 +111,7 @@ extension Promises {
   }
 
   /// Each process's own, by start.
-  private func byProcess(_ sources: [Int]) -> [[Int]] {
+  func byProcess(_ sources: [Int]) -> [[Int]] {
     var own: [Int: [Int]] = [:]
     for source in sources { own[history[source].process, default: []].append(source) }
     return own.sorted { $0.key < $1.key }.map(\.value)

@@ -59,7 +59,7 @@ extension Promises {
   /// Sets, lists and counters.
   private func examineSum(_ read: Int, _ key: PromiseKey, _ findings: inout Findings) {
     // A whole write or a delete among additions: what should be left can't be told by counting.
-    guard key.acknowledged.isEmpty else { return }
+    guard key.isOnlyAdded else { return }
     findings.examined += 1
     let value = history[read].value
     let start = history[read].startNanoseconds
@@ -71,7 +71,7 @@ extension Promises {
       let sure = done.reduce(0) { $0 &+ (history[$1].value?.integer ?? 0) }
       let low = open.reduce(sure) { $0 &+ min(0, history[$1].value?.integer ?? 0) }
       let high = open.reduce(sure) { $0 &+ max(0, history[$1].value?.integer ?? 0) }
-      if value == nil, done.contains(where: { history[$0].kind == .append }) {
+      if value == nil, done.contains(where: { !history[$0].isNumberAdded }) {
         lacks([], read, key, done, &findings)
       } else if sum < low || sum > high {
         findings.violated(
@@ -121,6 +121,9 @@ extension Promises.Findings {
 }
 
 extension HistoryOperation {
+  /// An addition to what may be a counter.
+  var isNumberAdded: Bool { kind == .add && value?.integer != nil }
+
   func isAcknowledged(before time: UInt64) -> Bool {
     outcome == .ok && (endNanoseconds ?? UInt64.max) < time
   }

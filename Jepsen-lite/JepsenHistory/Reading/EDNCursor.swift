@@ -1,5 +1,5 @@
-/// Takes forms of EDN out of bytes. What is wrong is a `ByteProblem`, never a trap; where more bytes
-/// could mend it, the problem says so.
+/// Takes forms of EDN out of bytes. What is wrong is a `ByteProblem`, never a trap; where more
+/// bytes could mend it, the problem says so.
 struct EDNCursor {
   let bytes: [UInt8]
   var at: Int

@@ -25,6 +25,16 @@ package enum CheckCommand {
   private static func check(
     _ arguments: CheckArguments
   ) throws(CheckInput.Failure) -> SimulationCommand.ExitCode {
+    let report = try judge(arguments)
+    SimulationCommand.show(arguments.isJSON ? report.json : report.text)
+    if let file = arguments.witnessFile, let witness = report.verdict.witness {
+      try CheckInput.write(witness.operations.map { $0.jsonLine + "\n" }.joined(), to: file)
+      SimulationCommand.say("the witness is in \(file): jepsen-lite check reads it too")
+    }
+    return exitCode(report.verdict.status)
+  }
+
+  static func judge(_ arguments: CheckArguments) throws(CheckInput.Failure) -> CheckReport {
     let clock = RunClock()
     let recorded = try CheckInput.read(arguments.file, arguments.readingOptions)
     let read = clock.now
@@ -34,16 +44,11 @@ package enum CheckCommand {
     let decided = CheckDecision.decide(
       recorded.operations, model, initial: initial, arguments)
     let decision = clock.now - begun
-    let verdict = CheckDecision.withDoubt(decided, recorded.operations)
-    let report = CheckReport(
+    return CheckReport(
       file: arguments.file, recorded: recorded, readNanoseconds: read, model: model,
-      isModelGiven: arguments.model != nil, verdict: verdict, decisionNanoseconds: decision)
-    SimulationCommand.show(arguments.isJSON ? report.json : report.text)
-    if let file = arguments.witnessFile, let witness = verdict.witness {
-      try CheckInput.write(witness.operations.map { $0.jsonLine + "\n" }.joined(), to: file)
-      SimulationCommand.say("the witness is in \(file): jepsen-lite check reads it too")
-    }
-    return exitCode(verdict.status)
+      isModelGiven: arguments.model != nil,
+      verdict: CheckDecision.withDoubt(decided, recorded.operations),
+      decisionNanoseconds: decision)
   }
 
   private static func initial(
@@ -58,7 +63,7 @@ package enum CheckCommand {
     }
   }
 
-  private static func exitCode(_ status: Verdict.Status) -> SimulationCommand.ExitCode {
+  static func exitCode(_ status: Verdict.Status) -> SimulationCommand.ExitCode {
     switch status {
     case .passed: .passed
     case .violated: .violated

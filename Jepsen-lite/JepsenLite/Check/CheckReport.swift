@@ -34,9 +34,12 @@ struct CheckReport {
     lines += WitnessPicture.wrapped(outcomes, columns: Self.columns, indent: "  ")
     lines.append("  model: \(model.rawValue)" + (isModelGiven ? "" : " (seen from the operations)"))
     lines.append("")
-    lines.append(
-      "\(verdict.status.rawValue.uppercased()): \(verdict.name), decided in"
-        + " \(Self.seconds(decisionNanoseconds)) s by \(verdict.method)")
+    let decided =
+      verdict.status == .invalid
+      ? "" : ", decided in \(Self.seconds(decisionNanoseconds)) s by \(verdict.method)"
+    lines += WitnessPicture.wrapped(
+      "\(verdict.status.rawValue.uppercased()): \(verdict.name)\(decided)",
+      columns: Self.columns)
     lines += WitnessPicture.wrapped(verdict.text, columns: Self.columns, indent: "  ")
     if let witness = verdict.witness {
       let count = witness.operations.count

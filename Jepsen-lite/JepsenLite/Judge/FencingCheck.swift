@@ -1,92 +1,9 @@
 internal import JepsenHistory
 
-/// Locks with fencing: tokens rise, nobody gets a lock that nobody gave back, and what is guarded
-/// never takes a write with a smaller token than it has seen.
+/// What locks with fencing guard: by rising version of the record, the tokens of its writers never
+/// fall, and as a register it is linearizable. (The locks themselves are judged by their model.)
 enum FencingCheck {
-  static let name = "locks are fenced"
-  private static let method = "order of tokens and versions"
-
-  static func verdict(_ history: [HistoryOperation]) -> Verdict {
-    var byLock: [String: [HistoryOperation]] = [:]
-    var byResource: [String: [HistoryOperation]] = [:]
-    for operation in history {
-      switch operation.kind {
-      case .acquire, .release: byLock[operation.key, default: []].append(operation)
-      default: byResource[operation.key, default: []].append(operation)
-      }
-    }
-    var acquired = 0
-    for lock in byLock.keys.sorted() {
-      let operations = byLock[lock] ?? []
-      acquired += operations.count { $0.kind == .acquire && $0.outcome == .ok }
-      if let found = tokens(operations, lock) ?? exclusion(operations, lock) { return found }
-    }
-    var writes = 0
-    for resource in byResource.keys.sorted() {
-      let operations = byResource[resource] ?? []
-      writes += operations.count { $0.kind == .write && $0.outcome == .ok }
-      if let found = guarded(operations, resource) { return found }
-    }
-    var register = Judge.linearizable(history.filter { byLock[$0.key] == nil }, .register)
-    register.name = name
-    if register.status != .passed { return register }
-    return Verdict(
-      name, .passed, method: method,
-      text: "\(acquired) locks taken with rising tokens, \(writes) guarded writes in their order")
-  }
-
-  private static func token(_ operation: HistoryOperation) -> Int64 {
-    operation.result?.integer ?? 0
-  }
-
-  /// Tokens are unique, and one that was given later is larger.
-  private static func tokens(_ operations: [HistoryOperation], _ lock: String) -> Verdict? {
-    let taken = operations.filter { $0.kind == .acquire && $0.outcome == .ok }
-      .sorted { token($0) < token($1) }
-    for (earlier, later) in zip(taken, taken.dropFirst()) {
-      if token(earlier) == token(later) {
-        return violated(
-          lock, [earlier, later], "the token \(token(later)) of \(lock) was given twice")
-      }
-    }
-    // By token: the latest start of a smaller one must not come after the end of a larger one.
-    var lastStarted: HistoryOperation?
-    for operation in taken {
-      if let before = lastStarted, let end = operation.endNanoseconds,
-        end < before.startNanoseconds
-      {
-        return violated(
-          lock, [operation, before],
-          "\(lock) was taken with the token \(token(before)) after it had been taken with the "
-            + "larger token \(token(operation))")
-      }
-      if lastStarted.map({ $0.startNanoseconds < operation.startNanoseconds }) ?? true {
-        lastStarted = operation
-      }
-    }
-    return nil
-  }
-
-  /// Between two holders there must have been a release, or a break, of the first.
-  private static func exclusion(_ operations: [HistoryOperation], _ lock: String) -> Verdict? {
-    var releases: [Int64: UInt64] = [:]
-    for operation in operations where operation.kind == .release {
-      if case .refused = operation.outcome { continue }
-      let began = operation.startNanoseconds
-      releases[token(operation)] = min(releases[token(operation)] ?? began, began)
-    }
-    let taken = operations.filter { $0.kind == .acquire && $0.outcome == .ok }
-      .sorted { token($0) < token($1) }
-    for (first, second) in zip(taken, taken.dropFirst()) {
-      let end = second.endNanoseconds ?? UInt64.max
-      if let released = releases[token(first)], released <= end { continue }
-      return violated(
-        lock, [first, second],
-        "\(lock) was taken with the token \(token(second)) while the holder of \(token(first)) "
-          + "still had it")
-    }
-    return nil
-  }
+  static let name = "writes under locks are fenced"
 
   private struct Sight {
     var version: UInt64
@@ -94,31 +11,42 @@ enum FencingCheck {
     var operation: HistoryOperation
   }
 
-  /// By rising version of the record, tokens never fall.
-  private static func guarded(_ operations: [HistoryOperation], _ resource: String) -> Verdict? {
-    var seen: [Sight] = []
-    for operation in operations where operation.outcome == .ok {
+  static func verdict(
+    _ history: [HistoryOperation], _ checker: LinearizabilityChecker
+  ) -> Verdict {
+    let guarded = history.filter { $0.kind == .read || $0.kind == .write }
+    var seen: [String: [Sight]] = [:]
+    for operation in guarded where operation.outcome == .ok {
       guard let version = operation.index, let text = operation.value?.text else { continue }
       guard let token = Int64(text.prefix { $0 != ":" }) else {
-        return violated(resource, [operation], "\(resource) holds something that has no token")
+        return violated(operation.key, [operation], "what is guarded holds something without token")
       }
-      seen.append(Sight(version: version, token: token, operation: operation))
+      seen[operation.key, default: []].append(
+        Sight(version: version, token: token, operation: operation))
     }
-    seen.sort { $0.version < $1.version }
-    for (older, newer) in zip(seen, seen.dropFirst()) where newer.token < older.token {
-      return violated(
-        resource, [older.operation, newer.operation],
-        "\(resource) took a write with the token \(newer.token) after one with \(older.token): "
-          + "its holder had lost the lock")
+    for key in seen.keys.sorted() {
+      let order = (seen[key] ?? []).sorted { $0.version < $1.version }
+      for (older, newer) in zip(order, order.dropFirst()) where newer.token < older.token {
+        return violated(
+          key, [older.operation, newer.operation],
+          "what \(key) guards took a write with the token \(newer.token) after one with "
+            + "\(older.token): its writer had lost the lock")
+      }
     }
-    return nil
+    var verdict = checker.check(guarded, model: .register)
+    verdict.name = name
+    if verdict.status == .passed {
+      let writes = guarded.count { $0.kind == .write && $0.outcome == .ok }
+      verdict.text = "\(writes) guarded writes, none with a token below that of an earlier one."
+    }
+    return verdict
   }
 
   private static func violated(
     _ key: String, _ operations: [HistoryOperation], _ text: String
   ) -> Verdict {
     Verdict(
-      name, .violated, method: method, text: text,
+      name, .violated, method: "order of tokens and versions", text: text,
       witness: Witness(key: key, operations: operations, explanation: [text + "."]))
   }
 }

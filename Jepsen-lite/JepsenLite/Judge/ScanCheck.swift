@@ -6,7 +6,9 @@ enum ScanCheck {
   static let name = "linearizability of scans, key by key"
   private static let present = HistoryValue.text("present")
 
-  static func verdict(_ history: [HistoryOperation]) -> Verdict {
+  static func verdict(
+    _ history: [HistoryOperation], _ checker: LinearizabilityChecker
+  ) -> Verdict {
     var keys: [String: Set<String>] = [:]
     for operation in history where operation.kind == .write {
       keys[prefix(of: operation.key), default: []].insert(operation.key)
@@ -39,7 +41,7 @@ enum ScanCheck {
       default: break
       }
     }
-    var verdict = Judge.linearizable(expanded, .register)
+    var verdict = checker.check(expanded, model: .register)
     verdict.name = name
     if verdict.status == .passed {
       verdict.text = "\(scans) scans, taken as \(expanded.count) operations on single keys"

@@ -119,6 +119,12 @@ enum ClockFault: Hashable, Sendable, CustomStringConvertible {
   /// The wall clock, to and fro.
   case strobe(milliseconds: Int, periodMilliseconds: Int)
 
+  var milliseconds: Int {
+    switch self {
+    case .jump(let milliseconds), .strobe(let milliseconds, _): milliseconds
+    }
+  }
+
   var description: String {
     switch self {
     case .jump(let milliseconds): "wall clock set by \(milliseconds) ms"

@@ -14,7 +14,7 @@ enum RunHelp {
       --seed N         of the load and of the faults (1)
       --keys N         how many keys are in use (depends on the workload)
       --timeout S      of an operation (2)
-      --min-rate N     fewer answers a second are no test (a fifth of the rate, or 10)
+      --min-rate N     fewer answers a second prove nothing (rate / 5, or 10)
       --system S       kvnode or etcd (kvnode)
       --bin DIR        where the program of the nodes is (beside jepsen-lite)
       --reads K        read-index or lease, for kvnode (read-index)

@@ -89,7 +89,7 @@ struct RunPlan {
     for client in connections + [own] { await client.close() }
     record.history = recorder.history()
     say("judging \(record.history.count) operations")
-    record.verdicts = Judge.verdicts(of: workload.checks, record.history, finalFrom: finalFrom)
+    record.verdicts = Judge(record.history, finalFrom: finalFrom).verdicts(of: workload.checks)
     record.verdicts.append(healed)
     record.verdicts += inside.map(Self.verdict)
     if let ends = RunValidity.verdict(ofEnds: stage.unexpectedEnds()) {
@@ -177,7 +177,7 @@ struct RunPlan {
 
   private static func nowText() -> String {
     var now = time(nil)
-    var parts = tm()
+    var parts = unsafe tm()
     unsafe gmtime_r(&now, &parts)
     var text = [CChar](repeating: 0, count: 64)
     let count = unsafe strftime(&text, text.count, "%Y-%m-%d %H:%M:%S UTC", &parts)

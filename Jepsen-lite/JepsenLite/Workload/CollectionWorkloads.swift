@@ -23,7 +23,7 @@ struct ListWorkload: Workload {
   init(keys: Int) { wheel = KeyWheel("list", keys: keys, usesPerKey: 200) }
 
   var hotKey: String { "list-0" }
-  var checks: [Check] { [.linearizable(.list)] }
+  var checks: [Check] { [.linearizable(.list), .noLostWrites] }
 
   func step(_ caller: Caller) async {
     if caller.random.chance(1, in: 2) {
@@ -49,7 +49,7 @@ struct SetWorkload: Workload {
   init(keys: Int) { wheel = KeyWheel("set", keys: keys, usesPerKey: 200) }
 
   var hotKey: String { "set-0" }
-  var checks: [Check] { [.linearizable(.set)] }
+  var checks: [Check] { [.linearizable(.set), .noLostWrites] }
 
   func step(_ caller: Caller) async {
     if caller.random.chance(1, in: 2) {

@@ -8,7 +8,7 @@ struct CounterWorkload: Workload {
   init(keys: Int) { wheel = KeyWheel("counter", keys: keys, usesPerKey: 2000) }
 
   var hotKey: String { "counter-0" }
-  var checks: [Check] { [.linearizable(.counter)] }
+  var checks: [Check] { [.linearizable(.counter), .noLostWrites] }
 
   func step(_ caller: Caller) async {
     if caller.random.chance(1, in: 3) {
@@ -33,29 +33,27 @@ struct CounterWorkload: Workload {
   }
 }
 
-/// Ids: each is the sum that an addition of one answered.
+/// Ids: each is the sum that an addition of one answered, after the counter's name.
 struct IDWorkload: Workload {
   private let keys: Int
 
   init(keys: Int) { self.keys = keys }
 
   var hotKey: String { "ids-0" }
-  var checks: [Check] { [.uniqueIDs] }
+  var checks: [Check] { [.linearizable(.ids)] }
 
   func step(_ caller: Caller) async {
-    let key = "ids-\(caller.random.below(UInt64(keys)))"
+    await generate(caller, "ids-\(caller.random.below(UInt64(keys)))")
+  }
+
+  private func generate(_ caller: Caller, _ key: String) async {
     var operation = caller.begin(.generate, key)
     let answer = await caller.perform(.add(key: key, delta: 1))
-    operation.value = answer.sum.map { .integer($0) }
+    operation.value = answer.sum.map { .text("\(key):\($0)") }
     caller.end(operation, answer)
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for key in 0..<keys {
-      var operation = caller.begin(.generate, "ids-\(key)")
-      let answer = await caller.perform(.add(key: operation.key, delta: 1))
-      operation.value = answer.sum.map { .integer($0) }
-      caller.end(operation, answer)
-    }
+    for key in 0..<keys { await generate(caller, "ids-\(key)") }
   }
 }

@@ -8,36 +8,50 @@ internal import KVLoop
 /// waited too long breaks it, as an expiry would, so that a holder may be wrong about holding it:
 /// what is guarded must be safe all the same. It carries the token of its last writer, and takes no
 /// write with a smaller one.
+///
+/// In the history, the guarded record's reads and writes stand under the name of its lock, and a
+/// write has its token in `result`.
 struct LockWorkload: Workload {
-  /// How long a lock that somebody else has is left alone.
-  private static let patience = Duration.milliseconds(300)
-
   private struct Watched: Sendable {
     var version: UInt64
     var since: ContinuousClock.Instant
   }
 
   private let locks: Int
+  /// How long a lock that somebody else has is left alone.
+  private let patience: Duration
+  /// Whether what is guarded looks at the tokens; a test shows what comes of it where not.
+  private let isFenced: Bool
   private let watched = Locked([String: Watched]())
 
-  init(keys: Int) { locks = keys }
+  init(keys: Int, patience: Duration = .milliseconds(300), isFenced: Bool = true) {
+    locks = keys
+    self.patience = patience
+    self.isFenced = isFenced
+  }
 
   var hotKey: String { "lock-0" }
-  var checks: [Check] { [.fencing] }
+  var checks: [Check] { [.fencing(lease: patience)] }
+
+  private static func guarded(by lock: String) -> String { "guarded-by-\(lock)" }
 
   func step(_ caller: Caller) async {
-    let number = caller.random.below(UInt64(locks))
-    let lock = "lock-\(number)"
-    let resource = "guarded-\(number)"
+    let lock = "lock-\(caller.random.below(UInt64(locks)))"
     if caller.random.chance(1, in: 4) {
-      await caller.read(resource)
+      await read(caller, lock)
       return
     }
     guard let token = await acquire(caller, lock) else { return }
-    let pause = Duration.milliseconds(Int(caller.random.below(10)))
+    // Most hold it for a moment; some fall asleep over it, and others take it.
+    let isSleepy = caller.random.chance(1, in: 20)
+    let pause =
+      isSleepy ? patience * 3 / 2 : .milliseconds(Int(caller.random.below(10)))
     for _ in 0...caller.random.below(2) {
       try? await Task.sleep(for: pause)
-      await write(caller, resource, token)
+      let holder = caller.process
+      await write(caller, lock, token)
+      // Whoever does not know what became of its write is gone, and with it the lock's holder.
+      guard caller.process == holder else { return }
     }
     await release(caller, lock, token)
   }
@@ -69,26 +83,33 @@ struct LockWorkload: Workload {
     let now = ContinuousClock.now
     let isOld = watched.withLock { watched in
       if let known = watched[lock], known.version == found.version {
-        return now - known.since > Self.patience
+        return now - known.since > patience
       }
       watched[lock] = Watched(version: found.version, since: now)
       return false
     }
     guard isOld else { return }
-    await release(caller, lock, found.version)
+    _ = await caller.perform(.deleteVersion(key: lock, version: found.version))
   }
 
-  private func write(_ caller: Caller, _ resource: String, _ token: UInt64) async {
+  private func read(_ caller: Caller, _ lock: String) async {
+    var operation = caller.begin(.read, lock)
+    let answer = await caller.perform(.read(key: Self.guarded(by: lock), .linearizable))
+    if answer.outcome == .done { operation.value = answer.value.map { .text($0) } }
+    caller.end(operation, answer)
+  }
+
+  private func write(_ caller: Caller, _ lock: String, _ token: UInt64) async {
     let text = "\(token):\(caller.uniqueText())"
-    let operation = caller.begin(.write, resource, value: .text(text))
-    let answer = await caller.readAndReplace(resource) { found in
+    var operation = caller.begin(.write, lock, value: .text(text))
+    operation.result = .integer(Int64(token))
+    let answer = await caller.readAndReplace(Self.guarded(by: lock)) { found in
       let last = found.flatMap { UInt64($0.prefix { $0 != ":" }) } ?? 0
-      return last > token ? nil : text
+      return isFenced && last > token ? nil : text
     }
     caller.end(operation, answer)
   }
 
-  /// By its holder, or by whoever breaks it.
   private func release(_ caller: Caller, _ lock: String, _ token: UInt64) async {
     var operation = caller.begin(.release, lock)
     operation.result = .integer(Int64(token))
@@ -96,6 +117,6 @@ struct LockWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for number in 0..<locks { await caller.read("guarded-\(number)") }
+    for number in 0..<locks { await read(caller, "lock-\(number)") }
   }
 }

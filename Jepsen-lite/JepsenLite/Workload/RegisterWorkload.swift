@@ -19,12 +19,12 @@ struct RegisterWorkload: Workload {
   func step(_ caller: Caller) async {
     let isHot = caller.random.chance(1, in: 2)
     let number = caller.random.below(UInt64(isHot ? Self.hotKeys : keys))
-    // Every eighth of the many is for deletes, which make a history slower to judge.
-    let isDeleted = !isHot && number % 8 == 7
+    // Every fourth of the many is for deletes, which make a history slower to judge.
+    let isDeleted = !isHot && number % 4 == 3
     let key = isHot ? "hot-\(number)" : isDeleted ? "brief-\(number)" : "cold-\(number)"
     switch caller.random.below(20) {
     case 0..<9: await read(caller, key)
-    case 9..<11 where isDeleted:
+    case 9..<13 where isDeleted:
       let operation = caller.begin(.delete, key)
       caller.end(operation, await caller.perform(.delete(key: key)))
     case 9..<15: await write(caller, key)

@@ -11,7 +11,7 @@ struct ScanWorkload: Workload {
   init(keys: Int) { wheel = KeyWheel("scan", keys: keys, usesPerKey: 60) }
 
   var hotKey: String { "scan-0/" }
-  var checks: [Check] { [.scans] }
+  var checks: [Check] { [.linearizable(.scan), .scans] }
 
   func step(_ caller: Caller) async {
     switch caller.random.below(10) {

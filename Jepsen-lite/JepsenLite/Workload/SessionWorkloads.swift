@@ -9,7 +9,7 @@ struct SessionWorkload: Workload {
   init(keys: Int) { self.keys = keys }
 
   var hotKey: String { "session-0" }
-  var checks: [Check] { [.readYourWrites, .monotonicReads, .noLostWrites] }
+  var checks: [Check] { [.readYourWrites, .monotonicReads, .sessionOrder, .noLostWrites] }
 
   func step(_ caller: Caller) async {
     let key = "session-\(caller.random.below(UInt64(keys)))"

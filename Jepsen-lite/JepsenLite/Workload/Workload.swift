@@ -24,19 +24,17 @@ extension Workload {
 
 /// A check of a history.
 enum Check: Hashable, Sendable {
-  enum Model: String, Hashable, Sendable {
-    case register, list, set, counter, bank
-  }
-
-  case linearizable(Model)
+  case linearizable(LinearizabilityChecker.Model)
   /// Every key that a scan found or missed is explained, key by key.
   case scans
-  case uniqueIDs
-  case fencing
+  /// What a lock guards has taken no write of somebody who had lost it. The lock may be broken so
+  /// long after it was asked for.
+  case fencing(lease: Duration)
   case noLostWrites
   case noResurrection
   case readYourWrites
   case monotonicReads
+  case sessionOrder
   case staleness
 }
 

@@ -27,10 +27,10 @@ import Testing
       ])
     #expect(
       WitnessPicture.text(witness) == """
-         1  p0 write 1                      |-----|
-         2  p1 write 2                                        |-----|
-         3  p2 cas 2 -> 3 (outcome unknown)             |- - - - - - - - - - - - - - >
-         4  p3 read -> 1                                                  |-----|
+         1  p0 write 1                      |----|
+         2  p1 write 2                                     |----|
+         3  p2 cas 2 -> 3 (outcome unknown)           |- - - - - - - - - - - - - - - - >
+         4  p3 read -> 1                                             |----|
          (in order of time, not to scale; > has no known end)
 
             process     start        end  operation

@@ -73,13 +73,14 @@ enum RandomHistory {
 @Suite struct JSONHistoryReaderTests {
   @Test func aLineGivesAllThatItSays() throws {
     let history = try read(
-      """
-      {"process":3,"op":"read","key":"a","value":"v","start_ns":5,"end_ns":9,"ok":true,"node":2,"index":7,"served":"lease"}
-
-      { "ok" : "unknown" , "start_ns":6, "future":{"x":[1.5e3,null,true]}, "op":"write","process":0,"key":"a","value":[1,"x",{"b":2,"a":-1}]}
-      {"process":1,"op":"cas","key":"a","value":1,"expected":null,"start_ns":0,"end_ns":0,"ok":false}\r
-      {"process":1,"op":"cas","key":7,"value":1,"expected":2,"start_ns":0,"end_ns":1,"ok":false,"error":"no leader"}
-      """)
+      #"{"process":3,"op":"read","key":"a","value":"v","start_ns":5,"end_ns":9,"#
+        + #""ok":true,"node":2,"index":7,"served":"lease"}"# + "\n\n"
+        + #"{ "ok" : "unknown" , "start_ns":6, "future":{"x":[1.5e3,null,true]},"#
+        + #" "op":"write","process":0,"key":"a","value":[1,"x",{"b":2,"a":-1}]}"# + "\n"
+        + #"{"process":1,"op":"cas","key":"a","value":1,"expected":null,"start_ns":0,"#
+        + #""end_ns":0,"ok":false}"# + "\r\n"
+        + #"{"process":1,"op":"cas","key":7,"value":1,"expected":2,"start_ns":0,"#
+        + #""end_ns":1,"ok":false,"error":"no leader"}"#)
     var first = HistoryOperation(
       process: 3, kind: .read, key: "a", value: "v", startNanoseconds: 5, endNanoseconds: 9,
       outcome: .ok)
@@ -105,7 +106,8 @@ enum RandomHistory {
 
   @Test func aFailedCasIsNoObservationWhereThatIsSaid() throws {
     let line =
-      #"{"process":1,"op":"cas","key":"a","value":1,"expected":2,"start_ns":0,"end_ns":1,"ok":false}"#
+      #"{"process":1,"op":"cas","key":"a","value":1,"expected":2,"#
+      + #""start_ns":0,"end_ns":1,"ok":false}"#
     var options = ReadingOptions()
     #expect(try read(line, options).operations[0].outcome == .mismatch)
     options.failedCas = .ignored
