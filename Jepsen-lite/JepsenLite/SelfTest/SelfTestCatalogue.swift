@@ -49,7 +49,7 @@ enum SelfTestCatalogue {
       "voteWithoutComparingLogs", "a vote is given however short the candidate's log is",
       [
         .simulation(profile: "network"),
-        .run(workload: "register", nemesis: "kill-majority"),
+        .run(workload: "register", nemesis: "power-loss-all"),
       ]),
     SelfTestFault(
       "electionWithoutMajority", "a candidate leads with its own vote alone",
@@ -83,10 +83,7 @@ enum SelfTestCatalogue {
       [.simulation(profile: "crash-votes")]),
     SelfTestFault(
       "truncateOnEveryAppend", "a follower cuts its log behind every append",
-      [
-        .simulation(profile: "network"),
-        .run(workload: "register", nemesis: "reorder"),
-      ]),
+      [.simulation(profile: "network")]),
   ]
 
   private static let disk = [
@@ -98,10 +95,7 @@ enum SelfTestCatalogue {
       ]),
     SelfTestFault(
       "failedSyncIgnored", "a failed sync is taken for a good one",
-      [
-        .simulation(profile: "disk"),
-        .run(workload: "register", nemesis: "fsync-error"),
-      ]),
+      [.simulation(profile: "disk")]),
     SelfTestFault(
       "persistedBeforeSync", "writes are reported durable before they are",
       [

@@ -15,9 +15,11 @@ struct SelfTestTable: Sendable {
     }
 
     var by: String {
-      if case .nothing(let why) = finding.outcome { return why }
-      let tries = finding.tries > 1 ? " (run \(finding.tries))" : ""
-      return finding.text + tries
+      switch finding.outcome {
+      case .nothing(let why): why
+      case .violated: finding.text + (finding.tries > 1 ? " (run \(finding.tries))" : "")
+      case .passed: finding.tries > 1 ? "\(finding.tries) runs" : ""
+      }
     }
   }
 
