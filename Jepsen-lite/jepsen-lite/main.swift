@@ -16,6 +16,7 @@ switch CommandLine.arguments.dropFirst().first {
 case "run": exit(await RunCommand.run(rest).rawValue)
 case "check": exit(CheckCommand.run(rest).rawValue)
 case "sim": exit(await SimulationCommand.run(rest).rawValue)
+case "self-test": exit(await SelfTestCommand.run(rest).rawValue)
 case "crash": exit(await CrashCommand.run(rest).rawValue)
 case "--help", "-h":
   SimulationCommand.show(usage)

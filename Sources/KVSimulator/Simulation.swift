@@ -292,24 +292,33 @@ package final class Simulation {
 
   private func checkHistory() {
     guard !isOver else { return }
-    let verdicts = LinearizabilityChecker().check(history) {
-      Workload.isCounter($0) ? .counter : .register
-    }
-    for (key, verdict) in verdicts {
+    let checker = LinearizabilityChecker()
+    for (key, verdict) in checker.check(history, model: Self.model(of:)) {
       switch verdict {
       case .linearizable: break
-      case .violated(let what): violate(.linearizability, "\(key): \(what)")
+      case .violated(let what):
+        // One witness shows it; each takes a while to be found.
+        let isFirst = !violations.contains { $0.check == .linearizability }
+        let operations = isFirst ? history.filter { $0.key == key } : []
+        violate(
+          .linearizability, "\(key): \(what)",
+          witness: isFirst ? checker.check(operations, model: Self.model(of: key)).witness : nil)
       case .unknown: undecided.append(key)
       }
     }
   }
 
+  private static func model(of key: String) -> LinearizabilityChecker.Model {
+    Workload.isCounter(key) ? .counter : .register
+  }
+
   private var undecided: [String] = []
 
-  func violate(_ check: Check, _ what: String) {
+  func violate(_ check: Check, _ what: String, witness: Witness? = nil) {
     trace.record(time, 99, 0, 0, "VIOLATION of \(check.rawValue): \(what)")
     if violations.count < 64 {
-      violations.append(Violation(timeNanoseconds: time, check: check, what: what))
+      violations.append(
+        Violation(timeNanoseconds: time, check: check, what: what, witness: witness))
     }
   }
 

@@ -72,7 +72,8 @@ extension SimulationRunner {
   /// The first of these variants that breaks the same promise. As many run at one time as the
   /// arguments allow.
   func firstVariant(
-    _ variants: [UInt64], of seed: UInt64, faults: FaultSelection, violating check: KVSimulator.Check
+    _ variants: [UInt64], of seed: UInt64, faults: FaultSelection,
+    violating check: KVSimulator.Check
   ) async -> UInt64? {
     var rest = variants[...]
     while !rest.isEmpty {
