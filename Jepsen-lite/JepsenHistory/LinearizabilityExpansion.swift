@@ -54,10 +54,14 @@ struct SearchExpansion<Model: SearchModel> {
     return words[firstHiddenWord + slot >> 6] & (1 << UInt64(slot & 63)) != 0
   }
 
-  /// Whether anything that is still to be explained can make use of its effect.
-  var isReturningOfUse: Bool {
+  /// Whether anything that is still to be explained can make use of the effect of the operation that
+  /// returns: needs its state, or must not find the present one.
+  func isReturningOfUse(_ words: [UInt64]) -> Bool {
     let action = Int(space.actions[Int(space.returns[cursor.place])])
-    return Int(space.usefulUntil[action]) >= cursor.place
+    if Int(space.usefulUntil[action]) >= cursor.place { return true }
+    let state = Int64(bitPattern: words[0])
+    return state >= 0 && state < Int64(space.excludedUntil.count)
+      && Int(space.excludedUntil[Int(state)]) >= cursor.place
   }
 
   /// Takes in every open observation that fits the state. An order that has it later can have it
