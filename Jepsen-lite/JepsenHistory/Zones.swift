@@ -16,18 +16,31 @@ enum RegisterZones {
 
   static func decide(_ steps: [LinearizabilityStep], initial: Int64 = 0) -> Decision {
     do throws(ZoneEnd) {
-      try run(steps, initial)
+      try run(steps, initial: initial)
       return .linearizable
     } catch {
       switch error {
-      case .violated(let places): return .violated(steps: places)
+      case .violated(let contradiction): return .violated(steps: contradiction.places)
       case .notApplicable(let why): return .notApplicable(why)
       }
     }
   }
 
+  /// What contradicts what, where the history is violated.
+  static func contradiction(
+    _ steps: [LinearizabilityStep], initial: Int64 = 0
+  ) -> ZoneContradiction? {
+    do throws(ZoneEnd) {
+      try run(steps, initial: initial)
+      return nil
+    } catch {
+      if case .violated(let contradiction) = error { return contradiction }
+      return nil
+    }
+  }
+
   private static func run(
-    _ steps: [LinearizabilityStep], _ initial: Int64
+    _ steps: [LinearizabilityStep], initial: Int64
   ) throws(ZoneEnd) {
     let history = try ZoneHistory(steps, initial: initial)
     let chains = try ZoneChains(history)
@@ -53,10 +66,10 @@ enum RegisterZones {
         return
       }
       if let stuck = schedule.stuckBlock,
-        let places = ZoneProof(history, chains).unfollowed(
+        let contradiction = ZoneProof(history, chains).unfollowed(
           Int(mismatches.whoWaits[stuck]), blocks)
       {
-        throw .violated(places)
+        throw .violated(contradiction)
       }
     }
     throw .notApplicable("no order was found for the mismatches")

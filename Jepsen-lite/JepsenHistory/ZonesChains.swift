@@ -56,7 +56,9 @@ struct ZoneChains {
       switch operation.kind {
       case .read:
         let value = Int(operation.value)
-        if installer[value] == Self.none { throw .violated([place]) }
+        if installer[value] == Self.none {
+          throw .violated(ZoneContradiction(kind: .neverWritten(place), places: [place]))
+        }
         if !isObserved[value] {
           isObserved[value] = true
           open.append(operation.value)
@@ -88,11 +90,17 @@ struct ZoneChains {
     _ value: Int32, _ place: Int32, _ history: ZoneHistory
   ) throws(ZoneEnd) {
     if installer[Int(value)] == Self.none {
-      throw .violated(ZoneProof.withObservers([Int(place)], history))
+      throw .violated(
+        ZoneContradiction(
+          kind: .neverWritten(Int(place)),
+          places: ZoneProof.withObservers([Int(place)], history)))
     }
     if successor[Int(value)] != Self.none {
+      let first = Int(successor[Int(value)])
       throw .violated(
-        ZoneProof.withObservers([Int(successor[Int(value)]), Int(place)], history))
+        ZoneContradiction(
+          kind: .replacedTwice(first, Int(place)),
+          places: ZoneProof.withObservers([first, Int(place)], history)))
     }
     successor[Int(value)] = place
   }
@@ -140,7 +148,9 @@ struct ZoneChains {
         circle.append(next)
         value = history.operations[next].value
       } while value != operation.value
-      throw .violated(ZoneProof.withObservers(circle, history))
+      throw .violated(
+        ZoneContradiction(
+          kind: .circle(circle), places: ZoneProof.withObservers(circle, history)))
     }
   }
 }

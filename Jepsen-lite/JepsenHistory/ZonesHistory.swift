@@ -73,8 +73,36 @@ struct ZoneHistory {
 
 /// How a decision ends early.
 enum ZoneEnd: Error {
-  case violated([Int])
+  case violated(ZoneContradiction)
   case notApplicable(String)
+}
+
+/// What every order would have to meet and none can. Places are those of the given steps.
+struct ZoneContradiction {
+  enum Kind {
+    /// A read of, or a cas on, a value that nothing put there.
+    case neverWritten(Int)
+    /// Two compare-and-sets that both replaced the one value.
+    case replacedTwice(Int, Int)
+    /// Compare-and-sets each of which needs the one before it.
+    case circle([Int])
+    /// `late` ended before `early` started, although its value comes later in a chain (or is what
+    /// was yet to be written).
+    case order(early: Int, late: Int)
+    /// Two blocks: each has an operation that ended before one of the other started. `nil`: the
+    /// initial value, which was there before everything.
+    case blocks(ended: Int?, beforeStartOf: Int, and: Int, beforeStartOfOwn: Int)
+    /// A mismatch while its value stood: after one operation and before another. `nil`: the
+    /// initial value was there from the beginning.
+    case mismatch(Int, after: Int?, before: Int)
+    /// A mismatch that other blocks leave no place.
+    case squeezed(Int)
+    /// A mismatch after a value that nothing can have replaced by then.
+    case unfollowed(Int, after: Int?)
+  }
+
+  var kind: Kind
+  var places: [Int]
 }
 
 /// Numbers for values, from 0: by subtraction where they lie close together, else by their rank.

@@ -83,20 +83,19 @@ struct ZoneProof {
     Self.withObservers(places.filter { $0 != Self.beginning }, history)
   }
 
-  /// The two, and the compare-and-sets that tie the earlier one's stage to the later one's.
+  /// The compare-and-sets that lead from one stage to the other, whichever is earlier.
+  private func links(_ one: Int, _ other: Int) -> [Int] {
+    (min(one, other)..<max(one, other)).map { Int(chains.installer[Int(chains.stages[$0 + 1])]) }
+  }
+
+  /// The two, and what ties the one's stage to the other's.
   private func tied(_ one: Int, _ other: Int) -> [Int] {
-    let low = min(position(one), position(other)) / 2
-    let high = max(position(one), position(other)) / 2
-    var places = [one, other]
-    for stage in (low..<high).map({ $0 + 1 }) {
-      places.append(Int(chains.installer[Int(chains.stages[stage])]))
-    }
-    return places
+    [one, other] + links(position(one) / 2, position(other) / 2)
   }
 
   /// An operation of a later stage ended before one of an earlier stage started: the pair with the
   /// fewest stages between them, as far as a bounded look tells.
-  func order(in block: Int) -> [Int] {
+  func order(in block: Int) -> ZoneContradiction {
     let members = members(of: block)
     var leastEnd = members.map { end($0) }
     for index in leastEnd.indices.dropLast().reversed() {
@@ -118,27 +117,33 @@ struct ZoneProof {
       if isBetter ?? true { best = (early, late) }
       if budget <= 0 { break }
     }
-    guard let (early, late) = best else { return members }
-    return finished(tied(early, late))
+    // What called found a pair, so one is found here within the bound's first round.
+    let (early, late) = best ?? (members[members.count - 1], members[0])
+    return ZoneContradiction(
+      kind: .order(early: early, late: late), places: finished(tied(early, late)))
   }
 
   /// Two blocks, each of which must be before the other.
-  func contradiction(_ one: Int, _ other: Int) -> [Int] {
-    let first = members(of: one)
-    let second = members(of: other)
-    guard var early = second.min(by: { end($0) < end($1) }),
-      var late = second.max(by: { start($0) < start($1) })
-    else { return finished(first) }
-    var places = first + second
+  func contradiction(_ one: Int, _ other: Int) -> ZoneContradiction {
+    // The initial value's block goes first, for it alone has the beginning.
+    let first = members(of: min(one, other))
+    let second = members(of: max(one, other))
+    var mine = (first[0], first[0])
+    var theirs = (second[0], second[0])
+    for place in second {
+      if end(place) < end(theirs.0) { theirs.0 = place }
+      if start(place) > start(theirs.1) { theirs.1 = place }
+    }
     // Each round looks for closer ones of one block, given those of the other.
     for _ in 0..<3 {
-      guard let mine = nearest(first, endedBefore: start(late), startedAfter: end(early)),
-        let others = nearest(second, endedBefore: start(mine.1), startedAfter: end(mine.0))
-      else { break }
-      (early, late) = others
-      places = tied(mine.0, mine.1) + tied(early, late)
+      mine = nearest(first, endedBefore: start(theirs.1), startedAfter: end(theirs.0)) ?? mine
+      theirs = nearest(second, endedBefore: start(mine.1), startedAfter: end(mine.0)) ?? theirs
     }
-    return finished(places)
+    return ZoneContradiction(
+      kind: .blocks(
+        ended: mine.0 == Self.beginning ? nil : mine.0, beforeStartOf: theirs.1, and: theirs.0,
+        beforeStartOfOwn: mine.1),
+      places: finished(tied(mine.0, mine.1) + tied(theirs.0, theirs.1)))
   }
 
   /// An operation that ended before one time and one that started after another, of one block,
@@ -163,54 +168,44 @@ struct ZoneProof {
 
   /// A mismatch between an operation that follows its value's installer and one that precedes the
   /// value's end.
-  func mismatch(_ place: Int) -> [Int] {
+  func mismatch(_ place: Int) -> ZoneContradiction {
     let operation = history.operations[place]
     let stage = Int(chains.rank[Int(operation.value)])
     let members = members(of: Int(chains.blockOfStage[stage]))
-    var result = [place]
     let after = members.first { position($0) >= 2 * stage && end($0) < operation.start }
-    let before = members.last {
-      position($0) <= 2 * (stage + 1) && start($0) > operation.end
-    }
+    let before = members.last { position($0) <= 2 * (stage + 1) && start($0) > operation.end }
+    var places = [place]
     for found in [after, before] {
-      guard let found else { continue }
-      let low = min(position(found) / 2, stage)
-      let high = max(position(found) / 2, stage)
-      result.append(found)
-      for between in (low..<high).map({ $0 + 1 }) {
-        result.append(Int(chains.installer[Int(chains.stages[between])]))
-      }
+      if let found { places += [found] + links(position(found) / 2, stage) }
     }
-    return finished(result)
+    return ZoneContradiction(
+      kind: .mismatch(
+        place, after: after == Self.beginning ? nil : after, before: before ?? place),
+      places: finished(places))
   }
 
   /// A mismatch that can stand on neither side of its block for what other blocks ask.
-  func squeezed(_ place: Int, between others: [Int]) -> [Int] {
-    let stage = chains.rank[Int(history.operations[place].value)]
-    let own = Int(chains.blockOfStage[Int(stage)])
-    var result = [place]
+  func squeezed(_ place: Int, between others: [Int]) -> ZoneContradiction {
+    let stage = Int(chains.rank[Int(history.operations[place].value)])
+    let own = Int(chains.blockOfStage[stage])
+    var places = [place]
     for block in [own] + others {
       let members = members(of: block)
       guard let early = members.min(by: { end($0) < end($1) }),
         let late = members.max(by: { start($0) < start($1) })
       else { continue }
-      result += tied(early, late)
-      guard block == own else { continue }
-      for member in [early, late] {
-        let low = min(position(member) / 2, Int(stage))
-        let high = max(position(member) / 2, Int(stage))
-        for between in (low..<high).map({ $0 + 1 }) {
-          result.append(Int(chains.installer[Int(chains.stages[between])]))
-        }
+      places += tied(early, late)
+      if block == own {
+        places += links(position(early) / 2, stage) + links(position(late) / 2, stage)
       }
     }
-    return finished(result)
+    return ZoneContradiction(kind: .squeezed(place), places: finished(places))
   }
 
   /// A mismatch after the last value of its block, where nothing can have replaced that value in
   /// time; `nil` where something may have. Here it is all other writes together that prove it: the
   /// answer names only the mismatch and why it stands after the value was written.
-  func unfollowed(_ place: Int, _ blocks: ZoneBlocks) -> [Int]? {
+  func unfollowed(_ place: Int, _ blocks: ZoneBlocks) -> ZoneContradiction? {
     let mismatch = history.operations[place]
     let stage = Int(chains.rank[Int(mismatch.value)])
     let own = Int(chains.blockOfStage[stage])
@@ -232,6 +227,8 @@ struct ZoneProof {
     let after = members(of: own).first {
       position($0) >= 2 * stage && end($0) < mismatch.start
     }
-    return finished([place] + (after.map { [$0] } ?? []))
+    return ZoneContradiction(
+      kind: .unfollowed(place, after: after == Self.beginning ? nil : after),
+      places: finished([place] + (after.map { [$0] } ?? [])))
   }
 }

@@ -102,8 +102,10 @@ struct ClientHistories {
     return history.sorted { $0.startNanoseconds < $1.startNanoseconds }
   }
 
-  func steps(_ count: Int) -> [LinearizabilityStep] {
-    make(count).enumerated().compactMap { source, operation in
+  func steps(_ count: Int) -> [LinearizabilityStep] { Self.steps(of: make(count)) }
+
+  static func steps(of operations: [HistoryOperation]) -> [LinearizabilityStep] {
+    operations.enumerated().compactMap { source, operation in
       let value = operation.value?.integer ?? 0
       let expected = operation.expected?.integer ?? 0
       let action: LinearizabilityStep.Action
