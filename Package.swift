@@ -110,6 +110,8 @@ let package = Package(
     .executableTarget(
       name: "wire-fuzz", dependencies: ["KVNodeCore"], path: "Tests/Fuzz",
       swiftSettings: settings + fuzzing),
+    // What the faults of disk and clocks are tried on.
+    .executableTarget(name: "fault-probe", path: "Tests/FaultProbe"),
     tests("TidyTests", []),
     tests("KVBaseTests", ["KVBase"]),
     tests("KVCommandTests", ["KVCommand"]),
@@ -126,7 +128,7 @@ let package = Package(
     tests("KVSimulatorTests", ["KVSimulator"]),
     tests("JepsenHistoryTests", ["JepsenHistory"]),
     tests("JepsenNetworkTests", ["JepsenNetwork"]),
-    tests("JepsenFaultsTests", ["JepsenFaults"]),
+    tests("JepsenFaultsTests", ["JepsenFaults", "fault-probe"]),
     tests("JepsenReportTests", ["JepsenReport"]),
     tests("JepsenLiteTests", ["JepsenLite"]),
   ]

@@ -1,182 +1,152 @@
-/// Decides whether the history of one key is linearizable: the search of Wing and Gong with Lowe's
-/// memory of configurations already seen ("Testing for linearizability", 2017).
+/// Judges recorded histories.
 ///
-/// The search walks the events in order of time. A call may be linearized where the model allows
-/// it; reaching the return of an operation that is not linearized yet means that an earlier choice
-/// was wrong. Operations with unknown outcomes have no return and may be left out for ever.
+/// Registers and counters are split by key and each key is decided for itself, which is enough:
+/// linearizability is local (Herlihy and Wing, 1990). A register whose values are unique is decided
+/// by its zones; else just-in-time linearization races a depth-first search, with slices over the
+/// keys so that a hard one does not starve the others. The other models have decisions of their
+/// own, in `Models`.
 package struct LinearizabilityChecker: Sendable {
-  package enum Model: Sendable {
-    /// read, write, cas, delete; absent at first.
+  package enum Model: String, Sendable, CaseIterable {
+    /// read, write, cas, delete; absent (or `initial`) at first.
     case register
     /// read, add; 0 at first, and an absent counter reads as 0.
     case counter
+    /// append, read of the whole list.
+    case list
+    /// add, read of the whole set.
+    case set
+    /// transfer, read of all balances.
+    case bank
+    /// write, delete, cas of keys; scan of those under a prefix.
+    case scan
+    /// generate.
+    case ids
+    /// acquire, release, and guarded writes.
+    case locks
   }
 
-  package enum Verdict: Hashable, Sendable {
+  package enum FailedCas: String, Sendable, CaseIterable {
+    /// A cas that answered "no" saw something else than it expected.
+    case observed
+    /// It may have failed for any reason, and says nothing.
+    case ignored
+  }
+
+  /// What is found for one key.
+  package enum KeyVerdict: Hashable, Sendable {
     case linearizable
     /// Operations that no order explains: as few as the search could tell.
     case violated(String)
-    /// The search was given up after so many steps.
+    /// The searches were given up after so many steps.
     case unknown(steps: Int)
   }
 
-  package var maximumSteps: Int
+  package struct Bounds: Hashable, Sendable {
+    /// For each key, both searches together.
+    package var maximumSteps: Int
+    /// `nil`: no clock is read, and the same history is always decided in the same way.
+    package var seconds: Double?
+    /// For all keys together; beyond it a search is dropped.
+    package var bytes: Int
 
-  package init(maximumSteps: Int = 5_000_000) {
-    self.maximumSteps = maximumSteps
+    package init(
+      maximumSteps: Int = Int.max, seconds: Double? = 60, bytes: Int = 2 << 30
+    ) {
+      self.maximumSteps = maximumSteps
+      self.seconds = seconds
+      self.bytes = bytes
+    }
   }
 
-  /// Splits a history by key and checks each key for itself, which is enough: linearizability is
-  /// local (Herlihy and Wing, 1990). Answers the keys in order with what was found, but for the
-  /// linearizable ones.
+  package var bounds: Bounds
+  /// What a register, a counter or a bank holds at first; `nil`: absent.
+  package var initial: HistoryValue?
+  package var failedCas: FailedCas
+  /// Whether a bank's balance may be below 0.
+  package var allowsNegativeBalances = true
+  /// A lock may be lost to others so long after it was asked for; `nil`: only by a release.
+  package var lockLeaseNanoseconds: UInt64?
+
+  /// Bounded by steps only.
+  package init(maximumSteps: Int = 5_000_000) {
+    self.init(bounds: Bounds(maximumSteps: maximumSteps, seconds: nil))
+  }
+
+  package init(
+    bounds: Bounds, initial: HistoryValue? = nil, failedCas: FailedCas = .observed
+  ) {
+    self.bounds = bounds
+    self.initial = initial
+    self.failedCas = failedCas
+  }
+
+  /// One verdict over all keys.
+  package func check(_ history: [HistoryOperation], model: Model) -> Verdict {
+    switch model {
+    case .register, .counter: checkKeys(history, model)
+    case .list: ListModel.check(history, bounds)
+    case .set: SetModel.check(history)
+    case .bank: BankModel.check(history, self)
+    case .scan: ScanModel.check(history)
+    case .ids: UniqueIDModel.check(history)
+    case .locks: LockModel.check(history, leaseNanoseconds: lockLeaseNanoseconds)
+    }
+  }
+
+  /// Checks each key by the model that it has, registers or counters. Answers the keys in order
+  /// with what was found, but for the linearizable ones.
   package func check(
     _ history: [HistoryOperation], model: (_ key: String) -> Model
-  ) -> [(key: String, verdict: Verdict)] {
-    let order = history.indices.sorted {
-      history[$0].key != history[$1].key ? history[$0].key < history[$1].key : $0 < $1
-    }
-    var found: [(key: String, verdict: Verdict)] = []
-    var start = 0
-    while start < order.count {
-      let key = history[order[start]].key
-      var end = start
-      while end < order.count && history[order[end]].key == key { end += 1 }
-      let verdict = checkKey(order[start..<end].map { history[$0] }, model: model(key))
+  ) -> [(key: String, verdict: KeyVerdict)] {
+    let groups = KeyGroups(history)
+    var found: [(key: String, verdict: KeyVerdict)] = []
+    for (number, key) in groups.keys.enumerated() {
+      let verdict = keyVerdict(history, groups.operations(of: number), model(key))
       if verdict != .linearizable { found.append((key, verdict)) }
-      start = end
     }
     return found
   }
 
   /// Checks operations that are all on one key.
-  package func checkKey(_ operations: [HistoryOperation], model: Model) -> Verdict {
-    switch Self.prepare(operations, model: model) {
-    case .failure(let problem): return .violated(problem.text)
-    case .success(let steps):
-      var search = LinearizabilitySearch(steps, maximumSteps: maximumSteps)
-      switch search.run() {
-      case .found: return .linearizable
-      case .exhausted: return .violated(Self.explain(steps, operations, search.deepestReturn))
-      case .givenUp: return .unknown(steps: maximumSteps)
+  package func checkKey(_ operations: [HistoryOperation], model: Model) -> KeyVerdict {
+    keyVerdict(operations, operations.indices.map { Int32($0) }[...], model)
+  }
+
+  private func keyVerdict(
+    _ history: [HistoryOperation], _ places: ArraySlice<Int32>, _ model: Model
+  ) -> KeyVerdict {
+    guard model == .register || model == .counter else {
+      let verdict = check(places.map { history[Int($0)] }, model: model)
+      return switch verdict.status {
+      case .passed: .linearizable
+      case .violated: .violated(verdict.text)
+      case .unknown, .invalid: .unknown(steps: bounds.maximumSteps)
       }
     }
-  }
-
-  private static func explain(
-    _ steps: [LinearizabilityStep], _ operations: [HistoryOperation], _ stuckAt: Int?
-  ) -> String {
-    guard let stuckAt else { return "no order of the operations explains what was seen" }
-    return "no order explains \(operations[steps[stuckAt].source].jsonLine)"
-  }
-}
-
-/// An operation as the search sees it: values are small numbers, 0 stands for absent.
-struct LinearizabilityStep: Sendable {
-  enum Action: Hashable, Sendable {
-    case read(Int64)
-    case write(Int64)
-    case compareAndSet(expected: Int64, new: Int64)
-    /// A cas that found something else.
-    case differs(from: Int64)
-    case add(Int64)
-    case addGiving(Int64, sum: Int64)
-  }
-
-  var action: Action
-  var start: UInt64
-  /// `nil`: unknown outcome.
-  var end: UInt64?
-  /// The place in the history.
-  var source: Int
-
-  /// The state after this step; `nil` where it can't happen in `state`.
-  func next(after state: Int64) -> Int64? {
-    switch action {
-    case .read(let value): value == state ? state : nil
-    case .write(let value): value
-    case .compareAndSet(let expected, let new): expected == state ? new : nil
-    case .differs(let expected): expected != state ? state : nil
-    case .add(let delta): state &+ delta
-    case .addGiving(let delta, let sum): state &+ delta == sum ? sum : nil
+    var key = KeyDecision(history, places, self, isCounter: model == .counter)
+    let deadline = Deadline(bounds.seconds)
+    var slice = KeyDecision.firstSlice
+    while key.state == .open && !deadline.isOver {
+      key.run(steps: slice, bounds)
+      slice = min(slice * 2, KeyDecision.largestSlice)
+    }
+    return switch key.state {
+    case .linearizable: .linearizable
+    case .violated: .violated(key.problem?.text ?? key.shortText(history))
+    case .open, .givenUp: .unknown(steps: key.work)
     }
   }
 }
 
-extension LinearizabilityChecker {
-  private struct Problem: Error { var text: String }
+/// A moment after which no more is searched. Without one no clock is read.
+struct Deadline: Sendable {
+  private let clock: RunClock?
+  private let nanoseconds: UInt64
 
-  /// Leaves out what had no effect and turns values into numbers.
-  private static func prepare(
-    _ operations: [HistoryOperation], model: Model
-  ) -> Result<[LinearizabilityStep], Problem> {
-    var numbers: [HistoryValue: Int64] = [:]
-    func number(_ value: HistoryValue?) -> Int64? {
-      switch model {
-      case .register:
-        guard let value else { return 0 }
-        if let known = numbers[value] { return known }
-        let new = Int64(numbers.count + 1)
-        numbers[value] = new
-        return new
-      case .counter: return value == nil ? 0 : value?.integer
-      }
-    }
-    var steps: [LinearizabilityStep] = []
-    for (source, operation) in operations.enumerated() {
-      if case .refused = operation.outcome { continue }
-      let isKnown = operation.outcome != .unknown
-      if operation.kind == .read && !isKnown { continue }
-      guard let value = number(operation.value), let expected = number(operation.expected) else {
-        return .failure(Problem(text: "not a number: \(operation.jsonLine)"))
-      }
-      let action: LinearizabilityStep.Action
-      switch (operation.kind, model) {
-      case (.read, _): action = .read(value)
-      case (.write, .register): action = .write(value)
-      case (.delete, .register): action = .write(0)
-      case (.cas, .register):
-        action =
-          operation.outcome == .mismatch
-          ? .differs(from: expected) : .compareAndSet(expected: expected, new: value)
-      case (.add, .counter):
-        if isKnown, let result = operation.result {
-          guard let sum = number(result) else {
-            return .failure(Problem(text: "not a number: \(operation.jsonLine)"))
-          }
-          action = .addGiving(value, sum: sum)
-        } else {
-          action = .add(value)
-        }
-      default:
-        return .failure(Problem(text: "an operation of another model: \(operation.jsonLine)"))
-      }
-      steps.append(
-        LinearizabilityStep(
-          action: action, start: operation.startNanoseconds,
-          end: isKnown ? (operation.endNanoseconds ?? UInt64.max) : nil, source: source))
-    }
-    return .success(dropUnobserved(steps))
+  init(_ seconds: Double?) {
+    clock = seconds.map { _ in RunClock() }
+    nanoseconds = UInt64((seconds ?? 0) * 1e9)
   }
 
-  /// An unknown write whose value nobody ever saw explains nothing, unless a cas that found
-  /// something else needs it: leaving it out keeps the search short.
-  private static func dropUnobserved(_ steps: [LinearizabilityStep]) -> [LinearizabilityStep] {
-    var observed: Set<Int64> = [0]
-    for step in steps {
-      switch step.action {
-      case .read(let value): observed.insert(value)
-      case .compareAndSet(let expected, _): observed.insert(expected)
-      case .differs: return steps
-      case .write: break
-      case .add, .addGiving: return steps
-      }
-    }
-    return steps.filter {
-      guard $0.end == nil else { return true }
-      switch $0.action {
-      case .write(let value), .compareAndSet(_, let value): return observed.contains(value)
-      default: return true
-      }
-    }
-  }
+  var isOver: Bool { clock.map { $0.now > nanoseconds } ?? false }
 }

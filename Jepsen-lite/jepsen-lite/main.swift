@@ -1,11 +1,26 @@
 import Glibc
 import JepsenLite
 
-let arguments = Array(CommandLine.arguments.dropFirst())
-switch arguments.first {
-case "sim": exit(await SimulationCommand.run(Array(arguments.dropFirst())).rawValue)
-case "crash": exit(await CrashCommand.run(Array(arguments.dropFirst())).rawValue)
-default:
-  SimulationCommand.say("usage: jepsen-lite sim|crash [options]; jepsen-lite sim --help says more")
-  exit(arguments.first == "--help" ? 0 : 2)
+let usage = """
+  usage: jepsen-lite COMMAND [options]; jepsen-lite COMMAND --help says more
+
+    run         real processes under faults, and a verdict on what clients saw
+    check       a verdict on a recorded history
+    sim         the production cores in a simulation from a seed
+    self-test   whether planted faults are caught
+    crash       kills, stops, wiped disks and bad bytes, one scenario after another
+  """
+
+let rest = Array(CommandLine.arguments.dropFirst(2))
+switch CommandLine.arguments.dropFirst().first {
+case "run": exit(await RunCommand.run(rest).rawValue)
+case "check": exit(CheckCommand.run(rest).rawValue)
+case "sim": exit(await SimulationCommand.run(rest).rawValue)
+case "crash": exit(await CrashCommand.run(rest).rawValue)
+case "--help", "-h":
+  SimulationCommand.show(usage)
+  exit(0)
+case let other:
+  SimulationCommand.say((other.map { "there is no command \($0)\n" } ?? "") + usage)
+  exit(2)
 }

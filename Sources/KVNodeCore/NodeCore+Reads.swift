@@ -22,6 +22,11 @@ extension NodeCore {
         read.served = .lease
         return readWhenApplied(read, in: slot, index: index, into: &outputs)
       }
+      #if PlantedFaults
+        if plantedFault == .readFromFollower, !replicas[slot].isLeader {
+          return issue(read, in: slot, into: &outputs)
+        }
+      #endif
       guard replicas[slot].isLeader, !isShuttingDown || !replicas[slot].raft.isTransferring,
         let ticket = replicas[slot].raft.requestRead(now: now.instant)
       else {

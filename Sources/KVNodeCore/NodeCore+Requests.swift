@@ -145,8 +145,11 @@ extension NodeCore {
     }
     do {
       let index = try replicas[slot].propose(encoded, now: now)
-      replicas[slot].proposals.append(PendingProposal(index: index, caller: caller))
       touch(slot)
+      #if PlantedFaults
+        if acknowledgesEarly(encoded, caller, index: index, slot: slot, into: &outputs) { return }
+      #endif
+      replicas[slot].proposals.append(PendingProposal(index: index, caller: caller))
     } catch {
       touch(slot)
       switch error {

@@ -14,6 +14,10 @@ package struct NodeCore: Sendable {
   /// How often `tick` must be called.
   package static var tickInterval: TimeAmount { .milliseconds(10) }
 
+  #if PlantedFaults
+    package internal(set) var plantedFault: PlantedFault?
+  #endif
+
   package let configuration: NodeConfiguration
   let plan: NodePlan
   var random: SeededRandom

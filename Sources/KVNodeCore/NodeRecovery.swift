@@ -39,6 +39,9 @@ package struct NodeRecovery: Sendable {
       let initial = plan.initialConfiguration(of: group)
       if let found = recovered.first(where: { $0.group == group }) {
         let status = try openState(found.log, of: group, configuration, machines)
+        #if PlantedFaults
+          machines.replayedThrough[group] = found.log.lastIndex
+        #endif
         groups.append(Group(group: group, log: found.log, status: status))
       } else {
         let generation = Generation(1)

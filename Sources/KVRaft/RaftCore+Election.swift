@@ -189,7 +189,10 @@ extension RaftCore {
 
   /// Lexicographic by term, then index (Raft paper §5.4.1).
   private func isUpToDate(_ request: RaftMessage.VoteRequest) -> Bool {
-    (request.lastTerm, request.lastIndex) >= (log.lastTerm, log.lastIndex)
+    #if PlantedFaults
+      if has(.voteWithoutComparingLogs) { return true }
+    #endif
+    return (request.lastTerm, request.lastIndex) >= (log.lastTerm, log.lastIndex)
   }
 
   mutating func handle(
@@ -223,6 +226,9 @@ extension RaftCore {
   }
 
   private mutating func settleElection(now: Instant, into outputs: inout RaftOutputs) {
+    #if PlantedFaults
+      if has(.electionWithoutMajority) { return becomeLeader(now: now, into: &outputs) }
+    #endif
     switch tally.outcome(in: configuration) {
     case .won: becomeLeader(now: now, into: &outputs)
     case .lost:

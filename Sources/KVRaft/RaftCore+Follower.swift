@@ -37,13 +37,32 @@ extension RaftCore {
       reject(request, from: from, into: &outputs)
       return
     }
+    #if PlantedFaults
+      truncateAnyway(request.entries, into: &outputs)
+    #endif
     guard take(request.entries, now: now, into: &outputs) else { return }
     let match = max(request.previousIndex + request.entries.count, commit)
     advanceCommit(to: min(request.commit, match), into: &outputs)
     send(
       .appendResponse(.init(outcome: .accepted(match: match), round: request.round)), to: from,
-      after: persistence.outstanding, into: &outputs)
+      after: answerMayGoAfter, into: &outputs)
   }
+
+  private var answerMayGoAfter: PersistToken? {
+    #if PlantedFaults
+      if has(.acknowledgeBeforeDurable) { return nil }
+    #endif
+    return persistence.outstanding
+  }
+
+  #if PlantedFaults
+    private mutating func truncateAnyway(_ entries: [LogEntry], into outputs: inout RaftOutputs) {
+      guard has(.truncateOnEveryAppend), let first = entries.first, first.index > commit,
+        first.index <= log.lastIndex
+      else { return }
+      truncate(after: first.index.previous, into: &outputs)
+    }
+  #endif
 
   /// Appends what is new. What is already there stays: a message may be old, and entries behind its
   /// last one may have been acknowledged. Only an entry of another term removes anything.

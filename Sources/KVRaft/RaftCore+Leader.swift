@@ -81,10 +81,17 @@ extension RaftCore {
   /// majority can still be replaced (Raft paper §5.4.2, figure 8).
   mutating func advanceCommit(now: Instant, into outputs: inout RaftOutputs) {
     guard isLeader else { return }
-    let held = LogIndex(rawValue: quorumValue(own: ownMatch.rawValue) { $0.match.rawValue })
+    let held = heldByMajority
     guard held > commit, held >= leadership.termStart || commitsOldTerms else { return }
     advanceCommit(to: held, into: &outputs)
     afterCommitAsLeader(now: now, into: &outputs)
+  }
+
+  private var heldByMajority: LogIndex {
+    #if PlantedFaults
+      if has(.commitAtHighestMatch) { return peers.map(\.match).reduce(ownMatch, max) }
+    #endif
+    return LogIndex(rawValue: quorumValue(own: ownMatch.rawValue) { $0.match.rawValue })
   }
 
   /// Its own copy counts once it is durable, which may be after the followers'.

@@ -28,7 +28,12 @@ extension RaftCore {
   /// What reads of a new round are served at. Before an entry of this term is committed the commit
   /// index may lie behind what an earlier leader told its clients (dissertation §6.4, step 1):
   /// reads wait.
-  var readIndexForNewRound: LogIndex? { hasCommittedInOwnTerm ? commit : nil }
+  var readIndexForNewRound: LogIndex? {
+    #if PlantedFaults
+      if has(.readBeforeOwnTermCommit) { return commit }
+    #endif
+    return hasCommittedInOwnTerm ? commit : nil
+  }
 
   /// One round for all reads that came in this turn, begun after they came. It goes by heartbeat,
   /// whose answer waits for no disk.
@@ -44,8 +49,15 @@ extension RaftCore {
   /// Rounds that a majority answered serve their reads and extend the lease, which counts from when
   /// the round was sent: a voter's promise began later.
   mutating func confirmRounds(into outputs: inout RaftOutputs) {
-    let reached = quorumValue(own: rounds.current) { $0.confirmedRound }
+    let reached = roundOfMajority
     guard let startedAt = rounds.confirm(through: reached, into: &outputs.reads) else { return }
     leadership.leaseUntil = max(leadership.leaseUntil, startedAt + settings.leaseLength)
+  }
+
+  private var roundOfMajority: UInt64 {
+    #if PlantedFaults
+      if has(.readWithoutMajority) { return rounds.current }
+    #endif
+    return quorumValue(own: rounds.current) { $0.confirmedRound }
   }
 }

@@ -11,7 +11,7 @@ extension RaftCore {
   mutating func violated(_ message: String) -> Bool {
     #if PlantedFaults
       if plantedFault != nil {
-        violations.append("\(group) \(id) term \(term): \(message)")
+        if violations.count < 64 { violations.append("\(group) \(id) term \(term): \(message)") }
         return false
       }
     #endif

@@ -37,6 +37,11 @@ final class LogThread: Sendable {
     _ done: @Sendable (Result<UInt64, StorageError>) -> Void
   ) {
     while let work = queue.takeAll() {
+      #if PlantedFaults
+        if log.plantedFault == .persistedBeforeSync, let last = lastPersist(of: work) {
+          done(.success(last))
+        }
+      #endif
       do throws(StorageError) {
         if let last = try carryOut(work, log) { done(.success(last)) }
       } catch {
@@ -44,6 +49,14 @@ final class LogThread: Sendable {
       }
     }
   }
+
+  #if PlantedFaults
+    private static func lastPersist(of work: [Work]) -> UInt64? {
+      work.reduce(nil) { last, item in
+        if case .persist(let persist) = item { persist.number } else { last }
+      }
+    }
+  #endif
 
   private static func carryOut(
     _ work: [Work], _ log: SegmentedLog

@@ -89,6 +89,9 @@ struct OpenedStores: Sendable {
       path, node: node, creationDigest: digest, incarnation: max(1, random.next()))
     var options = LogOptions.randomlySalted
     options.segmentBytes = configuration.segmentBytes
+    #if PlantedFaults
+      options.plantedFault = configuration.plantedFault
+    #endif
     if directory.isNew {
       log = try SegmentedLog.create(
         directory: path + "/log", nodeID: node, creationDigest: digest, options: options)

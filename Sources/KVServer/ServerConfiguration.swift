@@ -1,5 +1,9 @@
 package import KVNodeCore
 
+#if PlantedFaults
+  package import KVBase
+#endif
+
 /// What `kvnode` was told, beyond what its core needs to know.
 package struct ServerConfiguration: Sendable {
   /// `incarnation` and `clusterID` are filled in from the data directory.
@@ -10,6 +14,9 @@ package struct ServerConfiguration: Sendable {
   package var eventsFile: String?
   /// Segment size of the log; small ones are for tests.
   package var segmentBytes: Int = 16 << 20
+  #if PlantedFaults
+    package var plantedFault: PlantedFault?
+  #endif
 
   package init(node: NodeConfiguration, dataDirectory: String, listen: String) {
     self.node = node

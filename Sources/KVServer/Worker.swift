@@ -61,6 +61,12 @@ actor Worker {
     core = NodeCore(
       configuration: configuration.node, recovery: stores.recovery,
       random: SeededRandom(seed: seed.next()), now: SystemClock.now())
+    #if PlantedFaults
+      if let fault = configuration.plantedFault {
+        core.plant(fault)
+        machines.value.plantedFault = fault
+      }
+    #endif
     if let path = configuration.eventsFile {
       events = try EventsFile(path: path, node: configuration.node.node)
     }

@@ -4,15 +4,11 @@ import KVStorage
 
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
-  /// The interpreter says that writes are durable before they are.
-  static let persistedBeforeSync = "persistedBeforeSync"
-
   /// What `SimulationOptions.plant` takes, each with a profile that brings it out; empty where the
   /// build has no planted faults.
   package static var all: [(name: String, profile: String)] {
     #if PlantedFaults
       return PlantedFault.allCases.map { ($0.rawValue, profile(for: $0)) }
-        + [(persistedBeforeSync, "crash-votes")]
     #else
       return []
     #endif
@@ -21,28 +17,52 @@ package enum Planting {
   #if PlantedFaults
     private static func profile(for fault: PlantedFault) -> String {
       switch fault {
-      case .voteBeforePersist, .countLeaderBeforeDurable: "crash-votes"
+      case .voteBeforePersist, .voteForgottenOnRestart, .countLeaderBeforeDurable,
+        .persistedBeforeSync, .skippedSync, .acknowledgeBeforeDurable:
+        "crash-votes"
       case .commitOldTermByCounting: "figure-8"
-      case .leaseReadAfterLease: "lease"
-      case .forgetSessionsInSnapshot: "snapshot"
+      case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
+        .readFromFollower, .electionWithoutMajority:
+        "lease"
+      case .forgetSessionsInSnapshot, .snapshotMissesRecords: "snapshot"
+      case .voteWithoutComparingLogs, .commitAtHighestMatch, .acknowledgeBeforeCommit,
+        .truncateOnEveryAppend:
+        "network"
+      case .failedSyncIgnored, .deleteLostOnRestart: "disk"
+      case .sessionsIgnored: "sessions"
+      case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       }
     }
   #endif
 }
 
 extension Simulation {
+  #if PlantedFaults
+    private func plantedFault(of node: NodeID) -> PlantedFault? {
+      guard let fault = options.plant.flatMap({ PlantedFault(rawValue: $0) }) else { return nil }
+      return fault.isPlanted(in: node) ? fault : nil
+    }
+  #endif
+
   /// Builds the fault of this run into a node that has just started.
   func plant(in node: SimulatedNode) {
     #if PlantedFaults
-      guard let name = options.plant, let fault = PlantedFault(rawValue: name) else { return }
+      guard let fault = plantedFault(of: node.id) else { return }
       node.core?.plant(fault)
       node.machines.plantedFault = fault
     #endif
   }
 
+  /// The same for its log, which outlives its processes.
+  func plant(in log: inout LogOptions, of node: NodeID) {
+    #if PlantedFaults
+      log.plantedFault = plantedFault(of: node)
+    #endif
+  }
+
   var saysPersistedBeforeSync: Bool {
     #if PlantedFaults
-      return options.plant == Planting.persistedBeforeSync
+      return options.plant == PlantedFault.persistedBeforeSync.rawValue
     #else
       return false
     #endif

@@ -14,6 +14,8 @@ package struct SimulationOptions: Sendable {
   package var keepsTrace = false
   /// Instead of the seed's own.
   package var plan: FaultPlan?
+  /// Other chances than 0 gives, under the same plan.
+  package var variant: UInt64 = 0
   /// A run ends at its first violation, or goes on to its end.
   package var stopsAtViolation = true
   /// A fault that is built in; only where the build has planted faults.
@@ -75,6 +77,9 @@ package final class Simulation {
       options.plan
       ?? FaultPlan.make(
         profile, from: min(2_000_000_000, loadEnds / 4), to: loadEnds, random: &planRandom)
+    if options.variant > 0 {
+      random = SeededRandom(seed: random.next() &+ options.variant &* 0x9E37_79B9_7F4A_7C15)
+    }
     mutings = Array(repeating: 0, count: profile.nodes)
     active = Array(repeating: nil, count: plan.faults.count)
     faultRandom = random.fork()
@@ -124,9 +129,11 @@ package final class Simulation {
       let clock = SimulatedClock(
         start: random.below(1 << 40), partsPerMillion: drift,
         wallOffsetMilliseconds: Int64(random.below(200)) - 100)
+      var logOptions = LogOptions(segmentBytes: profile.segmentBytes, saltSeed: random.next())
+      plant(in: &logOptions, of: configuration.node)
       let log = try MemoryLog.create(
         node: configuration.node, creationDigest: configuration.creationDigest,
-        options: LogOptions(segmentBytes: profile.segmentBytes, saltSeed: random.next()))
+        options: logOptions)
       let node = SimulatedNode(
         index: index, configuration: configuration, nodes: profile.nodes, log: log, clock: clock,
         random: random.fork())

@@ -1,4 +1,5 @@
 package import JepsenHistory
+
 /// How often each kind of fault was carried out, and how often it had an effect.
 package struct FaultCount: Hashable, Sendable {
   package var injected: UInt64 = 0

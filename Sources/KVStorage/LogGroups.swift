@@ -37,6 +37,12 @@ package struct LogGroups: Sendable, Hashable {
     }
   }
 
+  #if PlantedFaults
+    mutating func forgetVotes() {
+      for group in sorted.map(\.group) { logs[group]?.hardState.vote = nil }
+    }
+  #endif
+
   private static func unknown(_ group: GroupID) -> StorageError {
     .misuse("the log holds nothing of \(group): a reset must come first")
   }

@@ -54,6 +54,10 @@ struct LogRecovery<Directory: SegmentDirectory> {
     }
   }
 
+  #if PlantedFaults
+    mutating func forgetVotes() { groups.forgetVotes() }
+  #endif
+
   private func open(
     _ sequence: UInt64
   ) throws(StorageError) -> (file: Directory.File, header: SegmentHeader) {

@@ -42,6 +42,9 @@ extension SegmentLog {
     var recovery = LogRecovery(
       directory: directory, identity: identity, segmentBytes: options.segmentBytes)
     try recovery.run()
+    #if PlantedFaults
+      if options.plantedFault == .voteForgottenOnRestart { recovery.forgetVotes() }
+    #endif
     guard let active = recovery.state.segments.last else {
       preconditionFailure("a recovered log without segments")
     }

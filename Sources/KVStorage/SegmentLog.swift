@@ -8,6 +8,9 @@ package struct LogOptions: Sendable {
   package var keptSpares: Int
   /// From it come the salts of segments: random on a node, given where a run must repeat.
   package var saltSeed: UInt64
+  #if PlantedFaults
+    package var plantedFault: PlantedFault?
+  #endif
 
   package init(segmentBytes: Int = 16 << 20, keptSpares: Int = 2, saltSeed: UInt64) {
     precondition(
@@ -54,8 +57,18 @@ package final class SegmentLog<Directory: SegmentDirectory>: LogStore, Sendable 
   }
 
   package func sync() throws(StorageError) {
+    #if PlantedFaults
+      if plantedFault == .skippedSync { return }
+      if plantedFault == .failedSyncIgnored {
+        return writer.withLock { $0.syncIgnoringFailure() }
+      }
+    #endif
     try writing { (writer) throws(StorageError) in try writer.sync() }
   }
+
+  #if PlantedFaults
+    package var plantedFault: PlantedFault? { options.plantedFault }
+  #endif
 
   /// A failed write or sync is final (fsync-gate, 2018): what the page cache holds says nothing
   /// about the disk from then on, and a second sync would report success.

@@ -109,6 +109,12 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     try positions.withState { $0.statistics.syncs += 1 }
   }
 
+  #if PlantedFaults
+    mutating func syncIgnoringFailure() {
+      do { try sync() } catch { synced = active.end }
+    }
+  #endif
+
   /// Ends the active segment and begins the next, with a checkpoint of all groups and room for a
   /// batch of `room` bytes; then recycles the segments that nothing needs any more.
   ///

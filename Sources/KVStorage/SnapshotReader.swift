@@ -12,6 +12,9 @@ package final class SnapshotReader<View: StateView> {
   private let head: SnapshotHead
   /// By client. Their rows may be behind the journal, so they are read from the table.
   private let sessions: SessionTable
+  #if PlantedFaults
+    var plantedFault: PlantedFault?
+  #endif
 
   init(_ state: GroupState, view: View, forgettingSessions: Bool) {
     group = state.group
@@ -89,6 +92,9 @@ package final class SnapshotReader<View: StateView> {
     var following: Bytes?
     try view.scan(from: from, to: key.end, descending: false) { stored, value in
       let suffix = StateKey.suffix(of: stored)
+      #if PlantedFaults
+        if plantedFault == .snapshotMissesRecords, XXH3.hash(suffix) % 4 == 0 { return true }
+      #endif
       if writer.append(suffix: suffix, value: value, maxBytes: maxBytes) { return true }
       following = suffix
       return false
@@ -111,7 +117,11 @@ extension StateMachines {
       // Everything is read from the view: what is in memory may be a batch ahead of it.
       let view = try store.makeView()
       if let state = try GroupState.load(group, seen.generation, from: view) {
-        return SnapshotReader(state, view: view, forgettingSessions: forgettingSessions)
+        let reader = SnapshotReader(state, view: view, forgettingSessions: forgettingSessions)
+        #if PlantedFaults
+          reader.plantedFault = plantedFault
+        #endif
+        return reader
       }
       // A switch of generation came between; otherwise the rows are gone that must be there.
       let after = published.withLock { $0[group] }

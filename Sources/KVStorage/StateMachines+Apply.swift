@@ -86,6 +86,11 @@ extension StateMachines {
     } catch {
       throw .damaged("entry \(entry.index) of \(state.group) does not decode: \(error)")
     }
+    #if PlantedFaults
+      if plantedFault == .appliedTwice, entry.index.rawValue % 8 == 0 {
+        _ = try execute(command.body, at: entry.index, on: state)
+      }
+    #endif
     return try applyOnce(command, at: entry.index, to: state)
   }
 
@@ -96,6 +101,11 @@ extension StateMachines {
     guard command.session.client != .none else {
       return try execute(command.body, at: index, on: state)
     }
+    #if PlantedFaults
+      if plantedFault == .sessionsIgnored {
+        return try execute(command.body, at: index, on: state)
+      }
+    #endif
     let admission = state.sessions.admit(
       command.session, changed: &state.changedSessions, forgotten: &state.forgottenClients)
     switch admission {
@@ -115,7 +125,7 @@ extension StateMachines {
     switch body {
     case .put(let keyspace, let key, let value, let condition):
       guard !state.isDropped(keyspace) else { return .keyspaceDropped }
-      if condition != .always {
+      if condition != .always, !ignoresConditions {
         let current = try current(keyspace, key, of: state)
         guard condition.holds(for: current) else {
           return .conditionFailed(current: current?.version ?? .zero)
@@ -130,6 +140,11 @@ extension StateMachines {
         return .conditionFailed(current: current?.version ?? .zero)
       }
       guard current != nil else { return .deleted(existed: false, version: index) }
+      #if PlantedFaults
+        if plantedFault == .deleteLostOnRestart, index <= replayedThrough[state.group] ?? .zero {
+          return .deleted(existed: true, version: index)
+        }
+      #endif
       delete(keyspace, key, on: state)
       return .deleted(existed: true, version: index)
     case .add(let keyspace, let key, let delta, let minimum, let maximum):
@@ -160,6 +175,14 @@ extension StateMachines {
     }
   }
 
+  private var ignoresConditions: Bool {
+    #if PlantedFaults
+      return plantedFault == .conditionIgnored
+    #else
+      return false
+    #endif
+  }
+
   /// The record as this batch has left it so far.
   private func current(
     _ keyspace: KeyspaceID, _ key: Bytes, of state: GroupState
@@ -177,6 +200,9 @@ extension StateMachines {
   private func put(
     _ keyspace: KeyspaceID, _ key: Bytes, _ record: Record, on state: GroupState
   ) {
+    #if PlantedFaults
+      if plantedFault == .entrySkippedOnOneReplica, record.version.rawValue % 8 == 5 { return }
+    #endif
     scratch.keyWriter.removeAll()
     state.key.appendRecord(keyspace, key, to: &scratch.keyWriter)
     scratch.headerWriter.removeAll()

@@ -22,6 +22,8 @@ package final class StateMachines<Store: StateStore> {
   #if PlantedFaults
     /// What is to be done wrong, so that the checks show that they see it.
     package var plantedFault: PlantedFault?
+    /// What the log held when the node started: entries up to here are carried out again.
+    package var replayedThrough: [GroupID: LogIndex] = [:]
   #endif
 
   var groups: [GroupID: GroupState] = [:]

@@ -54,12 +54,14 @@ enum NodeMain {
 
   private static func serve(_ arguments: [String]) throws(UsageError) {
     guard let settings = try settings(NodeFlags.run, arguments) else { return }
-    let configuration = try NodeSettings.configuration(settings, version: ToolVersion.current)
+    var configuration = try NodeSettings.configuration(settings, version: ToolVersion.current)
     let id = configuration.node.node.rawValue
+    let planted = try NodePlant.plant(in: &configuration, environment: Console.environment)
     let stopped = StopSignal()
     // Before any thread is made, so that all of them leave these signals to `sigwait`.
     stopped.block()
     let log: @Sendable (String) -> Void = { Console.say("kvnode \(id): \($0)") }
+    if let planted { log(planted) }
     let server: Server
     do {
       server = try Server(configuration, log: log) { problem in

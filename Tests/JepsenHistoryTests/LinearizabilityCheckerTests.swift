@@ -42,6 +42,7 @@ private func bruteForce(
           continue
         }
         after = sum
+      default: return false
       }
       var rest = left
       rest.remove(at: i)
@@ -84,6 +85,7 @@ private func randomHistory(
       if !isUnknown && random.chance(2, in: 3) {
         operation.result = .text("\(1 + random.below(4))")
       }
+    default: break
     }
     if random.chance(1, in: 20) { operation.outcome = .refused("no quorum") }
     operations.append(operation)
@@ -178,7 +180,11 @@ private func randomHistory(
     for i in 0..<40 { operations.append(op(.read, .text("\(i)"), 1000 + UInt64(i), 2000)) }
     operations.append(op(.read, "nobody wrote this", 3000, 3001))
     let verdict = LinearizabilityChecker(maximumSteps: 1000).checkKey(operations, model: .register)
-    #expect(verdict == .unknown(steps: 1000))
+    guard case .unknown(let steps) = verdict else {
+      Issue.record("\(verdict)")
+      return
+    }
+    #expect(steps >= 1000)
   }
 
   @Test func longHistoryIsQuick() {

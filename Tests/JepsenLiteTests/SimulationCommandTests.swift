@@ -25,11 +25,17 @@ import Testing
     #expect(
       parsed.replayCommand(seed: 4)
         == "jepsen-lite sim --seconds 5 --profile lease --nodes 5 --replay 4")
+    let few = try SimulationArguments(["--replay", "9", "--faults", "2,5:40", "--variant", "3"])
+    #expect(few.faults?.text == "2,5:40" && few.variant == 3 && !few.shrinks)
+    #expect(
+      few.replayCommand(seed: 9, faults: few.faults, variant: 3)
+        == "jepsen-lite sim --seconds 60 --profile cp --faults 2,5:40 --variant 3 --replay 9")
   }
 
   @Test(arguments: [
     "--seeds", "--seeds 5..1", "--seeds 1...3x", "--seeds a..b", "--seconds 0", "--profile no",
-    "--nodes 4", "--trace", "--what", "--jobs 0",
+    "--nodes 4", "--trace", "--what", "--jobs 0", "--faults 3", "--replay 1 --faults 3,2",
+    "--variant 2", "--replay 1 --variant x",
   ])
   func nonsenseIsRefused(arguments: String) {
     #expect(problem(arguments) != nil)
@@ -37,6 +43,10 @@ import Testing
 
   @Test func exitCodes() async {
     #expect(await SimulationCommand.run(["--nonsense"]) == .usage)
+    #expect(await SimulationCommand.run(["--help"]) == .passed)
+    #expect(await SimulationCommand.run(["--profiles"]) == .passed)
+    #expect(
+      SimulationArguments.profileLines.allSatisfy { !$0.hasSuffix(" ") && $0.utf8.count < 100 })
     #expect(
       await SimulationCommand.run(["--seeds", "1..1", "--seconds", "3", "--profile", "calm"])
         == .passed)

@@ -53,6 +53,22 @@ enum Scratch {
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  /// Adds to the end of a file, which is made where there is none.
+  static func append(_ text: String, to path: String) {
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    let bytes = Array(text.utf8)
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe bytes[written...].withUnsafeBytes {
+        unsafe write(descriptor, $0.baseAddress, $0.count)
+      }
+      guard count > 0 else { return }
+      written += count
+    }
+  }
+
   static func size(_ path: String) -> Int {
     var information = stat()
     return unsafe stat(path, &information) == 0 ? Int(information.st_size) : 0

@@ -1,3 +1,5 @@
+package import JepsenHistory
+
 /// A promise that was checked from outside the cores.
 package enum Check: String, Sendable, CaseIterable {
   /// One leader per group and term (Raft paper §5.2).
@@ -43,10 +45,13 @@ package struct Violation: Sendable, Hashable {
   package var timeNanoseconds: UInt64
   package var check: Check
   package var what: String
+  /// Operations that show it by themselves, where the check has such.
+  package var witness: Witness?
 
-  package init(timeNanoseconds: UInt64, check: Check, what: String) {
+  package init(timeNanoseconds: UInt64, check: Check, what: String, witness: Witness? = nil) {
     self.timeNanoseconds = timeNanoseconds
     self.check = check
     self.what = what
+    self.witness = witness
   }
 }

@@ -1,2 +1,0 @@
-#include "fault_control.h"
-#include "fault_injector.h"

@@ -1,2 +1,0 @@
-/// Where the fault library keeps what it shares.
-enum FaultFiles {}

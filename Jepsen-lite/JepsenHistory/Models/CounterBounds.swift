@@ -1,0 +1,75 @@
+/// A quick check of counters before the search.
+///
+/// Whatever is read lies between the sum that must be there (adds that ended before, and of those
+/// that may be there all that subtract) and the sum that can be there. So does the sum that an add
+/// answers with, itself included.
+enum CounterBounds {
+  /// A step that breaks its bounds, with those that set the bound it breaks.
+  static func violation(_ steps: [LinearizabilityStep], initial: Int64) -> [Int]? {
+    /// Adds by start, and those with a known outcome by end, each with the sums up to it.
+    var begun: [(time: UInt64, delta: Int64, step: Int)] = []
+    var ended: [(time: UInt64, delta: Int64, step: Int)] = []
+    for (number, step) in steps.enumerated() {
+      let delta: Int64
+      switch step.action {
+      case .add(let amount), .addGiving(let amount, _): delta = amount
+      default: continue
+      }
+      begun.append((step.start, delta, number))
+      if let end = step.end { ended.append((end, delta, number)) }
+    }
+    begun.sort { ($0.time, $0.step) < ($1.time, $1.step) }
+    ended.sort { ($0.time, $0.step) < ($1.time, $1.step) }
+    let begunUp = sums(begun) { max($0, 0) }
+    let begunDown = sums(begun) { min($0, 0) }
+    let endedUp = sums(ended) { max($0, 0) }
+    let endedDown = sums(ended) { min($0, 0) }
+    for (number, step) in steps.enumerated() {
+      guard let end = step.end else { continue }
+      let seen: Int64
+      switch step.action {
+      case .read(let value): seen = value
+      case .addGiving(_, let sum): seen = sum
+      default: continue
+      }
+      let must = count(ended) { $0 < step.start }
+      let may = count(begun) { $0 <= end }
+      var low = initial &+ endedUp[must] &+ begunDown[may]
+      var high = initial &+ endedDown[must] &+ begunUp[may]
+      if case .addGiving(let delta, _) = step.action {
+        // It is among those that may be there, and surely is.
+        if delta > 0 { low &+= delta } else { high &+= delta }
+      }
+      if seen < low || seen > high {
+        let cause =
+          seen < low
+          ? ended[..<must].filter { $0.delta > 0 } + begun[..<may].filter { $0.delta < 0 }
+          : begun[..<may].filter { $0.delta > 0 } + ended[..<must].filter { $0.delta < 0 }
+        return Array(Set(cause.map(\.step) + [number])).sorted()
+      }
+    }
+    return nil
+  }
+
+  private static func sums(
+    _ adds: [(time: UInt64, delta: Int64, step: Int)], _ part: (Int64) -> Int64
+  ) -> [Int64] {
+    var sums: [Int64] = [0]
+    sums.reserveCapacity(adds.count + 1)
+    for add in adds { sums.append(sums[sums.count - 1] &+ part(add.delta)) }
+    return sums
+  }
+
+  /// How many lie before the first time that isn't `isWithin`.
+  private static func count(
+    _ adds: [(time: UInt64, delta: Int64, step: Int)], _ isWithin: (UInt64) -> Bool
+  ) -> Int {
+    var low = 0
+    var high = adds.count
+    while low < high {
+      let middle = (low + high) / 2
+      if isWithin(adds[middle].time) { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}

@@ -1,0 +1,105 @@
+internal import JepsenHistory
+
+/// What `check` found, for people or for programs.
+struct CheckReport {
+  var file: String
+  var recorded: RecordedHistory
+  var readNanoseconds: UInt64
+  var model: CheckModel
+  var isModelGiven: Bool
+  var verdict: Verdict
+  var decisionNanoseconds: UInt64
+
+  private static let columns = 80
+
+  private var counts: OutcomeCounts { OutcomeCounts(recorded.operations) }
+  private var keys: Int { Set(recorded.operations.map(\.key)).count }
+  private var processes: Int { Set(recorded.operations.map(\.process)).count }
+
+  var text: String {
+    let counts = counts
+    let form = recorded.format == .json ? "JSON lines" : "EDN"
+    var lines = WitnessPicture.wrapped(
+      "\(CheckInput.name(file)): \(Self.grouped(counts.total)) operations on"
+        + " \(Self.grouped(keys)) \(keys == 1 ? "key" : "keys") by \(Self.grouped(processes))"
+        + " \(processes == 1 ? "process" : "processes"); \(Self.grouped(recorded.bytes)) bytes of"
+        + " \(form) read in \(Self.seconds(readNanoseconds)) s",
+      columns: Self.columns)
+    var outcomes =
+      "\(Self.grouped(counts.ok)) ok, \(Self.grouped(counts.mismatched)) found another value,"
+      + " \(Self.grouped(counts.refused)) refused, \(Self.grouped(counts.unknown)) unknown"
+    if recorded.skippedEvents > 0 {
+      outcomes += "; \(Self.grouped(recorded.skippedEvents)) events of no client left out"
+    }
+    lines += WitnessPicture.wrapped(outcomes, columns: Self.columns, indent: "  ")
+    lines.append("  model: \(model.rawValue)" + (isModelGiven ? "" : " (seen from the operations)"))
+    lines.append("")
+    let decided =
+      verdict.status == .invalid
+      ? "" : ", decided in \(Self.seconds(decisionNanoseconds)) s by \(verdict.method)"
+    lines += WitnessPicture.wrapped(
+      "\(verdict.status.rawValue.uppercased()): \(verdict.name)\(decided)",
+      columns: Self.columns)
+    lines += WitnessPicture.wrapped(verdict.text, columns: Self.columns, indent: "  ")
+    if let witness = verdict.witness {
+      let count = witness.operations.count
+      lines.append("")
+      lines.append(
+        "Witness: \(count) \(count == 1 ? "operation" : "operations") on key \(witness.key)")
+      lines.append("")
+      lines.append(WitnessPicture.text(witness, columns: Self.columns))
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  var json: String {
+    let counts = counts
+    var fields: [(String, String)] = [
+      ("file", JSONText.quoted(file)),
+      ("format", JSONText.quoted(recorded.format.rawValue)),
+      ("bytes", "\(recorded.bytes)"),
+      ("operations", "\(counts.total)"),
+      ("keys", "\(keys)"),
+      ("processes", "\(processes)"),
+      ("ok", "\(counts.ok)"),
+      ("mismatched", "\(counts.mismatched)"),
+      ("refused", "\(counts.refused)"),
+      ("unknown", "\(counts.unknown)"),
+      ("skipped_events", "\(recorded.skippedEvents)"),
+      ("read_seconds", Self.seconds(readNanoseconds)),
+      ("model", JSONText.quoted(model.rawValue)),
+      ("check", JSONText.quoted(verdict.name)),
+      ("verdict", JSONText.quoted(verdict.status.rawValue)),
+      ("method", JSONText.quoted(verdict.method)),
+      ("decision_seconds", Self.seconds(decisionNanoseconds)),
+      ("text", JSONText.quoted(verdict.text)),
+    ]
+    fields.append(("witness", verdict.witness.map(Self.json) ?? "null"))
+    return "{" + fields.map { "\(JSONText.quoted($0.0)):\($0.1)" }.joined(separator: ",") + "}"
+  }
+
+  private static func json(_ witness: Witness) -> String {
+    let operations = witness.operations.map(\.jsonLine).joined(separator: ",")
+    let sentences = witness.explanation.map(JSONText.quoted).joined(separator: ",")
+    return "{\"key\":\(JSONText.quoted(witness.key)),\"operations\":[\(operations)],"
+      + "\"explanation\":[\(sentences)]}"
+  }
+
+  /// Digits in groups of three.
+  private static func grouped(_ number: Int) -> String {
+    var digits = String(number)
+    var place = digits.count - 3
+    while place > 0 {
+      digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
+      place -= 3
+    }
+    return digits
+  }
+
+  /// Seconds with three digits after the point.
+  private static func seconds(_ nanoseconds: UInt64) -> String {
+    let milliseconds = String(nanoseconds / 1_000_000 % 1000)
+    return "\(nanoseconds / 1_000_000_000)."
+      + String(repeating: "0", count: 3 - milliseconds.count) + milliseconds
+  }
+}

@@ -1,0 +1,86 @@
+package import KVSimulator
+
+/// What many runs came to.
+package struct SimulationSummary: Sendable {
+  package private(set) var runs = 0
+  package private(set) var violated: [UInt64] = []
+  package private(set) var undecided: [UInt64] = []
+  package private(set) var simulatedNanoseconds: UInt64 = 0
+  package private(set) var counts = SimulationCounts()
+  package private(set) var faults = [FaultCount](
+    repeating: FaultCount(), count: FaultKind.allCases.count)
+  private var slowestRecovery: UInt64 = 0
+
+  package init() {}
+
+  package mutating func add(_ report: SimulationReport) {
+    runs += 1
+    if !report.violations.isEmpty { violated.append(report.seed) }
+    if !report.undecided.isEmpty { undecided.append(report.seed) }
+    simulatedNanoseconds += report.simulatedNanoseconds
+    slowestRecovery = max(slowestRecovery, report.recoveryNanoseconds)
+    for kind in faults.indices {
+      faults[kind].injected += report.faults[kind].injected
+      faults[kind].bit += report.faults[kind].bit
+    }
+    counts.add(report.counts)
+  }
+
+  /// A run that proves nothing: clients learned too little, or a kind of fault never had an effect.
+  package var problems: [String] {
+    var found: [String] = []
+    let answered = counts.definite + counts.unknown + counts.refusals
+    if counts.definite * 2 < answered || counts.definite < UInt64(runs) * 20 {
+      found.append(
+        "\(counts.definite) of \(answered) operations had a definite outcome: too few to judge")
+    }
+    for kind in FaultKind.allCases {
+      let count = faults[kind.index]
+      if count.injected >= 5, count.bit == 0 {
+        found.append("\(kind.rawValue) was injected \(count.injected) times and never bit")
+      }
+    }
+    return found
+  }
+
+  package func lines(realSeconds: Double) -> [String] {
+    let simulated = Double(simulatedNanoseconds) / 1e9
+    var lines = [
+      "\(runs) runs, \(Self.tenths(simulated)) simulated seconds in \(Self.tenths(realSeconds)) real "
+        + "ones: \(Self.tenths(simulated / max(realSeconds, 1e-9))) a second",
+      "operations: \(counts.operations), definite \(counts.definite), refused "
+        + "\(counts.refusals), unknown \(counts.unknown)",
+      "checked: \(counts.entriesChecked) log entries, \(counts.elections) elections, "
+        + "\(counts.readsChecked) reads, \(counts.duplicatesSuppressed) retries answered once, "
+        + "\(counts.leaseReads) reads by lease",
+      "nodes: \(counts.starts) starts, \(counts.cleanShutdowns) clean shutdowns, "
+        + "\(counts.snapshotsInstalled) snapshots installed in \(counts.snapshotChunks) chunks, "
+        + "\(counts.compactions) compactions, \(counts.logReads) reads of the log",
+    ]
+    let net = counts.network
+    lines.append(
+      "network: \(net.sent) frames, \(net.lost) lost, \(net.duplicated) doubled, "
+        + "\(net.reordered) reordered, \(net.held) held back, \(net.delayed) slowed, "
+        + "\(net.lostWithConnection) gone with \(net.connectionsBroken) broken connections")
+    let disk = counts.disk
+    lines.append(
+      "disks: \(disk.syncs) syncs, \(disk.slowSyncs) slow, \(disk.failedSyncs) failed, "
+        + "\(disk.flushes) flushes; crashes lost \(disk.bytesLost) log bytes "
+        + "(\(disk.batchesLost) times) and \(disk.stateBatchesLost) state batches")
+    let done = FaultKind.allCases.filter { faults[$0.index].injected > 0 }
+    if !done.isEmpty {
+      lines.append(
+        "faults (bit/injected): "
+          + done.map {
+            "\($0.rawValue) \(faults[$0.index].bit)/\(faults[$0.index].injected)"
+          }.joined(separator: ", "))
+      lines.append("slowest recovery: \(Self.tenths(Double(slowestRecovery) / 1e9)) s")
+    }
+    return lines
+  }
+
+  package static func tenths(_ value: Double) -> String {
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10)"
+  }
+}

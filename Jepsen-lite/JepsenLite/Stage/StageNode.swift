@@ -1,0 +1,140 @@
+internal import Glibc
+internal import JepsenFaults
+internal import JepsenHistory
+internal import KVBase
+internal import Synchronization
+
+/// One node of the stage: its process, and what the harness does to it on purpose.
+final class StageNode: Sendable {
+  let number: Int
+  let log: String
+  /// Of its disk and its clocks; `nil` where it runs without the fault library.
+  let faults: FaultHandle?
+
+  private struct State {
+    var process: ChildProcess?
+    /// Why the process may end by itself just now.
+    var excuse: String?
+    /// The harness ends it, or has.
+    var isEnding = false
+    var isPaused = false
+    /// How it ended while it was excused.
+    var excusedEnd: ExitStatus?
+    var findings: [String] = []
+  }
+
+  private let state = Mutex(State())
+
+  init(number: Int, log: String, faults: FaultHandle? = nil) {
+    self.number = number
+    self.log = log
+    self.faults = faults
+  }
+
+  var pid: pid_t? {
+    state.withLock { state in
+      guard let process = state.process, process.isRunning else { return nil }
+      return process.pid
+    }
+  }
+
+  var isRunning: Bool { pid != nil }
+  var isPaused: Bool { state.withLock { $0.isPaused } }
+  var process: ChildProcess? { state.withLock { $0.process } }
+  var findings: [String] { state.withLock { $0.findings } }
+  var excusedEnd: ExitStatus? { state.withLock { $0.excusedEnd } }
+
+  /// The last lines of what it said, for a sentence.
+  var lastWords: String {
+    let lines = Scratch.read(log, from: max(0, Scratch.size(log) - 4096)).split(separator: "\n")
+    guard let last = lines.last else { return "nothing" }
+    return last.count > 300 ? String(last.prefix(300)) + "…" : String(last)
+  }
+
+  func began(_ process: ChildProcess) {
+    state.withLock { state in
+      state.process = process
+      state.isEnding = false
+      state.isPaused = false
+      state.excusedEnd = nil
+    }
+  }
+
+  /// From now on it may end by itself, and that is no finding.
+  func excuse(_ why: String) { state.withLock { $0.excuse = why } }
+
+  /// An end that came while the excuse held is still excused.
+  func endExcuse() {
+    notice()
+    state.withLock { $0.excuse = nil }
+  }
+
+  /// Records that its process ended by itself, where it did and should not have.
+  func notice() {
+    let hasEnded = state.withLock { state in
+      !state.isEnding && state.process.map { !$0.isRunning } ?? false
+    }
+    guard hasEnded else { return }
+    let words = lastWords
+    state.withLock { state in
+      guard let process = state.process, !state.isEnding, let status = process.poll() else {
+        return
+      }
+      state.process = nil
+      state.isPaused = false
+      if state.excuse != nil {
+        state.excusedEnd = status
+      } else {
+        state.findings.append("n\(number) ended by itself (\(status)); it said last: \(words)")
+      }
+    }
+  }
+
+  func find(_ finding: String) { state.withLock { $0.findings.append(finding) } }
+
+  /// Tells it to end, so that it is no finding, and waits.
+  func end(by signal: Int32, within patience: Duration = .seconds(10)) async -> ExitStatus? {
+    notice()
+    let process = state.withLock { state -> ChildProcess? in
+      state.isEnding = state.process != nil
+      return state.process
+    }
+    guard let process else { return nil }
+    process.send(signal)
+    var status = await process.waitForEnd(within: patience)
+    if status == nil {
+      process.send(SIGKILL)
+      status = await process.waitForEnd(within: .seconds(10))
+    }
+    state.withLock { state in
+      state.isPaused = false
+      if status != nil { state.process = nil }
+    }
+    return status
+  }
+
+  func pause() {
+    state.withLock { state in
+      guard let process = state.process, process.isRunning else { return }
+      state.isPaused = true
+      process.send(SIGSTOP)
+    }
+  }
+
+  func resume() {
+    state.withLock { state in
+      state.isPaused = false
+      state.process?.send(SIGCONT)
+    }
+  }
+
+  /// What the system says of its process: see `ChildProcess.state`.
+  var processState: Character? { process?.state }
+
+  func condition(leader: Int?) -> NodeState.Condition {
+    guard isRunning else { return .down }
+    if isPaused { return .paused }
+    guard let leader else { return .running }
+    return leader == number ? .leader : .follower
+  }
+}

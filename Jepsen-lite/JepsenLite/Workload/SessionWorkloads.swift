@@ -1,0 +1,54 @@
+internal import JepsenHistory
+internal import KVBase
+
+/// Writes, and reads at the level `session`: each process must see its own writes, and never an
+/// older state than before.
+struct SessionWorkload: Workload {
+  private let keys: Int
+
+  init(keys: Int) { self.keys = keys }
+
+  var hotKey: String { "session-0" }
+  var checks: [Check] { [.readYourWrites, .monotonicReads, .sessionOrder, .noLostWrites] }
+
+  func step(_ caller: Caller) async {
+    let key = "session-\(caller.random.below(UInt64(keys)))"
+    if caller.random.chance(2, in: 5) { await Mixed.write(caller, key) }
+    await caller.read(key, .session)
+  }
+
+  func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
+    for number in 0..<keys { await caller.read("session-\(number)") }
+  }
+}
+
+/// Writes, and reads at the level `stale`: how old is what they find?
+struct StaleWorkload: Workload {
+  private let keys: Int
+
+  init(keys: Int) { self.keys = keys }
+
+  var hotKey: String { "stale-0" }
+  var checks: [Check] { [.staleness, .noLostWrites] }
+
+  func step(_ caller: Caller) async {
+    let key = "stale-\(caller.random.below(UInt64(keys)))"
+    if caller.random.chance(2, in: 5) {
+      await Mixed.write(caller, key)
+    } else {
+      await caller.read(key, .stale)
+    }
+  }
+
+  func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
+    for number in 0..<keys { await caller.read("stale-\(number)") }
+  }
+}
+
+private enum Mixed {
+  static func write(_ caller: Caller, _ key: String) async {
+    let value = caller.uniqueText()
+    let operation = caller.begin(.write, key, value: .text(value))
+    caller.end(operation, await caller.perform(.write(key: key, value: value)))
+  }
+}

@@ -1,0 +1,18 @@
+extension SimulationProfile {
+  /// What a profile is for, in a line.
+  package static func text(of name: String) -> String {
+    switch name {
+    case "cp": "every kind of fault, mixed"
+    case "calm": "no faults: the least that must work"
+    case "crash-votes": "crashes and elections over slow disks: what was not durable"
+    case "figure-8": "leaders cut off at their first commit: entries of older terms"
+    case "lease": "leaders cut off or asleep while others take over; reads by lease"
+    case "snapshot": "followers that fall behind what the log keeps, and retries"
+    case "network": "partitions of all kinds, loss, doubling, reordering, slow links"
+    case "disk": "slow, stuck and failing disks, and losses of power"
+    case "clocks": "clocks far beyond the drift bound, and reads that don't rely on them"
+    case "sessions": "answers that get lost, so that clients ask again"
+    default: ""
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import Foundation
+import JepsenHistory
+import Testing
+
+@testable import JepsenLite
+
+@Suite struct RunCommandTests {
+  private func parse(
+    _ arguments: String, file: String? = nil
+  ) -> Result<RunArguments, RunArguments.Problem> {
+    do throws(RunArguments.Problem) {
+      let words = arguments.split(separator: " ").map(String.init)
+      return .success(try RunArguments(words) { _ in file })
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  @Test func argumentsAreRead() throws {
+    let text =
+      "--workload list --nemesis isolate-leader,kill-one --seconds 2.5 --rate 0 --clients 4 "
+      + "--nodes 5 --seed 9 --out here --reads lease --keys 7 --timeout 0.5 --min-rate 3 "
+      + "--log-keep 1MiB --plant x --bin b --keep-data"
+    let parsed = try parse(text).get()
+    #expect(parsed.workload == "list" && parsed.nemeses == ["isolate-leader", "kill-one"])
+    #expect(parsed.seconds == 2.5 && parsed.rate == 0 && parsed.clients == 4 && parsed.nodes == 5)
+    #expect(parsed.seed == 9 && parsed.out == "here" && parsed.reads == "lease" && parsed.keys == 7)
+    #expect(parsed.timeoutMilliseconds == 500 && parsed.leastRate == 3 && parsed.keepsData)
+    #expect(parsed.logKeep == "1MiB" && parsed.plant == "x" && parsed.bin == "b")
+    // The command of a run does the same again.
+    let again = parsed.command.split(separator: " ").dropFirst(2).joined(separator: " ")
+    #expect(try parse(again).get() == parsed)
+  }
+
+  @Test func leastRateFollowsFromTheRate() throws {
+    #expect(try parse("--out x --rate 500").get().leastRate == 100)
+    #expect(try parse("--out x --rate 0").get().leastRate == 10)
+  }
+
+  @Test(arguments: [
+    "", "--out", "--out x --workload no", "--out x --seconds 0", "--out x --clients 0",
+    "--out x --nodes 10", "--out x --what 1", "out", "--out x --reads all", "--out x --rate -1",
+    "--out x --system etcd", "--out x --system redis", "--out x --timeout 100",
+    "--out x --system etcd --bin b --plant p", "--out x --config none",
+  ])
+  func nonsenseIsRefused(arguments: String) {
+    guard case .failure(let problem) = parse(arguments) else {
+      Issue.record("\(arguments) was taken")
+      return
+    }
+    #expect(!problem.text.isEmpty && problem.text.split(separator: "\n").count == 1)
+  }
+
+  @Test func aFileGivesWhatTheCommandLineDoesNot() throws {
+    let file = """
+      # a run of an hour
+      workload = bank
+      seconds = 3600   # long
+      nemesis = mix
+
+      keep-data = true
+      """
+    let parsed = try parse("--config f --seconds 5 --out x", file: file).get()
+    #expect(parsed.workload == "bank" && parsed.seconds == 5 && parsed.nemeses == ["mix"])
+    #expect(parsed.keepsData)
+    for bad in ["workload", "what = 1", "rate = many", "config = other"] {
+      guard case .failure(let problem) = parse("--config f --out x", file: "\n" + bad) else {
+        Issue.record("\(bad) was taken")
+        continue
+      }
+      #expect(problem.text.contains("line 2 of f"), "\(problem.text)")
+    }
+  }
+
+  @Test func exitCodes() async {
+    #expect(await RunCommand.run(["--nonsense"]) == .usage)
+    #expect(await RunCommand.run(["--help"]) == .passed)
+    #expect(await RunCommand.run(["--out", "x", "--bin", "nowhere"]) == .usage)
+  }
+
+  @Test func helpFitsTheScreen() {
+    let text = RunHelp.text(nemeses: NemesisCatalog.all)
+    for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
+    for entry in WorkloadCatalog.all { #expect(text.contains("  \(entry.name) ")) }
+    for nemesis in NemesisCatalog.all { #expect(text.contains("  \(nemesis.name) ")) }
+  }
+
+  @Test func verdictsAreOneLine() {
+    let long = Verdict(
+      "linearizability of registers", .violated, method: "zones",
+      text: String(repeating: "words ", count: 40))
+    #expect(RunCommand.line(long).count == 80)
+  }
+
+  @Test func foldersOfOthersAreLeftAlone() throws {
+    let base = FileManager.default.temporaryDirectory.appending(path: "run-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: base) }
+    let path = base.appending(path: "deep/er").path
+    let folder = try RunFolder(path, command: "jepsen-lite run")
+    #expect(folder.write("history.jsonl", "{}\n"))
+    #expect(FileManager.default.createFile(atPath: path + "/notes", contents: nil))
+    // The same folder again: what is of the run goes, and what is not stays.
+    _ = try RunFolder(path + "/", command: "jepsen-lite run --seed 2")
+    let left = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+    #expect(left == ["notes", "run.txt"])
+    try FileManager.default.removeItem(atPath: path + "/run.txt")
+    #expect(throws: SystemProblem.self) { try RunFolder(path, command: "") }
+    #expect(FileManager.default.fileExists(atPath: path + "/notes"))
+  }
+}
+
+@Suite struct RunValidityTests {
+  private let bitten = FaultRecord(
+    nemesis: "kill-one", what: "n1 killed", nodes: [1], startNanoseconds: 0, endNanoseconds: 1,
+    proof: "it is gone", didBite: true)
+
+  private func validity(_ change: (inout RunValidity) -> Void) -> Verdict {
+    var counts = RecordedCounts()
+    counts.ok = 900
+    counts.unknown = 100
+    var validity = RunValidity(
+      counts: counts, seconds: 10, leastRate: 40, nemeses: ["kill-one"], faults: [bitten],
+      finalReadsFailed: 0, cutShort: nil, otherProblems: [])
+    change(&validity)
+    return validity.verdict
+  }
+
+  @Test func soundRunsAreTests() {
+    #expect(validity { _ in }.status == .passed)
+    #expect(validity { $0.cutShort = "told to" }.status == .passed)
+    #expect(validity { $0.cutShort = "told to" }.text.contains("told to"))
+    #expect(validity { $0.nemeses = ["mix"] }.status == .passed)
+  }
+
+  @Test func runsThatProveNothingAreInvalid() {
+    #expect(validity { $0.leastRate = 91 }.text.contains("90.0 operations"))
+    #expect(validity { $0.counts.unknown = 901 }.text.contains("ended unknown"))
+    #expect(validity { $0.faults = [] }.text.contains("never injected"))
+    #expect(validity { $0.faults[0].didBite = false }.text.contains("none of the 1 faults"))
+    #expect(validity { $0.nemeses.append("halves") }.text.contains("halves"))
+    #expect(validity { $0.finalReadsFailed = 1 }.status == .invalid)
+    #expect(validity { $0.otherProblems = ["x"] }.status == .invalid)
+  }
+
+  @Test func trapsAreFindingsAndOtherEndsAreNot() {
+    #expect(RunValidity.verdict(ofEnds: []) == nil)
+    let trap = "n2 ended by itself (signal 4); it said last: nothing"
+    #expect(RunValidity.verdict(ofEnds: [trap])?.status == .violated)
+    let stop = "n2 ended by itself (exit code 1); it said last: (signal 9)"
+    #expect(RunValidity.verdict(ofEnds: [stop])?.status == .invalid)
+  }
+}
