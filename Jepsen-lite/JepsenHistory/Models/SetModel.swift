@@ -4,8 +4,8 @@
 /// any order, absent being empty. Each key is a set of its own.
 ///
 /// The sets that were read are states of one set that only grows, so of any two one holds the
-/// other; in order of size they are S1 ⊂ S2 ⊂ … . An element that is in Sk and not before was
-/// added after all reads of the earlier sets and before the reads of Sk: rank 2k, where a read of Sk has
+/// other; in order of size they are S1 ⊂ S2 ⊂ … . An element that is in Sk and not before was added
+/// after all reads of the earlier sets and before the reads of Sk: rank 2k, where a read of Sk has
 /// rank 2k + 1. If it was added several times, all of these come no earlier than that, and one of
 /// them exactly then; it may as well be the one that began first, since the others are bound by
 /// later starts. The rest may come at any later time, as may an acknowledged add that no read
