@@ -1,9 +1,9 @@
 /// Configurations already met, in one flat array.
 ///
-/// Of two that agree in state, place and the updates that are linearized, one is at least as good if
-/// it has used no more of any class and has all free that the other has free (`SearchExpansion`):
-/// whatever explains the rest from the other explains it from this one. So only those are kept that
-/// no other surpasses.
+/// Of two that agree in state, place and the updates that are linearized, one is at least as good
+/// if it has used no more of any class and has all free that the other has free
+/// (`SearchExpansion`): whatever explains the rest from the other explains it from this one. So
+/// only those are kept that no other surpasses.
 struct ConfigurationStore {
   private static let dead = UInt64.max
 

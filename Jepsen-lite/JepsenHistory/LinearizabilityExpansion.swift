@@ -55,15 +55,15 @@ struct SearchExpansion<Model: SearchModel> {
       & bit != 0
   }
 
-  /// Whether the operation that returns can have been overwritten at once by one that is linearized.
+  /// Whether the operation that returns can have been overwritten at once by another.
   func mayHideReturning(_ words: [UInt64]) -> Bool {
     let slot = Int(space.slots[Int(space.returns[cursor.place])])
     return words[firstFreeWord + slot >> 6] & cursor.blind[slot >> 6] & (1 << UInt64(slot & 63))
       != 0
   }
 
-  /// Whether anything that is still to be explained can make use of the effect of the operation that
-  /// returns: needs its state, or must not find the present one.
+  /// Whether anything that is still to be explained can make use of the effect of the operation
+  /// that returns: needs its state, or must not find the present one.
   func isReturningOfUse(_ words: [UInt64]) -> Bool {
     let action = Int(space.actions[Int(space.returns[cursor.place])])
     if Int(space.usefulUntil[action]) >= cursor.place { return true }

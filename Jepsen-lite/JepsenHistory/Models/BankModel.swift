@@ -1,9 +1,9 @@
 /// Transfers between the accounts of one record.
 ///
-/// Fields: `transfer` has `from`, `to` and `amount` in `value`; a `read` has all balances in `value`
-/// as a `.map`; a `write` with a `.map` sets all balances. Each key is a bank of its own. At first
-/// it holds `initial` where that is given. Else nothing is known of the balances but what the first
-/// read to end found, less some of the transfers that had begun by then.
+/// Fields: `transfer` has `from`, `to` and `amount` in `value`; a `read` has all balances in
+/// `value` as a `.map`; a `write` with a `.map` sets all balances. Each key is a bank of its own.
+/// At first it holds `initial` where that is given. Else nothing is known of the balances but what
+/// the first read to end found, less some of the transfers that had begun by then.
 ///
 /// The total of every read is compared first. Then the bank is a register of states on which
 /// transfers are functions, and the searches decide. Where balances may not be below 0, a transfer

@@ -66,23 +66,11 @@ package enum HistoryBench {
       let start = nextStart[client]
       settle(until: start)
       let duration = 20_000 + random.below(80_000)
-      let kind = random.below(1_000)
       let isUnknown = random.below(1_000) < load.unknown
-      func newValue() -> HistoryValue {
-        written += 1
-        return .text(String(load.distinctValues == 0 ? written : random.below(load.distinctValues)))
-      }
-      var operation = HistoryOperation(
-        process: client, kind: .read, key: "hot", startNanoseconds: start,
-        endNanoseconds: isUnknown ? nil : start + duration, outcome: isUnknown ? .unknown : .ok)
-      if kind >= load.reads + load.compareAndSets {
-        operation.kind = .write
-        operation.value = newValue()
-      } else if kind >= load.reads {
-        operation.kind = .cas
-        operation.expected = lastSeen[client]
-        operation.value = newValue()
-      }
+      var operation = begin(load, client, &random, &written, expecting: lastSeen[client])
+      operation.startNanoseconds = start
+      operation.endNanoseconds = isUnknown ? nil : start + duration
+      operation.outcome = isUnknown ? .unknown : .ok
       // An unknown one takes effect much later, or never: long after its client went on.
       let effect = start + 1 + (isUnknown ? random.below(1_000_000) : random.below(duration - 1))
       if isUnknown && random.chance(1, in: 2) {
@@ -96,6 +84,26 @@ package enum HistoryBench {
     settle(until: UInt64.max)
     history.sort { ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process) }
     return history
+  }
+
+  private static func begin(
+    _ load: Load, _ client: Int, _ random: inout SeededRandom, _ written: inout UInt64,
+    expecting expected: HistoryValue?
+  ) -> HistoryOperation {
+    var operation = HistoryOperation(
+      process: client, kind: .read, key: "hot", startNanoseconds: 0, endNanoseconds: nil,
+      outcome: .ok)
+    let kind = random.below(1_000)
+    if kind < load.reads { return operation }
+    written += 1
+    operation.value = .text(
+      String(load.distinctValues == 0 ? written : random.below(load.distinctValues)))
+    operation.kind = .write
+    if kind < load.reads + load.compareAndSets {
+      operation.kind = .cas
+      operation.expected = expected
+    }
+    return operation
   }
 
   /// A correct history but for one read, in its middle, of a value that had long been overwritten.

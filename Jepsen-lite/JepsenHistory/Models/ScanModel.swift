@@ -4,10 +4,10 @@
 /// in order, absent being none. `write`, `delete` and `cas` are those of single keys.
 ///
 /// A scan must be in order and name no key twice or outside of its prefix. A key is surely there
-/// during a scan where a write of it ended before the scan began, and every delete that began before
-/// the scan ended had ended before that write began. It is surely not there where nothing that
-/// writes it began before the scan ended, or where the same holds of a delete and all writes. What
-/// is in between may be found or not: nothing is said of a scan as one moment.
+/// during a scan where a write of it ended before the scan began, and every delete that began
+/// before the scan ended had ended before that write began. It is surely not there where nothing
+/// that writes it began before the scan ended, or where the same holds of a delete and all writes.
+/// What is in between may be found or not: nothing is said of a scan as one moment.
 enum ScanModel {
   static let name = "scans"
   private static let method = "what was surely there"
