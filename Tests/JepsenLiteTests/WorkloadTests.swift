@@ -33,7 +33,7 @@ import Testing
     }
     await load.run(
       workload, [any SystemClient](repeating: client, count: load.clients), recorder,
-      until: 20_000_000_000, stop)
+      until: 600_000_000_000, stop)
     watcher.cancel()
     let finalFrom = recorder.clock.now
     await workload.finish(own, recorder.history())

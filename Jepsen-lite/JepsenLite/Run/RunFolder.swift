@@ -7,7 +7,8 @@ struct RunFolder: Sendable {
   /// Says that the folder is of a run, and which.
   private static let mark = "run.txt"
   private static let files = [
-    "history.jsonl", "report.html", "report.txt", "summary.json", "junit.xml", "faults.jsonl",
+    "history.jsonl", "report.html", "report.txt", "summary.json", "junit.xml", "row.md",
+    "faults.jsonl",
   ]
 
   /// Makes the folder, or empties one that an earlier run has made. Throws a sentence where it

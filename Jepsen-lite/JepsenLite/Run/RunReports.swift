@@ -9,6 +9,7 @@ enum RunReports {
     for (name, text) in [
       ("report.html", Report.html(record)), ("report.txt", Report.text(record)),
       ("summary.json", Report.summaryJSON(record)), ("junit.xml", Report.junit(record)),
+      ("row.md", Report.tableHead + Report.tableRow(record)),
     ] where !folder.write(name, text) {
       isWhole = false
     }
