@@ -128,7 +128,7 @@ let package = Package(
     tests("KVSimulatorTests", ["KVSimulator"]),
     tests("JepsenHistoryTests", ["JepsenHistory"]),
     tests("JepsenNetworkTests", ["JepsenNetwork"]),
-    tests("JepsenFaultsTests", ["JepsenFaults", "fault-probe"]),
+    tests("JepsenFaultsTests", ["JepsenFaults", "fault-probe", "kvnode", "kvctl"]),
     tests("JepsenReportTests", ["JepsenReport"]),
     tests("JepsenLiteTests", ["JepsenLite"]),
   ]

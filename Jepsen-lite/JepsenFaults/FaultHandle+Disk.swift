@@ -1,8 +1,8 @@
 internal import FaultControl
 internal import Glibc
 
-/// Faults of the disk. `pattern` is a part of the paths that a fault is for: `/log/`, `.sst`; empty:
-/// all files under the root.
+/// Faults of the disk. `pattern` is a part of the paths that a fault is for: `/log/`, `.sst`; where
+/// it is empty, all files under the root.
 extension FaultHandle {
   /// The next `count` syncs answer EIO, and what they should have made durable never is.
   package func failSyncs(_ count: Int, of pattern: String = "") {

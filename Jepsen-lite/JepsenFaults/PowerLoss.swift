@@ -9,8 +9,9 @@ package enum PowerLoss {
   package enum Mode: String, Hashable, Sendable, CaseIterable {
     /// All are lost.
     case loseAll
-    /// Of each file, in their order, some stay; the one after them is torn, at a sector or anywhere; the rest is
-    /// lost. A torn end of a file may be shorter, or as long as it would be, with zeros.
+    /// Of each file, in their order, some stay; the one after them is torn, at a sector or
+    /// anywhere; the rest is lost. A torn end of a file may be shorter, or as long as it would be,
+    /// with zeros.
     case tornTail
     /// Each sector of 512 bytes stays or is lost by itself: a disk that reorders.
     case reordered

@@ -1,17 +1,17 @@
 /// Configurations already met, in one flat array.
 ///
-/// Of two that agree in state, place and what is linearized, the one that has used no more of any
-/// class, and in which all are hidden that are in the other, is at least as good: whatever explains
-/// the rest from the other explains it from this one. So only those are kept that no other
-/// surpasses.
+/// Of two that agree in state, place and the updates that are linearized, one is at least as good if
+/// it has used no more of any class and has all free that the other has free (`SearchExpansion`):
+/// whatever explains the rest from the other explains it from this one. So only those are kept that
+/// no other surpasses.
 struct ConfigurationStore {
   private static let dead = UInt64.max
 
   let stride: Int
-  /// State, place and what is linearized.
+  /// State, place and the updates that are linearized.
   private let keyWords: Int
-  /// Where the bits of what may be hidden end, and the counts of the classes begin.
-  private let hiddenEnd: Int
+  /// Where the bits of what is free end, and the counts of the classes begin.
+  private let freeEnd: Int
   private(set) var words: [UInt64] = []
   private(set) var count = 0
   private var next: [Int32] = []
@@ -23,7 +23,7 @@ struct ConfigurationStore {
   init(_ space: SearchSpace) {
     stride = space.stride
     keyWords = 2 + space.slotWords
-    hiddenEnd = keyWords + space.slotWords
+    freeEnd = keyWords + space.slotWords
     heads = Array(repeating: -1, count: 64)
     stamps = Array(repeating: 0, count: 64)
   }
@@ -84,11 +84,11 @@ struct ConfigurationStore {
     for word in 0..<keyWords where new[word] != words[known + word] { return .neither }
     var knownIsBetter = true
     var newIsBetter = true
-    for word in keyWords..<hiddenEnd {
+    for word in keyWords..<freeEnd {
       if new[word] & ~words[known + word] != 0 { knownIsBetter = false }
       if words[known + word] & ~new[word] != 0 { newIsBetter = false }
     }
-    for word in hiddenEnd..<stride {
+    for word in freeEnd..<stride {
       if words[known + word] > new[word] { knownIsBetter = false }
       if words[known + word] < new[word] { newIsBetter = false }
     }

@@ -11,6 +11,10 @@
 /// from then on it may count as done or may still be linearized, as it turns out. Linearizing a
 /// blind write before the operation that returns is then needed only where something sees it; else
 /// it may as well come after that return, or be hidden.
+///
+/// So a slot has two bits: that an update is linearized, and that an operation is free, which is an
+/// observation that is linearized or a blind write that is hidden. It is never worse to have more
+/// of the latter.
 struct SearchExpansion<Model: SearchModel> {
   struct Candidate {
     var action: Int
@@ -24,7 +28,7 @@ struct SearchExpansion<Model: SearchModel> {
   var model: Model
   var cursor: SearchCursor
   private(set) var candidates: [Candidate] = []
-  private let firstHiddenWord: Int
+  private let firstFreeWord: Int
   private let firstClassWord: Int
   /// Of states that no operation speaks of any more, each is as good as the other.
   private let forgotten = UInt64(bitPattern: -1)
@@ -33,7 +37,7 @@ struct SearchExpansion<Model: SearchModel> {
     self.space = space
     self.model = model
     cursor = SearchCursor(space, model: model)
-    firstHiddenWord = 2 + space.slotWords
+    firstFreeWord = 2 + space.slotWords
     firstClassWord = 2 + space.slotWords * 2
   }
 
@@ -45,19 +49,27 @@ struct SearchExpansion<Model: SearchModel> {
 
   func hasReturning(_ words: [UInt64]) -> Bool {
     let slot = Int(space.slots[Int(space.returns[cursor.place])])
-    return words[2 + slot >> 6] & (1 << UInt64(slot & 63)) != 0
+    let bit: UInt64 = 1 << UInt64(slot & 63)
+    return
+      (words[2 + slot >> 6] | words[firstFreeWord + slot >> 6] & cursor.observations[slot >> 6])
+      & bit != 0
   }
 
   /// Whether the operation that returns can have been overwritten at once by one that is linearized.
   func mayHideReturning(_ words: [UInt64]) -> Bool {
     let slot = Int(space.slots[Int(space.returns[cursor.place])])
-    return words[firstHiddenWord + slot >> 6] & (1 << UInt64(slot & 63)) != 0
+    return words[firstFreeWord + slot >> 6] & cursor.blind[slot >> 6] & (1 << UInt64(slot & 63))
+      != 0
   }
 
-  /// Whether anything that is still to be explained can make use of its effect.
-  var isReturningOfUse: Bool {
+  /// Whether anything that is still to be explained can make use of the effect of the operation that
+  /// returns: needs its state, or must not find the present one.
+  func isReturningOfUse(_ words: [UInt64]) -> Bool {
     let action = Int(space.actions[Int(space.returns[cursor.place])])
-    return Int(space.usefulUntil[action]) >= cursor.place
+    if Int(space.usefulUntil[action]) >= cursor.place { return true }
+    let state = Int64(bitPattern: words[0])
+    return state >= 0 && state < Int64(space.excludedUntil.count)
+      && Int(space.excludedUntil[Int(state)]) >= cursor.place
   }
 
   /// Takes in every open observation that fits the state. An order that has it later can have it
@@ -67,13 +79,13 @@ struct SearchExpansion<Model: SearchModel> {
     let state = Int64(bitPattern: words[0])
     var found = false
     for word in cursor.observations.indices {
-      var pending = cursor.observations[word] & ~words[2 + word]
+      var pending = cursor.observations[word] & ~words[firstFreeWord + word]
       while pending != 0 {
         let bit = pending.trailingZeroBitCount
         pending &= pending - 1
         let operation = Int(cursor.open[word << 6 + bit])
         if model.next(Int(space.actions[operation]), after: state) != nil {
-          words[2 + word] |= 1 << UInt64(bit)
+          words[firstFreeWord + word] |= 1 << UInt64(bit)
           found = true
         }
       }
@@ -85,7 +97,7 @@ struct SearchExpansion<Model: SearchModel> {
   func pass(_ words: inout [UInt64]) {
     let slot = Int(space.slots[Int(space.returns[cursor.place])])
     words[2 + slot >> 6] &= ~(1 << UInt64(slot & 63))
-    words[firstHiddenWord + slot >> 6] &= ~(1 << UInt64(slot & 63))
+    words[firstFreeWord + slot >> 6] &= ~(1 << UInt64(slot & 63))
     if !space.mentionedUntil.isEmpty && words[0] != forgotten {
       let state = Int(Int64(bitPattern: words[0]))
       if state >= space.mentionedUntil.count
@@ -162,7 +174,7 @@ struct SearchExpansion<Model: SearchModel> {
 
   private func awaitsObservation(_ words: [UInt64]) -> Bool {
     for word in cursor.observations.indices
-    where cursor.observations[word] & ~words[2 + word] != 0 { return true }
+    where cursor.observations[word] & ~words[firstFreeWord + word] != 0 { return true }
     return false
   }
 
@@ -180,14 +192,14 @@ struct SearchExpansion<Model: SearchModel> {
     }
     let isBlind = model.isBlind(candidate.action)
     for word in cursor.blind.indices {
-      if isBlind { target[firstHiddenWord + word] |= cursor.blind[word] }
-      target[firstHiddenWord + word] &= ~target[2 + word]
+      if isBlind { target[firstFreeWord + word] |= cursor.blind[word] }
+      target[firstFreeWord + word] &= ~target[2 + word]
     }
     let returning = Int(space.slots[Int(space.returns[cursor.place])])
     let isReturning = !candidate.isOfClass && candidate.slot == returning
     if !isReturning {
       // Where the returning one is to be hidden, this one may come after the return.
-      target[firstHiddenWord + returning >> 6] &= ~(1 << UInt64(returning & 63))
+      target[firstFreeWord + returning >> 6] &= ~(1 << UInt64(returning & 63))
     }
     let wasSeen = observe(&target)
     let isOptional = candidate.isOfClass || isBlind && !isReturning

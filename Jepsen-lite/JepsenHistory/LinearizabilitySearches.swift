@@ -64,7 +64,7 @@ struct BreadthFirstSearch<Model: SearchModel> {
       for word in base.indices { made[word] = base[word] }
       expansion.pass(&made)
       _ = next.insert(made, work: &work)
-      if !expansion.isReturningOfUse { return }
+      if !expansion.isReturningOfUse(base) { return }
     }
     expansion.collect(base)
     for index in expansion.candidates.indices {
@@ -137,7 +137,7 @@ struct DepthFirstSearch<Model: SearchModel> {
       for word in base.indices { made[word] = base[word] }
       expansion.pass(&made)
       if seen.insert(made, work: &work) { stack.append(Int32(seen.count - 1)) }
-      if !expansion.isReturningOfUse { return }
+      if !expansion.isReturningOfUse(base) { return }
     }
     expansion.collect(base)
     // The returning operation goes on the stack last, and so is tried first.

@@ -37,11 +37,13 @@ struct SearchSpace: Sendable {
   let openedFrom: [Int32]
   let classes: [Class]
   let classSlotCount: Int
-  /// By action: the last place at which something may make use of the state that it leads to.
+  /// By action: the last place at which an operation may need the state that it leads to.
   let usefulUntil: [Int32]
   /// By state: the last place at which an operation speaks of it. Empty where the model's states
   /// aren't small numbers that operations name.
   let mentionedUntil: [Int32]
+  /// By state: the last place at which an operation must not find it.
+  let excludedUntil: [Int32]
   /// Class numbers by first and by last place.
   let births: [(place: Int, number: Int)]
   let deaths: [(place: Int, number: Int)]
@@ -62,6 +64,7 @@ struct SearchSpace: Sendable {
     var classes = usage.classes
     usefulUntil = usage.usefulUntil
     mentionedUntil = usage.mentionedUntil
+    excludedUntil = usage.excludedUntil
     let places = timeline.returns.count
     births = classes.indices.map { (classes[$0].first, $0) }.sorted { $0 < $1 }
     deaths = classes.indices.map { (classes[$0].last, $0) }.sorted { $0 < $1 }

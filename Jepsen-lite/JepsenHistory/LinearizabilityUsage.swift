@@ -7,6 +7,7 @@ struct StateUsage {
   private(set) var classes: [SearchSpace.Class] = []
   private(set) var usefulUntil: [Int32]
   private(set) var mentionedUntil: [Int32] = []
+  private(set) var excludedUntil: [Int32] = []
 
   /// By state: the first and the last place at which an operation that needs it is open.
   private var uses: [Int64: (first: Int, last: Int)] = [:]
@@ -32,7 +33,8 @@ struct StateUsage {
     findUses(input, timeline, model)
     for action in 0..<count {
       if let state = model.produced(by: action) {
-        usefulUntil[action] = Int32(max(uses[state]?.last ?? -1, anyUse.last))
+        let last = uses[state]?.last ?? -1
+        usefulUntil[action] = Int32(model.namesStates ? last : max(last, anyUse.last))
       }
     }
     for number in classes.indices {
@@ -85,7 +87,10 @@ struct StateUsage {
     _ input: [SearchSpace.Input], _ timeline: Timeline, _ model: Model
   ) {
     func note(_ state: Int64, _ last: Int32) {
-      while Int64(mentionedUntil.count) <= state { mentionedUntil.append(-1) }
+      while Int64(mentionedUntil.count) <= state {
+        mentionedUntil.append(-1)
+        excludedUntil.append(-1)
+      }
       mentionedUntil[Int(state)] = max(mentionedUntil[Int(state)], last)
     }
     for action in 0..<usefulUntil.count {
@@ -94,7 +99,9 @@ struct StateUsage {
     for operation in timeline.returns {
       let action = Int(input[Int(operation)].action)
       if let state = model.excluded(by: action) {
-        note(state, timeline.returnPlace[Int(operation)])
+        let last = timeline.returnPlace[Int(operation)]
+        note(state, last)
+        excludedUntil[Int(state)] = max(excludedUntil[Int(state)], last)
       }
     }
   }

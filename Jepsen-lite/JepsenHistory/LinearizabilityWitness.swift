@@ -31,12 +31,27 @@ enum Reduction {
 
 extension KeyDecision {
   /// Few operations of a violated key that no order explains by themselves.
-  func witness(_ key: String, _ history: [HistoryOperation]) -> Witness? {
+  func witness(_ key: String, _ history: [HistoryOperation], isCounter: Bool) -> Witness? {
     guard let prepared else { return nil }
+    // Where values repeat, dropped writes could stand for each other in too many ways.
+    if !isCounter, let proof,
+      var found = Witness.ofRegister(
+        history, steps: prepared.steps, suspects: proof, initial: prepared.initial)
+    {
+      found.key = key
+      return found
+    }
+    return reduced(prepared, key, history)
+  }
+
+  private func reduced(
+    _ prepared: PreparedKey, _ key: String, _ history: [HistoryOperation]
+  ) -> Witness? {
     var steps: [LinearizabilityStep]
     var sentences: [String] = []
     if let proof {
       steps = proof.map { prepared.steps[$0] }
+      sentences.append("These operations contradict each other.")
     } else if let stuckAt {
       let reduced = StepReduction(prepared, stuckAt: stuckAt)
       steps = reduced.steps

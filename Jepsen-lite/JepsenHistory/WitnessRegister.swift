@@ -2,7 +2,7 @@
 ///
 /// To drop what was observed is to know less. To drop a write is not to deny that it happened, so
 /// it stays as one that may have happened once: at any time (`.anyTime`), or while it was under way
-/// in truth (`.ownTime`). A dropped cas is weakened to such a write. Of the dropped writes only
+/// in truth and its value had not been found yet (`.ownTime`). A dropped cas is weakened to such a write. Of the dropped writes only
 /// those are kept that could matter: of values that the part speaks of, and as many others as
 /// there are mismatches to explain.
 struct WitnessRegister {
@@ -13,6 +13,9 @@ struct WitnessRegister {
   /// The writes and compare-and-sets by their new value, then place.
   private let writers: [(value: Int64, place: Int)]
   private let unusedValue: Int64
+  /// By place in `writers`: when the value had been found, so that it must have been written.
+  /// Never, where it could have come from elsewhere.
+  private var foundBy: [UInt64] = []
 
   init(_ steps: [LinearizabilityStep], initial: Int64) {
     self.steps = steps
@@ -35,6 +38,24 @@ struct WitnessRegister {
     }
     self.writers = writers
     unusedValue = highest + 1
+    foundBy = Array(repeating: .max, count: writers.count)
+    for step in steps {
+      switch (step.action, step.end) {
+      case (.read(let value), let end?), (.compareAndSet(let value, _), let end?):
+        let index = firstWriter(of: value)
+        guard value != initial, index < writers.count, writers[index].value == value,
+          index + 1 == writers.count || writers[index + 1].value != value
+        else { continue }
+        foundBy[index] = min(foundBy[index], end)
+      default: continue
+      }
+    }
+  }
+
+  /// When a write that is dropped had happened, if it ever did; `nil`: not known.
+  private func latestEnd(ofWriter index: Int) -> UInt64? {
+    let end = steps[writers[index].place].end
+    return foundBy[index] == .max ? end : min(foundBy[index], end ?? .max)
   }
 
   private static func greatest(_ action: LinearizabilityStep.Action) -> Int64 {
@@ -78,22 +99,22 @@ struct WitnessRegister {
     }
   }
 
-  /// The places of dropped writes of mentioned values.
+  /// The dropped writes of mentioned values, as places in `writers`.
   private func mentionedWriters(_ part: Part, _ kept: [Int]) -> [Int] {
     let isKept = Set(kept)
-    var places: [Int] = []
+    var indices: [Int] = []
     for value in part.mentioned {
       var index = firstWriter(of: value)
       var found = 0
       while index < writers.count && writers[index].value == value && found < kept.count {
         if !isKept.contains(writers[index].place) {
-          places.append(writers[index].place)
+          indices.append(index)
           found += 1
         }
         index += 1
       }
     }
-    return places.sorted()
+    return indices.sorted()
   }
 
   /// The kept steps, then dropped writes, which may have happened at any time; the kept ones keep
@@ -105,12 +126,7 @@ struct WitnessRegister {
       result.append(LinearizabilityStep(action: .write(value), start: 0, end: nil, source: -1))
     }
     let mentioned = mentionedWriters(part, kept)
-    for place in mentioned {
-      switch steps[place].action {
-      case .write(let value), .compareAndSet(_, let value): addWrite(value)
-      default: break
-      }
-    }
+    for index in mentioned { addWrite(writers[index].value) }
     let others = writers.count - part.writers - mentioned.count
     for index in 0..<max(0, min(others, part.mismatches)) { addWrite(unusedValue + Int64(index)) }
     return result
@@ -143,21 +159,19 @@ struct WitnessRegister {
       WitnessSearch.Item(step: steps[$0], end: steps[$0].end, mayBeLeftOut: steps[$0].end == nil)
     }
     let mentioned = mentionedWriters(part, kept)
-    for place in mentioned { items.append(writeAtItsTime(place)) }
+    for index in mentioned { items.append(writeAtItsTime(index)) }
     guard items.count <= WitnessSearch.maximumItems else { return nil }
     if part.mismatches > 0 {
-      let isUsed = Set(kept + mentioned)
+      let isUsed = Set(kept + mentioned.map { writers[$0].place })
       items += widest(items, but: isUsed, copies: part.mismatches)
     }
     return items
   }
 
-  private func writeAtItsTime(_ place: Int, value: Int64? = nil) -> WitnessSearch.Item {
-    var step = steps[place]
-    switch step.action {
-    case .write(let own), .compareAndSet(_, let own): step.action = .write(value ?? own)
-    default: break
-    }
+  private func writeAtItsTime(_ index: Int, value: Int64? = nil) -> WitnessSearch.Item {
+    var step = steps[writers[index].place]
+    step.action = .write(value ?? writers[index].value)
+    step.end = latestEnd(ofWriter: index)
     return WitnessSearch.Item(step: step, end: step.end, mayBeLeftOut: true)
   }
 
@@ -179,20 +193,20 @@ struct WitnessRegister {
     }
     // By how many items ended before it started: the write that the most items started before
     // the end of.
-    var best: [(reach: Int, place: Int)?] = Array(repeating: nil, count: ends.count + 1)
-    for (_, place) in writers where !isUsed.contains(place) {
-      let after = countBelow(steps[place].start, ends)
+    var best: [(reach: Int, index: Int)?] = Array(repeating: nil, count: ends.count + 1)
+    for (index, writer) in writers.enumerated() where !isUsed.contains(writer.place) {
+      let after = countBelow(steps[writer.place].start, ends)
       let reach =
-        steps[place].end.map { $0 == .max ? starts.count : countBelow($0 + 1, starts) }
+        latestEnd(ofWriter: index).map { $0 == .max ? starts.count : countBelow($0 + 1, starts) }
         ?? starts.count + 1
-      if best[after].map({ $0.reach < reach }) ?? true { best[after] = (reach, place) }
+      if best[after].map({ $0.reach < reach }) ?? true { best[after] = (reach, index) }
     }
     var result: [WitnessSearch.Item] = []
     var furthest = -1
     for case let found? in best where found.reach > furthest {
       furthest = found.reach
       for _ in 0..<copies {
-        result.append(writeAtItsTime(found.place, value: unusedValue + Int64(result.count)))
+        result.append(writeAtItsTime(found.index, value: unusedValue + Int64(result.count)))
       }
     }
     return result

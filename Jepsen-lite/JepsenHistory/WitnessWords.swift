@@ -27,7 +27,8 @@ struct WitnessWords {
     sentences.append(
       dropped == .anyTime
         ? "This holds whenever else anything else was written."
-        : "No other write of the history was under way at a time that would explain it.")
+        : "No other write of the history was under way, its value not found yet, at a time that "
+          + "would explain it.")
     if isIrreducible {
       sentences.append(
         kept.count == 1
@@ -63,8 +64,7 @@ struct WitnessWords {
   private func order(_ early: Int, _ late: Int, _ sources: [Int]) -> [String] {
     if left(late) == left(early) {
       return [
-        "\(before(late, early)): it found a value that was yet to come.",
-        fact(late), fact(early),
+        fact(late), "\(before(late, early)): it found a value that was yet to come.",
       ]
     }
     return links(sources, but: [early, late]) + [
@@ -128,7 +128,7 @@ struct WitnessWords {
 
   private func before(_ one: Int, _ other: Int) -> String {
     let end = operations[one].endNanoseconds ?? 0
-    return "\(name(one)) ended (at \(time(end))) before \(name(other)) began "
+    return "P\(name(one).dropFirst()) ended (at \(time(end))) before \(name(other)) began "
       + "(at \(time(operations[other].startNanoseconds)))"
   }
 

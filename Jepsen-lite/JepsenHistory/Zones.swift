@@ -59,17 +59,19 @@ enum RegisterZones {
       {
         throw .violated(ZoneProof(history, chains).squeezed(place, between: around))
       }
-      let schedule = ZoneSchedule(history, chains, adjusted, mismatches)
-      if let certificate = ZoneCertificate(history, chains, schedule, byStart: byStart),
-        ZoneCertificate.explains(steps, order: certificate.order, initial: initial)
-      {
-        return
-      }
-      if let stuck = schedule.stuckBlock,
-        let contradiction = ZoneProof(history, chains).unfollowed(
-          Int(mismatches.whoWaits[stuck]), blocks)
-      {
-        throw .violated(contradiction)
+      for early in mismatches.areAnyWaiting ? ZoneSchedule.Early.allCases : [.none] {
+        let schedule = ZoneSchedule(history, chains, adjusted, mismatches, early)
+        if let certificate = ZoneCertificate(history, chains, schedule, byStart: byStart),
+          ZoneCertificate.explains(steps, order: certificate.order, initial: initial)
+        {
+          return
+        }
+        if let stuck = schedule.stuckBlock,
+          let contradiction = ZoneProof(history, chains).unfollowed(
+            Int(mismatches.whoWaits[stuck]), blocks)
+        {
+          throw .violated(contradiction)
+        }
       }
     }
     throw .notApplicable("no order was found for the mismatches")

@@ -5,12 +5,23 @@
 /// contradict each other. It leaves each block free for as long as possible, so that there are
 /// many to choose from when one must follow at once.
 struct ZoneSchedule {
+  /// Which of the blocks that wait for a follower go before one that is due and does not wait.
+  /// None is always right, so where one fails the next is tried.
+  enum Early: CaseIterable {
+    /// Those that would be due before another that does not wait.
+    case dueNext
+    /// All that may.
+    case all
+    case none
+  }
+
   /// A block, or the one's complement of the place of a write or cas with an unknown outcome that
   /// nobody saw and a mismatch needs.
   private(set) var order: [Int32] = []
   /// A block that no other could follow in time.
   private(set) var stuckBlock: Int?
 
+  private let early: Early
   private let blocks: ZoneBlocks
   private let mismatches: ZoneMismatches
   private var byZoneEnd: [Int32]
@@ -24,8 +35,9 @@ struct ZoneSchedule {
 
   init(
     _ history: ZoneHistory, _ chains: ZoneChains, _ blocks: ZoneBlocks,
-    _ mismatches: ZoneMismatches
+    _ mismatches: ZoneMismatches, _ early: Early
   ) {
+    self.early = early
     self.blocks = blocks
     self.mismatches = mismatches
     let all = (0..<Int32(blocks.count)).map { $0 }
@@ -41,7 +53,7 @@ struct ZoneSchedule {
     byFirstEnd = ZoneSort.sorted(all) { blocks.firstEnd[Int($0)] }
     isDone = Array(repeating: false, count: blocks.count)
     order.reserveCapacity(blocks.count)
-    run(ZoneSpares(history, chains, mismatches))
+    run(ZoneSpares(history, chains, takesMissed: early == .none))
   }
 
   private func waits(_ block: Int) -> Bool {
@@ -79,6 +91,11 @@ struct ZoneSchedule {
           order.append(~spare)
           deadline = ZoneHistory.never
           last = -1
+        } else if let block = moveBack(
+          behind: last, by: deadline, before: due < 0 ? ZoneHistory.never : blocks.release[due])
+        {
+          last = block
+          deadline = mismatches.mustBeFollowedBy[block]
         } else if let block = another(after: next, releasedBy: deadline) {
           put(block)
           last = block
@@ -107,14 +124,44 @@ struct ZoneSchedule {
   /// A block that waits for a follower, and must go before any other that does not wait: it goes
   /// now, and the one that is due follows it.
   private mutating func waitingBehind(_ due: Int, releasedBy deadline: UInt64) -> Int? {
+    guard early != .none else { return nil }
     var place = due + 1
     let least = leastFirstEnd
-    while place < byZoneEnd.count && place < due + Self.maximumLook {
+    let look = early == .all ? 64 : Self.maximumLook
+    while place < byZoneEnd.count && place < due + look {
       let block = Int(byZoneEnd[place])
       place += 1
       if isDone[block] { continue }
-      guard waits(block) else { return nil }
+      guard waits(block) else {
+        if early == .all { continue }
+        return nil
+      }
       if blocks.lastStart[block] <= least && blocks.release[block] <= deadline { return block }
+    }
+    return nil
+  }
+
+  /// A block that stands already, and can as well stand behind the last one: one that waits for
+  /// nothing, or can wait for the next.
+  private mutating func moveBack(
+    behind last: Int, by deadline: UInt64, before next: UInt64
+  ) -> Int? {
+    var latest = blocks.lastStart[last]
+    var index = order.count - 2
+    while index > 0 && index >= order.count - Self.maximumLook && order[index] >= 0 {
+      let block = Int(order[index])
+      let previous = Int(order[index - 1])
+      if blocks.firstEnd[block] >= latest, blocks.release[block] <= deadline,
+        mismatches.mustBeFollowedBy[block] >= next,
+        previous < 0
+          || mismatches.mustBeFollowedBy[previous] >= blocks.release[Int(order[index + 1])]
+      {
+        order.remove(at: index)
+        order.append(Int32(block))
+        return block
+      }
+      latest = max(latest, blocks.lastStart[block])
+      index -= 1
     }
     return nil
   }
@@ -144,7 +191,7 @@ struct ZoneSpares {
   /// By block: the spare cas on its last value that started first.
   private var own: [Int32] = []
 
-  init(_ history: ZoneHistory, _ chains: ZoneChains, _ mismatches: ZoneMismatches) {
+  init(_ history: ZoneHistory, _ chains: ZoneChains, takesMissed: Bool) {
     self.history = history
     own = Array(repeating: -1, count: chains.blockCount)
     var isMissed = Array(repeating: false, count: history.valueCount)
@@ -157,7 +204,7 @@ struct ZoneSpares {
         chains.rank[Int(operation.value)] == ZoneChains.none
       else { continue }
       if operation.kind == .write {
-        if !isMissed[Int(operation.value)] { found.append(Int32(place)) }
+        if takesMissed || !isMissed[Int(operation.value)] { found.append(Int32(place)) }
         continue
       }
       let stage = Int(chains.rank[Int(operation.expected)])

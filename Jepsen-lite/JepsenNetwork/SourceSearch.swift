@@ -86,9 +86,9 @@ struct SourceSearch: Sendable {
   }
 
   /// All processes that may be looked at.
-  package static func allProcesses() -> [pid_t] { names(in: "/proc").compactMap { pid_t($0) } }
+  static func allProcesses() -> [pid_t] { names(in: "/proc").compactMap { pid_t($0) } }
 
-  private static func names(in folder: String) -> [String] {
+  static func names(in folder: String) -> [String] {
     guard let opened = unsafe opendir(folder) else { return [] }
     defer { unsafe closedir(opened) }
     var names: [String] = []
@@ -101,7 +101,7 @@ struct SourceSearch: Sendable {
     return names
   }
 
-  private static func contents(_ path: String) -> [UInt8] {
+  static func contents(_ path: String) -> [UInt8] {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return [] }
     defer { Glibc.close(file) }

@@ -106,16 +106,6 @@ import Testing
     #expect(rig.names == ["a"])
   }
 
-  @Test func aRemovedNameComesBackUntilTheDirectoryIsSynced() throws {
-    let rig = try Rig()
-    let probe = try rig.start()
-    try probe.does(
-      "open 1 \(rig.path("a")) c", "write 1 x 3", "sync 1", "open 2 \(rig.path("b")) c",
-      "sync-directory \(rig.root)", "unlink \(rig.path("b"))", "sync-directory \(rig.root)",
-      "unlink \(rig.path("a"))",
-      "link \(rig.path("a")) \(rig.path("c"))".replacing("/a ", with: "/z "))
-  }
-
   @Test func aRemovedFileComesBack() throws {
     let rig = try Rig()
     let probe = try rig.start()

@@ -64,7 +64,16 @@ enum PlantedViolation: String, CaseIterable, Sendable {
     case .mismatchInCalm:
       // After everything: nothing can have replaced the last value.
       let end = (history.compactMap(\.endNanoseconds).max() ?? 0) + 1_000
-      let seen = Set(history.map { $0.kind == .read ? $0.value : $0.expected })
+      var seen: Set<HistoryValue?> = []
+      for _ in 0..<10 {
+        for operation in history
+        where operation.outcome == .ok
+          || operation.outcome == .unknown && seen.contains(operation.value)
+        {
+          if operation.kind == .read { seen.insert(operation.value) }
+          if operation.kind == .cas { seen.insert(operation.expected) }
+        }
+      }
       history.removeAll { $0.outcome == .unknown && !seen.contains($0.value) }
       add(.write, 900_000_005, from: end, to: end + 1_000)
       add(

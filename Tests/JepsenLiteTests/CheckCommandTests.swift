@@ -79,7 +79,7 @@ import Testing
     (["a", "--model"], "--model needs a value"),
     (
       ["a", "--model", "tree"],
-      "there is no model tree: register, list, set, counter, bank, scan, ids, locks"
+      "there is no model tree: register, counter, list, set, bank, scan, ids, locks"
     ),
     (["a", "--failed-cas", "maybe"], "--failed-cas is observed or ignored, not maybe"),
     (["a", "--seconds", "nan"], "--seconds needs a number above 0, not nan"),
@@ -116,7 +116,9 @@ import Testing
   }
 
   @Test func modelsAreSeenFromTheOperations() throws {
-    func model(_ history: String) throws -> CheckModel { try judge(history).model }
+    func model(_ history: String) throws -> LinearizabilityChecker.Model {
+      try judge(history).model
+    }
     #expect(try model(line(0, "append", "1", 0, 1)) == .list)
     #expect(try model(line(0, "generate", "1", 0, 1)) == .ids)
     #expect(try model(line(0, "acquire", "null", 0, 1)) == .locks)

@@ -174,7 +174,7 @@ struct fault_record {
   uint64_t next;
 };
 
-/// A file in memory, gone with the last that has it open or mapped; -1 where there is no such thing.
+/// A file in memory, gone with the last that has it open or mapped; -1 where there is none such.
 int fault_make_memory(const char *name);
 
 // The words are read and written through these, since both sides do at any time.

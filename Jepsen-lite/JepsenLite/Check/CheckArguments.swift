@@ -4,7 +4,7 @@ internal import JepsenHistory
 package struct CheckArguments: Sendable {
   package var file = ""
   /// `nil`: seen from the operations.
-  package var model: CheckModel?
+  var model: LinearizabilityChecker.Model?
   package var initial: String?
   package var format: String?
   package var failedCas: String?
@@ -69,8 +69,8 @@ package struct CheckArguments: Sendable {
   private mutating func take(_ flag: String, _ value: String) throws(Problem) {
     switch flag {
     case "--model":
-      guard let known = CheckModel(rawValue: value) else {
-        throw Problem(text: "there is no model \(value): \(CheckModel.names)")
+      guard let known = LinearizabilityChecker.Model(rawValue: value) else {
+        throw Problem(text: "there is no model \(value): \(LinearizabilityChecker.Model.names)")
       }
       model = known
     case "--failed-cas":

@@ -39,7 +39,7 @@ package enum CheckCommand {
     let recorded = try CheckInput.read(arguments.file, arguments.readingOptions)
     let read = clock.now
     let initial = try initial(arguments, recorded.operations)
-    let model = arguments.model ?? CheckModel.seen(in: recorded.operations)
+    let model = arguments.model ?? LinearizabilityChecker.Model.seen(in: recorded.operations)
     let begun = clock.now
     let decided = CheckDecision.decide(
       recorded.operations, model, initial: initial, arguments)

@@ -27,7 +27,8 @@ enum CheckInput {
       return try reader.finish()
     } catch {
       if error.line == 0 { throw Failure(text: "\(name(file)) can't be read: \(error.text)") }
-      let advice = options.format == nil ? ", or say with --format how it is written" : ""
+      let advice =
+        options.format == nil && error.line == 1 ? ", or say with --format how it is written" : ""
       throw Failure(
         text: "\(name(file)) is no history that can be checked: \(error): mend that line or leave"
           + " it out\(advice)")

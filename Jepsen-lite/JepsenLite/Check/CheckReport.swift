@@ -5,7 +5,7 @@ struct CheckReport {
   var file: String
   var recorded: RecordedHistory
   var readNanoseconds: UInt64
-  var model: CheckModel
+  var model: LinearizabilityChecker.Model
   var isModelGiven: Bool
   var verdict: Verdict
   var decisionNanoseconds: UInt64
@@ -29,7 +29,7 @@ struct CheckReport {
       "\(Self.grouped(counts.ok)) ok, \(Self.grouped(counts.mismatched)) found another value,"
       + " \(Self.grouped(counts.refused)) refused, \(Self.grouped(counts.unknown)) unknown"
     if recorded.skippedEvents > 0 {
-      outcomes += "; \(Self.grouped(recorded.skippedEvents)) events of no client left out"
+      outcomes += "; \(Self.grouped(recorded.skippedEvents)) events (nemesis) left out"
     }
     lines += WitnessPicture.wrapped(outcomes, columns: Self.columns, indent: "  ")
     lines.append("  model: \(model.rawValue)" + (isModelGiven ? "" : " (seen from the operations)"))

@@ -6,7 +6,7 @@ internal import KVBase
 extension FaultInjection {
   /// Syncs stand still for so long at most before the power goes: then there is surely something
   /// that is written and not synced.
-  private static let gatherMilliseconds = 200
+  private static let gatherMilliseconds = 400
 
   // MARK: Power
 
@@ -63,7 +63,8 @@ extension FaultInjection {
       handle.failSyncs(1_000_000)
     case .full:
       node.excuse("its disk was full")
-      handle.limitSpace(toBytes: 32 << 10, countsOverwrites: true)
+      // Few, so that a node with little to write meets the end too.
+      handle.limitSpace(toBytes: 4 << 10, countsOverwrites: true)
     case .slow(let milliseconds):
       handle.slowDisk(
         writeMicroseconds: 0, syncMicroseconds: milliseconds * 1000,

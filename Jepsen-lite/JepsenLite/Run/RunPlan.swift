@@ -159,11 +159,18 @@ struct RunPlan {
     return RunValidity(
       counts: counts, seconds: seconds, leastRate: arguments.leastRate,
       nemeses: arguments.nemeses.filter { $0 != "none" }, faults: record.faults,
-      finalReadsFailed: record.history.count {
-        $0.startNanoseconds >= finalFrom && $0.outcome != .ok
-      },
+      finalReadsFailed: Self.unread(record.history, from: finalFrom),
       cutShort: stop.isSet
         ? "told to" : recorder.isFull ? "the history was full" : nil, otherProblems: problems)
+  }
+
+  /// Keys that could not be read in the end.
+  private static func unread(_ history: [HistoryOperation], from finalFrom: UInt64) -> Int {
+    let last = history.filter {
+      $0.startNanoseconds >= finalFrom && ($0.kind == .read || $0.kind == .scan)
+    }
+    let read = Set(last.filter { $0.outcome == .ok }.map(\.key))
+    return Set(last.map(\.key)).subtracting(read).count
   }
 
   private static func verdict(_ inspection: Inspection) -> Verdict {

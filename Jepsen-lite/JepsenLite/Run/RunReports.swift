@@ -1,20 +1,17 @@
 internal import JepsenHistory
+internal import JepsenReport
 
 /// Writes what a run has shown into its folder.
 enum RunReports {
   /// Whether all could be written.
   static func write(_ record: RunRecord, _ folder: RunFolder) -> Bool {
-    var text = "\(record.system): \(record.command)\n"
-    for verdict in record.verdicts {
-      text += "\(verdict.status.rawValue) \(verdict.name) (\(verdict.method)): \(verdict.text)\n"
-      if let witness = verdict.witness {
-        for operation in witness.operations { text += "  \(operation.jsonLine)\n" }
-        for sentence in witness.explanation { text += "  \(sentence)\n" }
-      }
+    var isWhole = true
+    for (name, text) in [
+      ("report.html", Report.html(record)), ("report.txt", Report.text(record)),
+      ("summary.json", Report.summaryJSON(record)), ("junit.xml", Report.junit(record)),
+    ] where !folder.write(name, text) {
+      isWhole = false
     }
-    for fault in record.faults {
-      text += "\(fault.nemesis): \(fault.what): \(fault.proof) \(fault.didBite)\n"
-    }
-    return folder.write("report.txt", text)
+    return isWhole
   }
 }

@@ -130,6 +130,11 @@ final class Stage: Sendable {
       }
       try await Task.sleep(for: .milliseconds(50))
     }
+    if let without = nodes.first(where: { $0.faults.map { !$0.isLoaded } ?? false }) {
+      throw StageFailure(
+        "n\(without.number) has not loaded the fault library: faults of its disk and its clocks "
+          + "would have no effect")
+    }
   }
 
   /// Starts a node's process; nothing where it runs.

@@ -43,7 +43,7 @@ struct KVEvents {
         if let earlier = last[group], index < earlier.index, !earlier.hasNewRole {
           backwards =
             backwards
-            ?? "node \(node) took its commit of group \(group) back from \(earlier.index) to \(index)"
+            ?? "node \(node) took commits of group \(group) back, from \(earlier.index) to \(index)"
         }
         last[group] = Commit(index: index, hasNewRole: false)
       default: break

@@ -52,7 +52,9 @@ struct BankWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for bank in 0..<banks { await caller.read("bank-\(bank)", .linearizable, Self.value) }
+    for bank in 0..<banks {
+      await caller.insist { await caller.read("bank-\(bank)", .linearizable, Self.value) }
+    }
   }
 
   // MARK: The record

@@ -5,6 +5,8 @@ internal import KVBase
 ///
 /// One task at a time uses it.
 final class Caller {
+  private static let tries = 5
+
   private let client: any SystemClient
   private let recorder: Recorder
   let timeout: Duration
@@ -53,7 +55,7 @@ final class Caller {
   }
 
   /// Ends an operation as the answer to its last call says, and records it. After one whose outcome
-  /// is unknown this client goes on as another process, as in Jepsen: the old one may still be busy.
+  /// is unknown this client goes on as another process, as in Jepsen: the old one may be busy yet.
   func end(_ begun: HistoryOperation, _ answer: Answer) {
     var operation = begun
     operation.node = answer.node
@@ -94,6 +96,14 @@ final class Caller {
     if answer.outcome == .done { operation.value = decode(answer.value) }
     end(operation, answer)
     return answer
+  }
+
+  /// Tries a read anew until it is answered: the last reads of a run must not fail for a moment's
+  /// trouble. Every try is recorded.
+  func insist(_ read: () async -> Answer) async {
+    for _ in 0..<Self.tries {
+      if await read().outcome == .done { return }
+    }
   }
 
   /// Reads a record and replaces it by what `change` makes of it, anew where somebody came between.

@@ -38,7 +38,9 @@ struct ListWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for key in wheel.all { await caller.read(key, .linearizable, Elements.value) }
+    for key in wheel.all {
+      await caller.insist { await caller.read(key, .linearizable, Elements.value) }
+    }
   }
 }
 
@@ -68,6 +70,8 @@ struct SetWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for key in wheel.all { await caller.read(key, .linearizable, Self.value) }
+    for key in wheel.all {
+      await caller.insist { await caller.read(key, .linearizable, Self.value) }
+    }
   }
 }

@@ -29,7 +29,9 @@ struct CounterWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for key in wheel.all { await caller.read(key, .linearizable, Self.value) }
+    for key in wheel.all {
+      await caller.insist { await caller.read(key, .linearizable, Self.value) }
+    }
   }
 }
 

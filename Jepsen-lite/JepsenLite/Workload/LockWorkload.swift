@@ -38,7 +38,7 @@ struct LockWorkload: Workload {
   func step(_ caller: Caller) async {
     let lock = "lock-\(caller.random.below(UInt64(locks)))"
     if caller.random.chance(1, in: 4) {
-      await read(caller, lock)
+      _ = await read(caller, lock)
       return
     }
     guard let token = await acquire(caller, lock) else { return }
@@ -92,11 +92,12 @@ struct LockWorkload: Workload {
     _ = await caller.perform(.deleteVersion(key: lock, version: found.version))
   }
 
-  private func read(_ caller: Caller, _ lock: String) async {
+  private func read(_ caller: Caller, _ lock: String) async -> Answer {
     var operation = caller.begin(.read, lock)
     let answer = await caller.perform(.read(key: Self.guarded(by: lock), .linearizable))
     if answer.outcome == .done { operation.value = answer.value.map { .text($0) } }
     caller.end(operation, answer)
+    return answer
   }
 
   private func write(_ caller: Caller, _ lock: String, _ token: UInt64) async {
@@ -117,6 +118,6 @@ struct LockWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for number in 0..<locks { await read(caller, "lock-\(number)") }
+    for number in 0..<locks { await caller.insist { await read(caller, "lock-\(number)") } }
   }
 }

@@ -58,6 +58,6 @@ struct RegisterWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for key in Set(history.map(\.key)).sorted() { await caller.read(key) }
+    for key in Set(history.map(\.key)).sorted() { await caller.insist { await caller.read(key) } }
   }
 }

@@ -15,19 +15,20 @@ struct ScanWorkload: Workload {
 
   func step(_ caller: Caller) async {
     switch caller.random.below(10) {
-    case 0..<4: await scan(caller, wheel.pick(&caller.random) + "/")
+    case 0..<4: _ = await scan(caller, wheel.pick(&caller.random) + "/")
     case 4..<8: await put(caller, wheel.use(&caller.random) + "/")
     default: await delete(caller, wheel.pick(&caller.random) + "/")
     }
   }
 
-  private func scan(_ caller: Caller, _ prefix: String) async {
+  private func scan(_ caller: Caller, _ prefix: String) async -> Answer {
     var operation = caller.begin(.scan, prefix)
     let answer = await caller.perform(.scan(prefix: prefix))
     if answer.outcome == .done {
       operation.value = .list(answer.entries.map { .text($0.key) })
     }
     caller.end(operation, answer)
+    return answer
   }
 
   private func put(_ caller: Caller, _ prefix: String) async {
@@ -45,12 +46,15 @@ struct ScanWorkload: Workload {
       guard let keys = present[prefix], !keys.isEmpty else { return nil }
       return present[prefix]?.remove(at: Int(drawn % UInt64(keys.count)))
     }
-    guard let key = chosen else { return await scan(caller, prefix) }
+    guard let key = chosen else {
+      _ = await scan(caller, prefix)
+      return
+    }
     let operation = caller.begin(.delete, key)
     caller.end(operation, await caller.perform(.delete(key: key)))
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for prefix in wheel.all { await scan(caller, prefix + "/") }
+    for prefix in wheel.all { await caller.insist { await scan(caller, prefix + "/") } }
   }
 }

@@ -18,7 +18,7 @@ struct SessionWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for number in 0..<keys { await caller.read("session-\(number)") }
+    for number in 0..<keys { await caller.insist { await caller.read("session-\(number)") } }
   }
 }
 
@@ -41,7 +41,7 @@ struct StaleWorkload: Workload {
   }
 
   func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
-    for number in 0..<keys { await caller.read("stale-\(number)") }
+    for number in 0..<keys { await caller.insist { await caller.read("stale-\(number)") } }
   }
 }
 

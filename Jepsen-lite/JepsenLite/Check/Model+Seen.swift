@@ -1,13 +1,10 @@
 internal import JepsenHistory
 
-/// What a history's objects are.
-package enum CheckModel: String, Sendable, CaseIterable {
-  case register, list, set, counter, bank, scan, ids, locks
-
-  package static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+extension LinearizabilityChecker.Model {
+  static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 
   /// The model that the operations are of, from the first ones that tell.
-  static func seen(in history: [HistoryOperation]) -> CheckModel {
+  static func seen(in history: [HistoryOperation]) -> Self {
     for operation in history {
       switch operation.kind {
       case .append: return .list
