@@ -15,7 +15,7 @@ import Testing
     #endif
     for fault in SelfTestCatalogue.all {
       #expect(!fault.text.isEmpty)
-      #expect(fault.ways.contains(where: \.isSimulation), "\(fault.name)")
+      #expect(fault.ways.contains { $0.isSimulation }, "\(fault.name)")
       for way in fault.ways {
         switch way {
         case .simulation(let profile): #expect(SimulationProfile.named(profile) != nil)
@@ -42,7 +42,7 @@ import Testing
     #expect(parsed.only.count == 2 && parsed.ways == .sim && parsed.seconds == 15)
     #expect(parsed.isMarkdown && parsed.bin == "there" && !parsed.hasControls)
     #expect(parsed.faults.map(\.name) == ["skippedSync", "appliedTwice"])
-    #expect(parsed.faults.allSatisfy { parsed.ways(of: $0).allSatisfy(\.isSimulation) })
+    #expect(parsed.faults.allSatisfy { parsed.ways(of: $0).allSatisfy { $0.isSimulation } })
     let nonsense = [
       ["--only", "nothing"], ["--ways", "x"], ["--seconds", "1"], ["--bin"], ["--what"],
       ["--build", "--bin", "there"], ["--tries", "0"],

@@ -58,7 +58,7 @@ import Testing
       #expect(
         await SimulationCommand.run([
           "--plant", Planting.all[1].name, "--profile", Planting.all[1].profile, "--seeds", "1..4",
-          "--seconds", "5",
+          "--seconds", "5", "--first", "--no-shrink",
         ]) == .violated)
     }
   }

@@ -106,10 +106,18 @@ import Testing
     func plantedFaultsAreCaught(name: String) throws {
       let planting = try #require(Planting.all.first { $0.name == name })
       let profile = try #require(SimulationProfile.named(planting.profile))
-      for seed: UInt64 in 1...400 {
+      // Rare ones are begun with a seed that showed them before.
+      let known: [String: UInt64] = [
+        "commitOldTermByCounting": 147, "readWithoutMajority": 49, "leaseReadAfterLease": 10,
+        "voteBeforePersist": 9,
+      ]
+      for seed in [known[name] ?? 1] + Array(1...400) {
         var options = SimulationOptions(seed: seed, profile: profile, seconds: 20)
         options.plant = name
-        if try !Simulation(options).run().violations.isEmpty { return }
+        let violations = try Simulation(options).run().violations
+        guard let first = violations.first else { continue }
+        if first.check == .linearizability { #expect(first.witness != nil) }
+        return
       }
       Issue.record("\(name) was not caught")
     }

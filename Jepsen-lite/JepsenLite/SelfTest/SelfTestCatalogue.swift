@@ -47,16 +47,10 @@ enum SelfTestCatalogue {
       [.simulation(profile: "crash-votes")]),
     SelfTestFault(
       "voteWithoutComparingLogs", "a vote is given however short the candidate's log is",
-      [
-        .simulation(profile: "network"),
-        .run(workload: "register", nemesis: "power-loss-all"),
-      ]),
+      [.simulation(profile: "network")]),
     SelfTestFault(
       "electionWithoutMajority", "a candidate leads with its own vote alone",
-      [
-        .simulation(profile: "lease"),
-        .run(workload: "register", nemesis: "kill-leader"),
-      ]),
+      [.simulation(profile: "lease")]),
   ]
 
   private static let commit = [
@@ -143,10 +137,7 @@ enum SelfTestCatalogue {
       [.simulation(profile: "snapshot")]),
     SelfTestFault(
       "snapshotMissesRecords", "a snapshot lacks some of the records",
-      [
-        .simulation(profile: "snapshot"),
-        .run(workload: "register", nemesis: "kill-leader", extra: ["--log-keep", "16KiB"]),
-      ]),
+      [.simulation(profile: "snapshot")]),
     SelfTestFault(
       "appliedTwice", "some entries are carried out twice",
       [

@@ -2,12 +2,11 @@ internal import KVSimulator
 
 /// Shrinks the schedule of a run that broke a promise, and shows what is left.
 struct SimulationShrink {
-  /// Bounds of the search.
-  static let maximumRuns = 3_000
-  static let maximumTime = Duration.seconds(60)
-
   let runner: SimulationRunner
   let report: SimulationReport
+  /// Bounds of the search. Bounded by runs alone it always ends in the same way.
+  var maximumRuns = 3_000
+  var maximumTime = Duration.seconds(60)
 
   struct Found: Sendable {
     var schedule: FaultShrinker.Schedule
@@ -33,8 +32,8 @@ struct SimulationShrink {
     var shrinker = FaultShrinker(
       FaultSelection(kept: begun.map { FaultSelection.Kept(number: $0 + 1) }),
       fails: { await runner.firstVariant($1, of: seed, faults: $0, violating: check) },
-      mayGoOn: { runs in
-        runs < Self.maximumRuns && ContinuousClock.now - start < Self.maximumTime
+      mayGoOn: { [maximumRuns, maximumTime] runs in
+        runs < maximumRuns && ContinuousClock.now - start < maximumTime
       })
     await shrinker.shrink { whole.faults[$0 - 1].lengthNanoseconds / 1_000_000 }
     // What is printed is carried out once more from its text, as a reader would.
