@@ -2,9 +2,9 @@
 ///
 /// To drop what was observed is to know less. To drop a write is not to deny that it happened, so
 /// it stays as one that may have happened once: at any time (`.anyTime`), or while it was under way
-/// in truth and its value had not been found yet (`.ownTime`). A dropped cas is weakened to such a write. Of the dropped writes only
-/// those are kept that could matter: of values that the part speaks of, and as many others as
-/// there are mismatches to explain.
+/// in truth and its value had not been found yet (`.ownTime`). A dropped cas is weakened to such a
+/// write. Of the dropped writes only those are kept that could matter: of values that the part
+/// speaks of, and as many others as there are mismatches to explain.
 struct WitnessRegister {
   enum DroppedWrites: Sendable { case anyTime, ownTime }
 

@@ -138,7 +138,8 @@ struct WitnessWords {
     case .read: "process \(operation.process)'s read of \(text(operation.value))"
     case .delete: "process \(operation.process)'s delete"
     case .cas:
-      "process \(operation.process)'s cas of \(text(operation.expected)) to \(text(operation.value))"
+      "process \(operation.process)'s cas of \(text(operation.expected)) "
+        + "to \(text(operation.value))"
     default: "process \(operation.process)'s \(operation.kind.rawValue) of \(text(operation.value))"
     }
   }

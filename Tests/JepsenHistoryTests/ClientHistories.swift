@@ -23,6 +23,23 @@ struct ClientHistories {
     var client: Int
   }
 
+  private static func value(_ number: Int64) -> HistoryValue? {
+    number == 0 ? nil : .integer(number)
+  }
+
+  private static func carryOut(_ operation: inout HistoryOperation, _ state: inout Int64) {
+    switch operation.kind {
+    case .read: operation.value = value(state)
+    case .write: state = operation.value?.integer ?? 0
+    default:
+      if operation.expected == value(state) {
+        state = operation.value?.integer ?? 0
+      } else if operation.outcome == .ok {
+        operation.outcome = .mismatch
+      }
+    }
+  }
+
   func make(_ count: Int) -> [HistoryOperation] {
     var random = SeededRandom(seed: seed)
     var history: [HistoryOperation] = []
@@ -32,7 +49,6 @@ struct ClientHistories {
     var known = Array(repeating: Int64(0), count: clients)
     var calls: [Call] = []
     var started = 0
-    func value(_ number: Int64) -> HistoryValue? { number == 0 ? nil : .integer(number) }
     func start(_ client: Int, at now: UInt64) -> Call {
       started += 1
       var operation = HistoryOperation(
@@ -47,8 +63,8 @@ struct ClientHistories {
       if operation.kind == .cas {
         let guess = max(0, fresh - Int64(random.below(8)))
         let expected = random.chance(guesses, in: 100) ? guess : known[client]
-        operation.expected = value(expected)
-        if expected == fresh { operation.expected = value(fresh - 1) }
+        operation.expected = Self.value(expected)
+        if expected == fresh { operation.expected = Self.value(fresh - 1) }
       }
       let slow = random.chance(1, in: 100) ? slowness : 1
       var effect = now + 10_000 + random.below(400_000 * slow)
@@ -76,18 +92,7 @@ struct ClientHistories {
       calls.swapAt(first, calls.count - 1)
       calls.removeLast()
       var operation = call.operation
-      if call.effect != .max {
-        switch operation.kind {
-        case .read: operation.value = value(state)
-        case .write: state = operation.value?.integer ?? 0
-        default:
-          if operation.expected == value(state) {
-            state = operation.value?.integer ?? 0
-          } else if operation.outcome == .ok {
-            operation.outcome = .mismatch
-          }
-        }
-      }
+      if call.effect != .max { Self.carryOut(&operation, &state) }
       if operation.outcome != .unknown {
         let slow = random.chance(1, in: 100) ? slowness : 1
         operation.endNanoseconds = call.effect + 10_000 + random.below(300_000 * slow)

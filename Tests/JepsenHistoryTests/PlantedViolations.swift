@@ -7,6 +7,21 @@ enum PlantedViolation: String, CaseIterable, Sendable {
   case staleRead, lostWrite, valueReplacedTwice, readFromTheFuture, neverWritten, missedValue
   case writeFromTheFuture, mismatchInCalm
 
+  /// Unknown operations whose values nobody ever saw.
+  private static func removeUnseen(from history: inout [HistoryOperation]) {
+    var seen: Set<HistoryValue?> = []
+    for _ in 0..<10 {
+      for operation in history
+      where operation.outcome == .ok
+        || operation.outcome == .unknown && seen.contains(operation.value)
+      {
+        if operation.kind == .read { seen.insert(operation.value) }
+        if operation.kind == .cas { seen.insert(operation.expected) }
+      }
+    }
+    history.removeAll { $0.outcome == .unknown && !seen.contains($0.value) }
+  }
+
   func plant(
     in operations: [HistoryOperation], random: inout SeededRandom
   ) -> [HistoryOperation] {
@@ -64,17 +79,7 @@ enum PlantedViolation: String, CaseIterable, Sendable {
     case .mismatchInCalm:
       // After everything: nothing can have replaced the last value.
       let end = (history.compactMap(\.endNanoseconds).max() ?? 0) + 1_000
-      var seen: Set<HistoryValue?> = []
-      for _ in 0..<10 {
-        for operation in history
-        where operation.outcome == .ok
-          || operation.outcome == .unknown && seen.contains(operation.value)
-        {
-          if operation.kind == .read { seen.insert(operation.value) }
-          if operation.kind == .cas { seen.insert(operation.expected) }
-        }
-      }
-      history.removeAll { $0.outcome == .unknown && !seen.contains($0.value) }
+      Self.removeUnseen(from: &history)
       add(.write, 900_000_005, from: end, to: end + 1_000)
       add(
         .cas, 900_000_006, expected: 900_000_005, from: end + 2_000, to: end + 3_000,

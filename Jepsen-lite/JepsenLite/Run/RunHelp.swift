@@ -4,7 +4,8 @@ enum RunHelp {
     usage: jepsen-lite run --out DIR [options]
     Starts nodes as processes of this machine, loads them through proxies, injects
     faults, and judges what clients saw. DIR receives report.html, report.txt,
-    row.md, summary.json, junit.xml, history.jsonl, faults.jsonl, and the nodes' logs.
+    summary.json, junit.xml, row.md, history.jsonl, faults.jsonl, and the nodes'
+    logs.
       --workload W     what clients do (register); see below
       --nemesis N,…    what goes wrong (none); see below
       --seconds S      how long the load lasts (60)

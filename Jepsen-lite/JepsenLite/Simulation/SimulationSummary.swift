@@ -46,7 +46,8 @@ package struct SimulationSummary: Sendable {
   package func lines(realSeconds: Double) -> [String] {
     let simulated = Double(simulatedNanoseconds) / 1e9
     var lines = [
-      "\(runs) runs, \(Self.tenths(simulated)) simulated seconds in \(Self.tenths(realSeconds)) "
+      "\(runs) runs, \(Self.tenths(simulated)) simulated seconds "
+        + "in \(Self.tenths(realSeconds)) "
         + "real ones: \(Self.tenths(simulated / max(realSeconds, 1e-9))) a second",
       "operations: \(counts.operations), definite \(counts.definite), refused "
         + "\(counts.refusals), unknown \(counts.unknown)",
