@@ -83,6 +83,10 @@ struct RunPlan {
       say("reading everything once more")
       await workload.finish(caller, recorder.history())
     }
+    let copies =
+      healed.status == .passed
+      ? await ReplicaReads(stage: stage, system: system, firstClient: arguments.clients + 1)
+        .verdict(recorder.history()) : nil
     recorder.flush()
     record.nodeStates = stage.nodeStates
     let inside = healed.status == .passed ? await system.inspect(stage.layout) : []
@@ -91,6 +95,7 @@ struct RunPlan {
     say("judging \(record.history.count) operations")
     record.verdicts = Judge(record.history, finalFrom: finalFrom).verdicts(of: workload.checks)
     record.verdicts.append(healed)
+    if let copies { record.verdicts.append(copies) }
     record.verdicts += inside.map(Self.verdict)
     if let ends = RunValidity.verdict(ofEnds: stage.unexpectedEnds()) {
       record.verdicts.append(ends)
