@@ -20,6 +20,7 @@ extension FaultInjection {
     let what = "\(NodeChoice.list(victims)): \(fault)"
     guard hit.count == victims.count else { return noHandle(what, victims) }
     let before = hit.map { $0.handle.counters.clockReadsChanged }
+    let since = RealClock.wall()
     for (_, handle) in hit {
       switch fault {
       case .jump(let milliseconds): handle.setWallOffset(milliseconds: milliseconds)
@@ -27,7 +28,7 @@ extension FaultInjection {
         handle.strobeWall(milliseconds: milliseconds, periodMilliseconds: period)
       }
     }
-    let looks = await watchClocks(hit.map(\.handle), fault)
+    let looks = await watchClocks(hit.map(\.handle), fault, since: since)
     var parts: [String] = []
     var didBite = true
     for (at, (node, handle)) in hit.enumerated() {
@@ -43,13 +44,16 @@ extension FaultInjection {
   }
 
   /// Looks again and again at what the processes are shown, for the fault's length.
-  private func watchClocks(_ handles: [FaultHandle], _ fault: ClockFault) async -> [ClockLooks] {
+  private func watchClocks(
+    _ handles: [FaultHandle], _ fault: ClockFault, since: UInt64
+  ) async -> [ClockLooks] {
     let end = startNanoseconds + nanoseconds(1000)
     var looks = [ClockLooks](repeating: ClockLooks(), count: handles.count)
     while clock.now < end, !Task.isCancelled {
       _ = await clock.wait(until: min(end, clock.now + 20_000_000))
       for (at, handle) in handles.enumerated() {
-        looks[at].add(handle.clockReading.wallOffsetNanoseconds, fault)
+        let reading = handle.clockReading
+        looks[at].add(reading.wallReal > since ? reading.wallOffsetNanoseconds : nil, fault)
       }
     }
     return looks
@@ -57,14 +61,17 @@ extension FaultInjection {
 }
 
 /// How far off a wall clock was found, over many looks.
-private struct ClockLooks {
+struct ClockLooks {
   private var looks = 0
   private var off = 0
   private var right = 0
   private var furthest: Int64 = 0
 
-  mutating func add(_ nanoseconds: Int64, _ fault: ClockFault) {
+  /// - Parameter nanoseconds: `nil` where the process has not read its clock since the fault began:
+  ///   what it was shown in an earlier fault proves nothing.
+  mutating func add(_ nanoseconds: Int64?, _ fault: ClockFault) {
     looks += 1
+    guard let nanoseconds else { return }
     if abs(nanoseconds) > abs(furthest) { furthest = nanoseconds }
     if abs(nanoseconds / 1_000_000 - Int64(fault.milliseconds)) <= 50 { off += 1 }
     if abs(nanoseconds) < 1_000_000 { right += 1 }
