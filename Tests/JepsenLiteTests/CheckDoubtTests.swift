@@ -59,8 +59,8 @@ import Testing
 
   @Test func aBalanceBelowZeroMayBeForbidden() throws {
     let lines = [line(#""key":"a","op":"read","value":{"a":-1,"b":1}"#, 0)]
-    #expect(try judge(lines, []).verdict.status == .passed)
-    #expect(try judge(lines, ["--no-overdraft"]).verdict.status == .violated)
+    #expect(try judge(lines, ["--model", "bank"]).verdict.status == .passed)
+    #expect(try judge(lines, ["--model", "bank", "--no-overdraft"]).verdict.status == .violated)
   }
 
   @Test func keysAreNoCommandsToTheTerminal() throws {

@@ -13,7 +13,7 @@ enum SearchedOutcome {
       switch decision {
       case .decided(.linearizable, let method): return .fine(method: method)
       case .decided(.violated(let stuckAt), let method):
-        let kept = reduce(input, model, initial, stuckAt)
+        let kept = reduce(input, model, initial, stuckAt, deadline)
         return .violated(
           "no order explains \(history[sources[stuckAt]].jsonLine)", kept.map { sources[$0] },
           method: method)
@@ -30,15 +30,18 @@ enum SearchedOutcome {
   }
 
   /// Drops what began too late, and observations that are not needed: an order of all is an order
-  /// of the others. Updates stay, since what is left may show their effects.
+  /// of the others. Updates stay, since what is left may show their effects. When the time is over,
+  /// the rest stays as it is.
   private static func reduce<Model: SearchModel>(
-    _ input: [SearchSpace.Input], _ model: Model, _ initial: [Int64], _ stuckAt: Int
+    _ input: [SearchSpace.Input], _ model: Model, _ initial: [Int64], _ stuckAt: Int,
+    _ deadline: Deadline
   ) -> [Int] {
     let horizon = input[stuckAt].end ?? UInt64.max
     let begun = input.indices.filter { input[$0].start <= horizon }
     let updates = begun.filter { !model.isObservation(Int(input[$0].action)) }
     let observations = begun.filter { model.isObservation(Int(input[$0].action)) }
     let kept = Reduction.reduce(observations, tries: 200) { left in
+      if deadline.isOver { return false }
       let part = (updates + left).map { input[$0] }
       var search = RacedSearch(SearchSpace(part, model: model), model, initial: initial)
       guard case .decided(.violated, _) = search.run(steps: 200_000, maximumBytes: 64 << 20) else {
