@@ -85,7 +85,7 @@ package struct LinearizabilityChecker: Sendable {
     switch model {
     case .register, .counter: checkKeys(history, model)
     case .list: ListModel.check(history, bounds)
-    case .set: SetModel.check(history)
+    case .set: SetModel.check(history, bounds)
     case .bank: BankModel.check(history, self)
     case .scan: ScanModel.check(history)
     case .ids: UniqueIDModel.check(history)

@@ -55,9 +55,11 @@ struct SearchExpansion<Model: SearchModel> {
       & bit != 0
   }
 
-  /// Whether the operation that returns can have been overwritten at once by another.
+  /// Whether the operation that returns can have been overwritten at once by another, or left out.
   func mayHideReturning(_ words: [UInt64]) -> Bool {
-    let slot = Int(space.slots[Int(space.returns[cursor.place])])
+    let returning = Int(space.returns[cursor.place])
+    if !space.optional.isEmpty && space.optional[returning] { return true }
+    let slot = Int(space.slots[returning])
     return words[firstFreeWord + slot >> 6] & cursor.blind[slot >> 6] & (1 << UInt64(slot & 63))
       != 0
   }
@@ -67,6 +69,10 @@ struct SearchExpansion<Model: SearchModel> {
   func isReturningOfUse(_ words: [UInt64]) -> Bool {
     let action = Int(space.actions[Int(space.returns[cursor.place])])
     if Int(space.usefulUntil[action]) >= cursor.place { return true }
+    // One that may be left out can still hide others from what must not find them.
+    if !space.optional.isEmpty && space.excludedUntil.contains(where: { $0 >= cursor.place }) {
+      return true
+    }
     let state = Int64(bitPattern: words[0])
     return state >= 0 && state < Int64(space.excludedUntil.count)
       && Int(space.excludedUntil[Int(state)]) >= cursor.place

@@ -45,7 +45,7 @@ extension LinearizabilityChecker {
       slice = min(slice * 2, KeyDecision.largestSlice)
     }
     for (key, _) in open { tally.undecided.append((groups.keys[key], "the time was used up")) }
-    return tally.verdict(name, history, isCounter: model == .counter)
+    return tally.verdict(name, history, bounds)
   }
 }
 
@@ -83,12 +83,12 @@ private struct Tally {
   }
 
   func verdict(
-    _ name: String, _ history: [HistoryOperation], isCounter: Bool
+    _ name: String, _ history: [HistoryOperation], _ bounds: LinearizabilityChecker.Bounds
   ) -> Verdict {
     let all = methods.map(\.name).joined(separator: ", ")
     let size = "\(operations) operations on \(keys) key\(keys == 1 ? "" : "s")"
     if let (_, key, decision) = violated {
-      let witness = decision.witness(key, history, isCounter: isCounter)
+      let witness = decision.witness(key, history, bounds)
       let more = violatedCount > 1 ? " So are \(violatedCount - 1) more keys." : ""
       if let problem = decision.problem {
         let status = problem.isForeign ? Verdict.Status.invalid : .violated

@@ -29,8 +29,9 @@ struct KeyDecision {
         failedCas: checker.failedCas)
       prepared = key
       if isCounter {
-        if let operations = CounterBounds.violation(key.steps, initial: key.initial) {
-          (state, method, proof) = (.violated, "bounds of the sum", operations)
+        if let found = CounterBounds.violation(key.steps, initial: key.initial) {
+          (state, method) = (.violated, "bounds of the sum")
+          (stuckAt, proof) = (found.step, found.cause)
         }
       } else {
         decideByZones(key)

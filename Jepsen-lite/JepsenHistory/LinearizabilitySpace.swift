@@ -12,6 +12,8 @@ struct SearchSpace: Sendable {
     var start: UInt64
     /// `nil`: unknown outcome.
     var end: UInt64?
+    /// It happened by its end, or never.
+    var isOptional = false
   }
 
   struct Class: Sendable {
@@ -35,6 +37,8 @@ struct SearchSpace: Sendable {
   /// begin.
   let opened: [Int32]
   let openedFrom: [Int32]
+  /// By operation: it may be left out. Empty where none may.
+  let optional: [Bool]
   let classes: [Class]
   let classSlotCount: Int
   /// By action: the last place at which an operation may need the state that it leads to.
@@ -54,6 +58,7 @@ struct SearchSpace: Sendable {
 
   init<Model: SearchModel>(_ input: [Input], model: Model) {
     actions = input.map(\.action)
+    optional = input.contains { $0.isOptional } ? input.map(\.isOptional) : []
     let timeline = Timeline(input)
     returns = timeline.returns
     returnPlace = timeline.returnPlace

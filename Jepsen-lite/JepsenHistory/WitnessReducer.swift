@@ -42,6 +42,36 @@ struct WitnessReducer {
     }
   }
 
+  /// Drops from `kept`, which is violated, all of `units` that can be dropped: the whole, else
+  /// each half. What could not be dropped once can't be later, as less is left then. False where a
+  /// test could not tell, or the bound was reached.
+  mutating func drop(
+    _ units: ArraySlice<Int>, from kept: inout [Int], isKnownNeeded: Bool = false,
+    isViolated: ([Int]) -> Bool?
+  ) -> Bool {
+    guard !units.isEmpty else { return true }
+    guard hasBudget else { return false }
+    if isKnownNeeded && units.count == 1 { return true }
+    if !isKnownNeeded {
+      let dropped = Set(units)
+      let rest = kept.filter { !dropped.contains($0) }
+      let answer = rest.isEmpty ? false : test(rest, isViolated)
+      if answer == true {
+        kept = rest
+        return true
+      }
+      if units.count == 1 { return answer == false }
+    }
+    let middle = units.startIndex + units.count / 2
+    let before = kept.count
+    let isSure = drop(units[middle...], from: &kept, isViolated: isViolated)
+    // Where all of one half went, something of the other is needed.
+    let isGone = isSure && before - kept.count == units.endIndex - middle
+    return drop(
+      units[..<middle], from: &kept, isKnownNeeded: isGone && isSure, isViolated: isViolated)
+      && isSure
+  }
+
   private var hasBudget: Bool { checks < maximumChecks && work < maximumWork }
 
   private mutating func test(_ places: [Int], _ isViolated: ([Int]) -> Bool?) -> Bool? {

@@ -29,11 +29,7 @@ struct WitnessWords {
         ? "This holds whenever else anything else was written."
         : "No other write of the history was under way, its value not found yet, at a time that "
           + "would explain it.")
-    if isIrreducible {
-      sentences.append(
-        kept.count == 1
-          ? "It is enough by itself." : "Without any one of these, the rest could be explained.")
-    }
+    sentences.append(SearchedWords.necessity(kept.count, isIrreducible))
     return sentences
   }
 
@@ -156,7 +152,7 @@ struct WitnessWords {
   }
 
   /// The operation as a sentence.
-  private func fact(_ source: Int, isLower: Bool = false) -> String {
+  func fact(_ source: Int, isLower: Bool = false) -> String {
     let operation = operations[source]
     let who = isLower ? "process \(operation.process)" : "Process \(operation.process)"
     let value = text(operation.value)
@@ -175,7 +171,7 @@ struct WitnessWords {
         isUnknown
           ? "tried a cas of \(expected) to \(value), which got no answer, but may have happened"
           : "replaced \(expected) by \(value)"
-      default: "did \(operation.kind.rawValue) \(value)"
+      default: "did \(operation.words)"
       }
     return "\(who) \(what), \(span(operation))."
   }

@@ -5,7 +5,7 @@ import Testing
 
 /// Small histories of a register with few values, or of a counter: effects in order, intervals
 /// around them, some answers changed.
-private struct RepeatedHistories {
+struct RepeatedHistories {
   var random: SeededRandom
 
   mutating func next(isCounter: Bool) -> [LinearizabilityStep] {

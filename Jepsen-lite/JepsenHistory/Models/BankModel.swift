@@ -78,8 +78,46 @@ final class BankModel: SearchModel {
     } else {
       return .undecided("the first read overlaps too many transfers: give the initial balances")
     }
-    return SearchedOutcome.decide(
-      history, places, input, self, initial: starts, checker.bounds, deadline)
+    return SearchedOutcome.decide(input, self, initial: starts, checker.bounds, deadline) {
+      finding(history, places, input, starts, stuckAt: $0, checker.bounds)
+    }
+  }
+
+  private func finding(
+    _ history: [HistoryOperation], _ places: [Int], _ input: [SearchSpace.Input],
+    _ starts: [Int64], stuckAt: Int, _ bounds: LinearizabilityChecker.Bounds
+  ) -> ModelFinding {
+    // An update that may be left out has a number of its own.
+    var dropped: [Int32?] = []
+    for action in actions.indices {
+      if case .read = actions[action] {
+        dropped.append(nil)
+      } else {
+        dropped.append(Int32(actions.count))
+        actions.append(actions[action])
+      }
+    }
+    let witness = OwnTimeWitness(
+      input: input, model: self, initial: starts, dropped: dropped,
+      freeStarts: { (try? self.starts($0, isFree: true)) ?? nil },
+      bounds: .init(bounds))
+    let horizon = input[stuckAt].end ?? .max
+    let found =
+      witness.reduce(stuckAt: stuckAt)
+      ?? .init(
+        places: input.indices.filter { input[$0].start <= horizon }, isIrreducible: false,
+        isFromAnyState: false)
+    let operations = found.places.map { history[places[$0]] }.sorted {
+      ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process)
+    }
+    return ModelFinding(
+      text: "no order explains \(history[places[stuckAt]].jsonLine)",
+      operations: found.places.map { places[$0] },
+      explanation: SearchedWords.facts(operations) + [
+        "No order of these that respects their times explains what they found."
+      ]
+        + SearchedWords.claim(
+          isFromAnyState: found.isFromAnyState, count: operations.count, found.isIrreducible))
   }
 
   // MARK: Reading the history
@@ -184,12 +222,14 @@ final class BankModel: SearchModel {
 
   /// What the bank may have held at first, from the read that ended first: less any transfers that
   /// had begun when it ended, and surely less those that had ended when it began. `nil`: too many.
-  private func starts(_ input: [SearchSpace.Input]) throws -> [Int64]? {
+  /// `isFree`: the input is only a part, and what came before it is not known.
+  private func starts(_ input: [SearchSpace.Input], isFree: Bool = false) throws -> [Int64]? {
     var first: SearchSpace.Input?
     for operation in input {
       guard case .read = actions[Int(operation.action)], let end = operation.end else { continue }
       if end < first?.end ?? UInt64.max { first = operation }
     }
+    if isFree && hasWrites { return nil }
     guard let first, case .read(let seen) = actions[Int(first.action)], !hasWrites else {
       return [state([Int64](repeating: 0, count: names.count))]
     }
@@ -198,7 +238,7 @@ final class BankModel: SearchModel {
       guard case .transfer(let from, let to, let amount) = actions[Int(operation.action)] else {
         continue
       }
-      let isSure = operation.end.map { $0 < first.start } ?? false
+      let isSure = !operation.isOptional && operation.end.map { $0 < first.start } ?? false
       let before = found.map { balances in
         var balances = balances
         balances[from] &+= amount

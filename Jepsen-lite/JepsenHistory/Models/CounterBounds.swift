@@ -4,8 +4,10 @@
 /// that may be there all that subtract) and the sum that can be there. So does the sum that an add
 /// answers with, itself included.
 enum CounterBounds {
-  /// A step that breaks its bounds, with those that set the bound it breaks.
-  static func violation(_ steps: [LinearizabilityStep], initial: Int64) -> [Int]? {
+  /// The first step that breaks its bounds, with those that set the bound it breaks.
+  static func violation(
+    _ steps: [LinearizabilityStep], initial: Int64
+  ) -> (step: Int, cause: [Int])? {
     /// Adds by start, and those with a known outcome by end, each with the sums up to it.
     var begun: [(time: UInt64, delta: Int64, step: Int)] = []
     var ended: [(time: UInt64, delta: Int64, step: Int)] = []
@@ -47,7 +49,7 @@ enum CounterBounds {
           Int128(seen) < low
           ? ended[..<must].filter { $0.delta > 0 } + begun[..<may].filter { $0.delta < 0 }
           : begun[..<may].filter { $0.delta > 0 } + ended[..<must].filter { $0.delta < 0 }
-        return Array(Set(cause.map(\.step) + [number])).sorted()
+        return (number, Array(Set(cause.map(\.step) + [number])).sorted())
       }
     }
     return nil

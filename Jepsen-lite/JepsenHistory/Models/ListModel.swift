@@ -19,7 +19,10 @@ enum ListModel {
   ) -> Verdict {
     let deadline = Deadline(bounds.seconds)
     return ModelOutcome.verdict(name, history) { _, places in
-      decide(history, places.map { Int($0) }, bounds, deadline)
+      let places = places.map { Int($0) }
+      return AnyTimeWitness(history, places, update: .append, bounds).reduce(
+        decide(history, places, bounds, deadline)
+      ) { part in decide(part, Array(part.indices), bounds.ofPart, Deadline(bounds.ofPart.seconds)) }
     }
   }
 
@@ -54,13 +57,21 @@ enum ListModel {
         return .invalid("an operation of another model: \(history[place].jsonLine)")
       }
     }
-    if repeats { return ListSearch.decide(history, places, bounds, deadline) }
     reads.sort { ($0.elements.count, $0.source) < ($1.elements.count, $1.source) }
     for (shorter, longer) in zip(reads, reads.dropFirst())
     where !longer.elements.starts(with: shorter.elements) {
+      let pair = (history[shorter.source], history[longer.source])
       return .violated(
         "two reads found lists of which neither begins the other", [shorter.source, longer.source],
-        method: method)
+        method: method,
+        [
+          "Process \(pair.0.process) and process \(pair.1.process) found "
+            + "\(difference(shorter.elements, longer.elements)): "
+            + "no list that is only appended to begins with both."
+        ])
+    }
+    if repeats {
+      return ListSearch.decide(history, places, longest: reads.last?.elements ?? [], bounds, deadline)
     }
     return decide(history, places, appends, refused, reads, method)
   }
@@ -111,6 +122,19 @@ enum ListModel {
       method: method)
   }
 
+  /// Where two lists part.
+  private static func difference(_ one: [HistoryValue], _ other: [HistoryValue]) -> String {
+    var place = 0
+    while place < one.count && place < other.count && one[place] == other[place] { place += 1 }
+    func shown(_ elements: [HistoryValue]) -> String {
+      let from = max(0, place - 2)
+      let to = min(elements.count, place + 3)
+      return "[" + (from > 0 ? "… " : "") + elements[from..<to].map(\.json).joined(separator: " ")
+        + (to < elements.count ? " …" : "") + "]"
+    }
+    return "\(shown(one)) and \(shown(other))"
+  }
+
   private static func sentence(
     _ ended: HistoryOperation, _ began: HistoryOperation
   ) -> String {
@@ -125,92 +149,5 @@ enum ListModel {
       "a read had ended that found \(element(began)) before its append began"
     default: "a read found less than another that had ended before it began"
     }
-  }
-}
-
-/// Lists in which elements repeat: states are the nodes of a tree of all lists that can be.
-final class ListSearch: SearchModel {
-  private enum Action {
-    case append(Int)
-    /// Of exactly the list that this node stands for.
-    case read(Int64)
-  }
-
-  private struct Edge: Hashable {
-    var from: Int64
-    var element: Int
-  }
-
-  private var actions: [Action] = []
-  private var children: [Edge: Int64] = [:]
-  private var nodes: Int64 = 1
-
-  private func child(_ from: Int64, _ element: Int) -> Int64 {
-    let edge = Edge(from: from, element: element)
-    if let known = children[edge] { return known }
-    children[edge] = nodes
-    nodes += 1
-    return nodes - 1
-  }
-
-  func next(_ action: Int, after state: Int64) -> Int64? {
-    switch actions[action] {
-    case .append(let element): child(state, element)
-    case .read(let node): node == state ? state : nil
-    }
-  }
-
-  func isObservation(_ action: Int) -> Bool {
-    if case .read = actions[action] { true } else { false }
-  }
-
-  func produced(by action: Int) -> Int64? { nil }
-
-  func needed(by action: Int) -> Int64? {
-    if case .read(let node) = actions[action] { node } else { nil }
-  }
-
-  func observesAny(_ action: Int) -> Bool { false }
-  func commutes(_ action: Int) -> Bool { false }
-
-  static func decide(
-    _ history: [HistoryOperation], _ places: [Int], _ bounds: LinearizabilityChecker.Bounds,
-    _ deadline: Deadline
-  ) -> ModelOutcome {
-    let model = ListSearch()
-    var elements: [HistoryValue: Int] = [:]
-    var actionOfElement: [Int32] = []
-    var actionOfNode: [Int64: Int32] = [:]
-    func number(_ element: HistoryValue) -> Int {
-      if let known = elements[element] { return known }
-      elements[element] = elements.count
-      actionOfElement.append(Int32(model.actions.count))
-      model.actions.append(.append(elements.count - 1))
-      return elements.count - 1
-    }
-    var sources: [Int] = []
-    var input: [SearchSpace.Input] = []
-    for place in places where history[place].mayHaveHappened {
-      let action: Int32
-      if history[place].kind == .append, let element = history[place].value {
-        action = actionOfElement[number(element)]
-      } else if let found = history[place].elements, history[place].outcome == .ok {
-        var node: Int64 = 0
-        for element in found { node = model.child(node, number(element)) }
-        action = actionOfNode[node] ?? Int32(model.actions.count)
-        if actionOfNode[node] == nil {
-          actionOfNode[node] = action
-          model.actions.append(.read(node))
-        }
-      } else {
-        continue
-      }
-      sources.append(place)
-      input.append(
-        SearchSpace.Input(
-          action: action, start: history[place].startNanoseconds, end: history[place].knownEnd))
-    }
-    return SearchedOutcome.decide(
-      history, sources, input, model, initial: [0], bounds, deadline)
   }
 }

@@ -12,6 +12,8 @@ struct ModelFinding {
   var text: String
   var operations: [Int]
   var explanation: [String] = []
+  /// Where the search got stuck, if `operations` is all that it looked at.
+  var stuckAt: Int?
 }
 
 extension ModelOutcome {

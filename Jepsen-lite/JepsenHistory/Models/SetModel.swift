@@ -17,8 +17,15 @@ enum SetModel {
   static let name = "linearizability of sets"
   private static let method = "order by inclusion"
 
-  static func check(_ history: [HistoryOperation]) -> Verdict {
-    ModelOutcome.verdict(name, history) { _, places in decide(history, places.map { Int($0) }) }
+  static func check(
+    _ history: [HistoryOperation], _ bounds: LinearizabilityChecker.Bounds
+  ) -> Verdict {
+    ModelOutcome.verdict(name, history) { _, places in
+      let places = places.map { Int($0) }
+      return AnyTimeWitness(history, places, update: .add, bounds).reduce(
+        decide(history, places)
+      ) { part in decide(part, Array(part.indices)) }
+    }
   }
 
   private struct Read {

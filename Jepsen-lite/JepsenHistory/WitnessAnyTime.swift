@@ -1,0 +1,111 @@
+extension LinearizabilityChecker.Bounds {
+  /// For one of the many checks that a witness takes.
+  var ofPart: Self { Self(maximumSteps: 200_000, seconds: nil, bytes: min(bytes, 64 << 20)) }
+}
+
+/// Reduces a violation of a list or a set.
+///
+/// To drop a read is to know less. A dropped append or add, also one that was refused, is one that
+/// may have happened once at any time. Only those of elements that are read matter.
+struct AnyTimeWitness {
+  private let history: [HistoryOperation]
+  private let places: [Int]
+  private let update: HistoryOperation.Kind
+  private let bounds: LinearizabilityChecker.Bounds
+
+  init(
+    _ history: [HistoryOperation], _ places: [Int], update: HistoryOperation.Kind,
+    _ bounds: LinearizabilityChecker.Bounds
+  ) {
+    self.history = history
+    self.places = places
+    self.update = update
+    self.bounds = bounds
+  }
+
+  /// `outcome`, its witness reduced where it is a violation.
+  func reduce(
+    _ outcome: ModelOutcome, decide: ([HistoryOperation]) -> ModelOutcome
+  ) -> ModelOutcome {
+    guard case .violated(var finding, let method) = outcome else { return outcome }
+    let deadline = Deadline(bounds.seconds.map { _ in 3 })
+    let updates = updatesByElement()
+    var reducer = WitnessReducer(maximumWork: 3_000_000)
+    let nearest = order(finding)
+    let size = finding.stuckAt == nil ? nearest.count : 16
+    let found = reducer.reduce(nearest, firstSize: size) { kept in
+      if deadline.isOver { return nil }
+      return switch decide(part(kept, updates)) {
+      case .violated: true
+      case .fine: false
+      case .undecided, .invalid: nil
+      }
+    }
+    if let found { finding.operations = found.places }
+    let isSearched = finding.stuckAt != nil
+    let isDropped = found.map { $0.places.count < nearest.count } ?? false
+    if finding.explanation.isEmpty || isDropped && !isSearched && found?.places.count == 1 {
+      finding.explanation =
+        isSearched ? SearchedWords.facts(finding.operations.map { history[$0] }) : [finding.text]
+      if isSearched {
+        finding.explanation.append(
+          "No order of these that respects their times explains what they found.")
+      }
+    }
+    finding.explanation.append(
+      "This holds whenever else anything else was \(update == .append ? "appended" : "added").")
+    finding.explanation.append(
+      SearchedWords.necessity(finding.operations.count, found?.isIrreducible ?? false))
+    return .violated(finding, method: method)
+  }
+
+  /// The nearest to the place where the search got stuck first.
+  private func order(_ finding: ModelFinding) -> [Int] {
+    guard let stuckAt = finding.stuckAt else { return Array(Set(finding.operations)).sorted() }
+    let from = history[stuckAt].startNanoseconds
+    func distance(_ place: Int) -> UInt64 {
+      let end = history[place].knownEnd ?? .max
+      return place == stuckAt || end >= from ? 0 : from - end
+    }
+    return finding.operations.map { ($0 == stuckAt ? 0 : 1, distance($0), $0) }
+      .sorted { $0 < $1 }.map(\.2)
+  }
+
+  private func updatesByElement() -> [HistoryValue: [Int]] {
+    var updates: [HistoryValue: [Int]] = [:]
+    for place in places where history[place].kind == update {
+      if let element = history[place].value { updates[element, default: []].append(place) }
+    }
+    return updates
+  }
+
+  private func part(_ kept: [Int], _ updates: [HistoryValue: [Int]]) -> [HistoryOperation] {
+    /// By element: how often it is in the read that has it most often.
+    var read: [HistoryValue: Int] = [:]
+    var order: [HistoryValue] = []
+    for place in kept where history[place].kind == .read {
+      var counts: [HistoryValue: Int] = [:]
+      for element in history[place].elements ?? [] {
+        let count = counts[element, default: 0] + 1
+        counts[element] = count
+        let known = read[element]
+        if known == nil { order.append(element) }
+        if known ?? 0 < count { read[element] = count }
+      }
+    }
+    var part = kept.map { history[$0] }
+    let isKept = Set(kept)
+    for element in order {
+      var left = read[element] ?? 0
+      for place in updates[element] ?? [] where left > 0 && !isKept.contains(place) {
+        var optional = history[place]
+        optional.startNanoseconds = 0
+        optional.endNanoseconds = nil
+        optional.outcome = .unknown
+        part.append(optional)
+        left -= 1
+      }
+    }
+    return part
+  }
+}

@@ -1,0 +1,148 @@
+/// Reduces a violation that the searches have found, for any model.
+///
+/// To keep an operation is to know all of it. To drop an observation is to know less. A dropped
+/// update is one that may have happened while it was under way, or not at all, and what it found is
+/// forgotten. So an order of the whole is one of any part, and of a part also one of less.
+///
+/// From any state: what had ended before the first of those kept began is not known, and may have
+/// left anything behind. An order of the whole, from there on, is one of that too.
+struct OwnTimeWitness<Model: SearchModel> {
+  struct Bounds {
+    var stepsOfCheck = 100_000
+    var steps = 6_000_000
+    var deadline = Deadline(nil)
+    var bytes = 64 << 20
+
+    /// A few seconds, or as many steps.
+    init(_ bounds: LinearizabilityChecker.Bounds) {
+      bytes = min(bytes, bounds.bytes)
+      if bounds.seconds != nil { deadline = Deadline(3) }
+    }
+  }
+
+  struct Reduced {
+    /// Rising.
+    var places: [Int]
+    var isIrreducible: Bool
+    var isFromAnyState: Bool
+  }
+
+  let input: [SearchSpace.Input]
+  let model: Model
+  let initial: [Int64]
+  /// By action: that of the update when it is dropped; `nil` for an observation.
+  let dropped: [Int32?]
+  /// All states, and maybe more, from which a part could be explained; `nil`: too many.
+  let freeStarts: ([SearchSpace.Input]) -> [Int64]?
+  let bounds: Bounds
+
+  private func end(_ place: Int) -> UInt64 { input[place].end ?? .max }
+
+  /// Looks near the return at which the search got stuck first, and at ever more before it.
+  func reduce(stuckAt: Int) -> Reduced? {
+    let horizon = end(stuckAt)
+    let begun = input.indices.filter { input[$0].start <= horizon }.sorted {
+      input[$0].start != input[$1].start ? input[$0].start < input[$1].start : $0 < $1
+    }
+    var work = 0
+    var size = 8
+    while size < begun.count && work < bounds.steps / 2 && !bounds.deadline.isOver {
+      let kept = Array(begun.suffix(size))
+      let window = self.window(kept, begun)
+      if isViolated(kept, window, isFromAnyState: true, &work) == true {
+        let found = shrink(kept, window, isFromAnyState: true, &work)
+        if found.isIrreducible && found.places.count <= Self.manyOperations { return found }
+        let whole = fromStart(begun, &work)
+        guard let whole, whole.isIrreducible || !found.isIrreducible,
+          whole.places.count < found.places.count
+        else { return found }
+        return whole
+      }
+      size *= 2
+    }
+    return fromStart(begun, &work)
+  }
+
+  private static var manyOperations: Int { 20 }
+
+  private func fromStart(_ begun: [Int], _ work: inout Int) -> Reduced? {
+    guard isViolated(begun, begun, isFromAnyState: false, &work) == true else { return nil }
+    return shrink(begun, begun, isFromAnyState: false, &work)
+  }
+
+  /// What had not ended when the first of `kept` began.
+  private func window(_ kept: [Int], _ begun: [Int]) -> [Int] {
+    let from = kept.reduce(UInt64.max) { min($0, input[$1].start) }
+    return begun.filter { end($0) >= from }
+  }
+
+  /// Observations first, while all updates are kept: optional ones cost the most.
+  private func shrink(
+    _ kept: [Int], _ window: [Int], isFromAnyState: Bool, _ work: inout Int
+  ) -> Reduced {
+    var kept = kept
+    var reducer = WitnessReducer()
+    var isSure = true
+    for isObservation in [true, false] {
+      let units = kept.filter { model.isObservation(Int(input[$0].action)) == isObservation }
+      let told = reducer.drop(units[...], from: &kept) {
+        isViolated($0, window, isFromAnyState: isFromAnyState, &work)
+      }
+      isSure = isSure && told
+    }
+    return Reduced(places: kept.sorted(), isIrreducible: isSure, isFromAnyState: isFromAnyState)
+  }
+
+  /// The part that is left of `window` where `kept` is kept.
+  func part(_ kept: [Int], _ window: [Int], isFromAnyState: Bool) -> [SearchSpace.Input] {
+    let isKept = Set(kept)
+    var horizon: UInt64 = 0
+    var from = isFromAnyState ? UInt64.max : 0
+    var needed: Set<Int64> = []
+    var excludes = !model.namesStates
+    for place in kept {
+      let action = Int(input[place].action)
+      horizon = max(horizon, input[place].end ?? 0)
+      from = min(from, input[place].start)
+      if let state = model.needed(by: action) { needed.insert(state) }
+      if model.excluded(by: action) != nil { excludes = true }
+    }
+    var part: [SearchSpace.Input] = []
+    for place in window {
+      if isKept.contains(place) {
+        part.append(input[place])
+      } else if let action = dropped[Int(input[place].action)], input[place].start <= horizon,
+        end(place) >= from
+      {
+        // Nothing here speaks of the state that it leads to.
+        if !excludes, let state = model.produced(by: Int(action)), !needed.contains(state) {
+          continue
+        }
+        var optional = input[place]
+        optional.action = action
+        optional.isOptional = true
+        part.append(optional)
+      }
+    }
+    return part
+  }
+
+  func isViolated(
+    _ kept: [Int], _ window: [Int], isFromAnyState: Bool, _ work: inout Int
+  ) -> Bool? {
+    guard work < bounds.steps, !bounds.deadline.isOver else { return nil }
+    let part = part(kept, window, isFromAnyState: isFromAnyState)
+    work += window.count / 16 + part.count
+    guard let starts = isFromAnyState ? freeStarts(part) : initial else { return nil }
+    var search = RacedSearch(SearchSpace(part, model: model), model, initial: starts)
+    // A large part is looked at in one step for each operation at least.
+    let decision = search.run(
+      steps: bounds.stepsOfCheck + 8 * part.count, maximumBytes: bounds.bytes)
+    work += search.work
+    return switch decision {
+    case .decided(.violated, _): true
+    case .decided(.linearizable, _): false
+    case .decided(.outOfMemory, _), .outOfMemory, nil: nil
+    }
+  }
+}
