@@ -72,6 +72,13 @@ import Testing
     #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
 
+  @Test func aLongValueIsShownByItsBeginning() throws {
+    let value = String(repeating: "v", count: 3_000_000)
+    let text = try judge([line(#""key":"a","op":"read","value":"\#(value)""#, 0)], []).text
+    #expect(text.contains("VIOLATED") && text.utf8.count < 20_000)
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
+  }
+
   @Test func aWitnessThatCanNotBeWrittenLeavesTheVerdict() throws {
     let file = FileManager.default.temporaryDirectory
       .appending(path: "doubt-\(UUID().uuidString).jsonl")
