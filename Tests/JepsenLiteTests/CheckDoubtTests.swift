@@ -59,8 +59,8 @@ import Testing
 
   @Test func aBalanceBelowZeroMayBeForbidden() throws {
     let lines = [line(#""key":"a","op":"read","value":{"a":-1,"b":1}"#, 0)]
-    #expect(try judge(lines, []).verdict.status == .passed)
-    #expect(try judge(lines, ["--no-overdraft"]).verdict.status == .violated)
+    #expect(try judge(lines, ["--model", "bank"]).verdict.status == .passed)
+    #expect(try judge(lines, ["--model", "bank", "--no-overdraft"]).verdict.status == .violated)
   }
 
   @Test func keysAreNoCommandsToTheTerminal() throws {
@@ -69,6 +69,13 @@ import Testing
     #expect(text.contains("VIOLATED"))
     #expect(
       text.unicodeScalars.allSatisfy { $0 == "\n" || $0.properties.generalCategory != .control })
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
+  }
+
+  @Test func aLongValueIsShownByItsBeginning() throws {
+    let value = String(repeating: "v", count: 3_000_000)
+    let text = try judge([line(#""key":"a","op":"read","value":"\#(value)""#, 0)], []).text
+    #expect(text.contains("VIOLATED") && text.utf8.count < 20_000)
     #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
   }
 

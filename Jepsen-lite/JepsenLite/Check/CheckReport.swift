@@ -35,8 +35,12 @@ struct CheckReport {
     lines.append("  model: \(model.rawValue)" + (isModelGiven ? "" : " (seen from the operations)"))
     lines.append("")
     let decided =
-      verdict.status == .invalid
-      ? "" : ", decided in \(Self.seconds(decisionNanoseconds)) s by \(verdict.method)"
+      switch verdict.status {
+      case .invalid: ""
+      case .unknown: ", given up after \(Self.seconds(decisionNanoseconds)) s"
+      case .passed, .violated:
+        ", decided in \(Self.seconds(decisionNanoseconds)) s by \(verdict.method)"
+      }
     lines += WitnessPicture.wrapped(
       "\(verdict.status.rawValue.uppercased()): \(verdict.name)\(decided)",
       columns: Self.columns)
