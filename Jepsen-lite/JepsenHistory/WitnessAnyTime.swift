@@ -27,13 +27,14 @@ struct AnyTimeWitness {
   func reduce(
     _ outcome: ModelOutcome, decide: ([HistoryOperation]) -> ModelOutcome
   ) -> ModelOutcome {
-    guard case .violated(var finding, let method) = outcome else { return outcome }
+    guard case .violated(var finding, let method) = outcome, !finding.isReduced else {
+      return outcome
+    }
     let deadline = Deadline(bounds.seconds.map { _ in 3 })
     let updates = updatesByElement()
     var reducer = WitnessReducer(maximumWork: 3_000_000)
-    let nearest = order(finding)
-    let size = finding.stuckAt == nil ? nearest.count : 16
-    let found = reducer.reduce(nearest, firstSize: size) { kept in
+    let shown = Array(Set(finding.operations)).sorted()
+    let found = reducer.reduce(shown, firstSize: shown.count) { kept in
       if deadline.isOver { return nil }
       return switch decide(part(kept, updates)) {
       case .violated: true
@@ -42,33 +43,14 @@ struct AnyTimeWitness {
       }
     }
     if let found { finding.operations = found.places }
-    let isSearched = finding.stuckAt != nil
-    let isDropped = found.map { $0.places.count < nearest.count } ?? false
-    if finding.explanation.isEmpty || isDropped && !isSearched && found?.places.count == 1 {
-      finding.explanation =
-        isSearched ? SearchedWords.facts(finding.operations.map { history[$0] }) : [finding.text]
-      if isSearched {
-        finding.explanation.append(
-          "No order of these that respects their times explains what they found.")
-      }
+    if finding.explanation.isEmpty || finding.operations.count < shown.count {
+      finding.explanation = [finding.text]
     }
     finding.explanation.append(
       "This holds whenever else anything else was \(update == .append ? "appended" : "added").")
     finding.explanation.append(
       SearchedWords.necessity(finding.operations.count, found?.isIrreducible ?? false))
     return .violated(finding, method: method)
-  }
-
-  /// The nearest to the place where the search got stuck first.
-  private func order(_ finding: ModelFinding) -> [Int] {
-    guard let stuckAt = finding.stuckAt else { return Array(Set(finding.operations)).sorted() }
-    let from = history[stuckAt].startNanoseconds
-    func distance(_ place: Int) -> UInt64 {
-      let end = history[place].knownEnd ?? .max
-      return place == stuckAt || end >= from ? 0 : from - end
-    }
-    return finding.operations.map { ($0 == stuckAt ? 0 : 1, distance($0), $0) }
-      .sorted { $0 < $1 }.map(\.2)
   }
 
   private func updatesByElement() -> [HistoryValue: [Int]] {

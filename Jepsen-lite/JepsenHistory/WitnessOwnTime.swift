@@ -35,6 +35,14 @@ struct OwnTimeWitness<Model: SearchModel> {
   /// All states, and maybe more, from which a part could be explained; `nil`: too many.
   let freeStarts: ([SearchSpace.Input]) -> [Int64]?
   let bounds: Bounds
+  /// Parts to try first, from any state, given where the search got stuck.
+  var seeds: (_ stuckAt: Int) -> [[Int]] = { _ in [] }
+  /// Whether a part is surely violated, by a quicker way than a search.
+  var isSurelyViolated: (_ part: [SearchSpace.Input], _ isFromAnyState: Bool) -> Bool = {
+    _, _ in false
+  }
+  /// What the model knows where only a part is known.
+  var modelOf: (_ part: [SearchSpace.Input]) -> Model
 
   private func end(_ place: Int) -> UInt64 { input[place].end ?? .max }
 
@@ -44,15 +52,27 @@ struct OwnTimeWitness<Model: SearchModel> {
     let begun = input.indices.filter { input[$0].start <= horizon }.sorted {
       input[$0].start != input[$1].start ? input[$0].start < input[$1].start : $0 < $1
     }
+    // What had not returned by then need not be explained, and no later help for it is known.
+    let returned = begun.filter { input[$0].end.map { $0 <= horizon } ?? true }
     var work = 0
+    if isSurelyViolated(part([stuckAt], begun, isFromAnyState: false), false) {
+      return shrink([stuckAt], begun, isFromAnyState: false, &work)
+    }
+    for kept in seeds(stuckAt) where !bounds.deadline.isOver {
+      let window = self.window(kept, Array(input.indices))
+      if isViolated(kept, window, isFromAnyState: true, &work) == true {
+        let found = shrink(kept, window, isFromAnyState: true, &work)
+        if found.isIrreducible && found.places.count <= Self.manyOperations { return found }
+      }
+    }
     var size = 8
-    while size < begun.count && work < bounds.steps / 2 && !bounds.deadline.isOver {
-      let kept = Array(begun.suffix(size))
+    while size < returned.count && work < bounds.steps / 2 && !bounds.deadline.isOver {
+      let kept = Array(returned.suffix(size))
       let window = self.window(kept, begun)
       if isViolated(kept, window, isFromAnyState: true, &work) == true {
         let found = shrink(kept, window, isFromAnyState: true, &work)
         if found.isIrreducible && found.places.count <= Self.manyOperations { return found }
-        let whole = fromStart(begun, &work)
+        let whole = fromStart(returned, begun, &work)
         guard let whole, whole.isIrreducible || !found.isIrreducible,
           whole.places.count < found.places.count
         else { return found }
@@ -60,14 +80,14 @@ struct OwnTimeWitness<Model: SearchModel> {
       }
       size *= 2
     }
-    return fromStart(begun, &work)
+    return fromStart(returned, begun, &work)
   }
 
   private static var manyOperations: Int { 20 }
 
-  private func fromStart(_ begun: [Int], _ work: inout Int) -> Reduced? {
-    guard isViolated(begun, begun, isFromAnyState: false, &work) == true else { return nil }
-    return shrink(begun, begun, isFromAnyState: false, &work)
+  private func fromStart(_ returned: [Int], _ begun: [Int], _ work: inout Int) -> Reduced? {
+    guard isViolated(returned, begun, isFromAnyState: false, &work) == true else { return nil }
+    return shrink(returned, begun, isFromAnyState: false, &work)
   }
 
   /// What had not ended when the first of `kept` began.
@@ -133,6 +153,8 @@ struct OwnTimeWitness<Model: SearchModel> {
     guard work < bounds.steps, !bounds.deadline.isOver else { return nil }
     let part = part(kept, window, isFromAnyState: isFromAnyState)
     work += window.count / 16 + part.count
+    if isSurelyViolated(part, isFromAnyState) { return true }
+    let model = modelOf(part)
     guard let starts = isFromAnyState ? freeStarts(part) : initial else { return nil }
     var search = RacedSearch(SearchSpace(part, model: model), model, initial: starts)
     // A large part is looked at in one step for each operation at least.

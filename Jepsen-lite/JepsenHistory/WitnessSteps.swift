@@ -38,7 +38,32 @@ struct StepParts {
       freeStarts: {
         isCounter ? Self.sums(before: $0, model) : Self.states(of: $0, model)
       },
-      bounds: .init(bounds))
+      bounds: .init(bounds), seeds: { isCounter ? Self.seeds(input, model, stuckAt: $0) : [] },
+      isSurelyViolated: {
+        isCounter
+          && CounterBounds.isBroken(
+            in: $0, model, initial: $1 ? nil : key.initial)
+      },
+      modelOf: { _ in model })
+  }
+
+  /// The operation where the search got stuck and one before it that found a sum, with the adds
+  /// that surely lie between.
+  private static func seeds(
+    _ input: [SearchSpace.Input], _ model: StepModel, stuckAt: Int
+  ) -> [[Int]] {
+    let start = input[stuckAt].start
+    let nearest = input.indices.filter {
+      model.needed(by: Int(input[$0].action)) != nil && input[$0].end ?? .max < start
+    }.sorted { input[$0].end ?? 0 > input[$1].end ?? 0 }.prefix(64)
+    return nearest.map { early in
+      let from = input[early].end ?? .max
+      let between = input.indices.filter {
+        input[$0].start > from && input[$0].end ?? .max < start
+          && !model.isObservation(Int(input[$0].action))
+      }
+      return Array(Set([early, stuckAt] + between)).sorted()
+    }
   }
 
   /// All values that the part speaks of, and one more for all others.
@@ -97,8 +122,10 @@ struct StepParts {
   /// between.
   private func counted(_ found: OwnTimeWitness<StepModel>.Reduced) -> [String]? {
     guard !witness.model.namesStates else { return nil }
-    let reads = found.places.filter { witness.model.needed(by: Int(witness.input[$0].action)) != nil }
-      .sorted { steps[$0].end ?? .max < steps[$1].end ?? .max }
+    let reads = found.places.filter {
+      witness.model.needed(by: Int(witness.input[$0].action)) != nil
+    }
+    .sorted { steps[$0].end ?? .max < steps[$1].end ?? .max }
     guard let late = reads.last, let end = steps[late].end, reads.count <= 2 else { return nil }
     let early = reads.count == 2 ? reads[0] : nil
     if early == nil && found.isFromAnyState { return nil }
@@ -149,7 +176,8 @@ struct StepParts {
     for step in steps {
       let operation = history[step.source]
       switch step.action {
-      case .read(let value), .write(let value): note(value, operation.kind == .delete ? nil : operation.value)
+      case .read(let value), .write(let value):
+        note(value, operation.kind == .delete ? nil : operation.value)
       case .compareAndSet(let expected, let new):
         note(expected, operation.expected)
         note(new, operation.value)
@@ -165,8 +193,10 @@ struct StepParts {
       input[read].action = Int32(actions.count - 1)
       let other = OwnTimeWitness(
         input: input, model: StepModel(actions), initial: witness.initial,
-        dropped: witness.dropped + Array(repeating: nil, count: actions.count - witness.dropped.count),
-        freeStarts: { Self.states(of: $0, StepModel(actions)) }, bounds: witness.bounds)
+        dropped: witness.dropped
+          + Array(repeating: nil, count: actions.count - witness.dropped.count),
+        freeStarts: { Self.states(of: $0, StepModel(actions)) }, bounds: witness.bounds,
+        modelOf: { _ in StepModel(actions) })
       var work = 0
       let isViolated = other.isViolated(
         found.places, Array(input.indices), isFromAnyState: found.isFromAnyState, &work)

@@ -34,7 +34,8 @@ import Testing
         if expected == true { violated[isFromAnyState ? 1 : 0] += 1 }
         if found != expected {
           Issue.record(
-            "\(found as Any), not \(expected as Any), from any state \(isFromAnyState): \(kept) of \(steps)")
+            "\(found as Any), not \(expected as Any), from any state \(isFromAnyState): \(kept) of \(steps)"
+          )
           return
         }
       }
@@ -46,7 +47,7 @@ import Testing
   /// search too.
   @Test func hardHistoriesHaveIrreducibleWitnesses() throws {
     var (violated, flagged, undecided, most) = (0, 0, 0, 0)
-    for seed in 0..<(Self.isTimed ? 4_000 : 500) {
+    for seed in 0..<(Self.isTimed ? 2_000 : 200) {
       let history = HistoryBench.hard(seed: UInt64(seed))
       let checker = LinearizabilityChecker()
       let places = history.indices.map { Int32($0) }[...]
@@ -77,7 +78,7 @@ import Testing
       #expect(checker.check(witness.operations, model: .register).status == .violated)
     }
     print("hard: \(violated) violated, \(flagged) flagged, \(undecided) undecided, most \(most)")
-    #expect(violated > 10 && flagged * 20 <= violated)
+    #expect(violated > 5 && flagged * 20 <= violated)
   }
 
   // MARK: Planted violations

@@ -100,7 +100,7 @@ final class BankModel: SearchModel {
     let witness = OwnTimeWitness(
       input: input, model: self, initial: starts, dropped: dropped,
       freeStarts: { (try? self.starts($0, isFree: true)) ?? nil },
-      bounds: .init(bounds))
+      bounds: .init(bounds), modelOf: { _ in self })
     let horizon = input[stuckAt].end ?? .max
     let found =
       witness.reduce(stuckAt: stuckAt)

@@ -76,4 +76,59 @@ enum CounterBounds {
     }
     return low
   }
+
+  /// Whether some sum that was found can't be, given the start or the one found before it.
+  /// `initial` is `nil` where it is not known.
+  static func isBroken(
+    in part: [SearchSpace.Input], _ model: StepModel, initial: Int64?
+  ) -> Bool {
+    let sums = part.filter { !$0.isOptional && model.needed(by: Int($0.action)) != nil }
+      .sorted { $0.end ?? .max < $1.end ?? .max }
+    guard sums.count <= manySums else { return false }
+    for late in sums {
+      guard let end = late.end, let found = model.needed(by: Int(late.action)) else { continue }
+      if let initial {
+        let (low, high) = added(in: part, model, after: nil, late, end)
+        if found &- initial < low || found &- initial > high { return true }
+      }
+      for early in sums where early.end ?? .max < late.start {
+        guard let before = model.needed(by: Int(early.action)) else { continue }
+        let left = model.actions[Int(early.action)].next(after: before) ?? before
+        let (low, high) = added(in: part, model, after: early, late, end)
+        if found &- left < low || found &- left > high { return true }
+      }
+    }
+    return false
+  }
+
+  private static let manySums = 6
+
+  /// What can have been added after `early`, or at all, and before `late`.
+  private static func added(
+    in part: [SearchSpace.Input], _ model: StepModel, after early: SearchSpace.Input?,
+    _ late: SearchSpace.Input, _ end: UInt64
+  ) -> (low: Int64, high: Int64) {
+    var (low, high): (Int64, Int64) = (0, 0)
+    for input in part {
+      let delta: Int64
+      switch model.actions[Int(input.action)] {
+      case .add(let amount): delta = amount
+      case .addGiving(let amount, _):
+        if isSame(input, late) || early.map({ isSame(input, $0) }) == true { continue }
+        delta = amount
+      default: continue
+      }
+      guard input.start <= end, input.end ?? .max >= early?.start ?? 0 else { continue }
+      let isSure =
+        !input.isOptional && input.end ?? .max < late.start
+        && early.map { input.start > $0.end ?? .max } ?? true
+      if isSure || delta < 0 { low &+= delta }
+      if isSure || delta > 0 { high &+= delta }
+    }
+    return (low, high)
+  }
+
+  private static func isSame(_ one: SearchSpace.Input, _ other: SearchSpace.Input) -> Bool {
+    one.action == other.action && one.start == other.start && one.end == other.end
+  }
 }

@@ -22,7 +22,8 @@ enum ListModel {
       let places = places.map { Int($0) }
       return AnyTimeWitness(history, places, update: .append, bounds).reduce(
         decide(history, places, bounds, deadline)
-      ) { part in decide(part, Array(part.indices), bounds.ofPart, Deadline(bounds.ofPart.seconds)) }
+      ) { part in decide(part, Array(part.indices), bounds.ofPart, Deadline(bounds.ofPart.seconds))
+      }
     }
   }
 
@@ -71,7 +72,8 @@ enum ListModel {
         ])
     }
     if repeats {
-      return ListSearch.decide(history, places, longest: reads.last?.elements ?? [], bounds, deadline)
+      return ListSearch.decide(
+        history, places, longest: reads.last?.elements ?? [], bounds, deadline)
     }
     return decide(history, places, appends, refused, reads, method)
   }

@@ -12,8 +12,8 @@ struct ModelFinding {
   var text: String
   var operations: [Int]
   var explanation: [String] = []
-  /// Where the search got stuck, if `operations` is all that it looked at.
-  var stuckAt: Int?
+  /// Nothing more need be left out, or can be.
+  var isReduced = false
 }
 
 extension ModelOutcome {
