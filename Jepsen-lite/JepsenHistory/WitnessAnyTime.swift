@@ -36,6 +36,7 @@ struct AnyTimeWitness {
     let shown = Array(Set(finding.operations)).sorted()
     let found = reducer.reduce(shown, firstSize: shown.count) { kept in
       if deadline.isOver { return nil }
+      if update == .append, kept.count == 1, isExplainedAlone(kept[0], updates) { return false }
       return switch decide(part(kept, updates)) {
       case .violated: true
       case .fine: false
@@ -51,6 +52,17 @@ struct AnyTimeWitness {
     finding.explanation.append(
       SearchedWords.necessity(finding.operations.count, found?.isIrreducible ?? false))
     return .violated(finding, method: method)
+  }
+
+  /// A list alone can be any order of what was appended.
+  private func isExplainedAlone(_ place: Int, _ updates: [HistoryValue: [Int]]) -> Bool {
+    guard history[place].kind == .read else { return true }
+    var counts: [HistoryValue: Int] = [:]
+    for element in history[place].elements ?? [] {
+      counts[element, default: 0] += 1
+      if counts[element] ?? 0 > updates[element]?.count ?? 0 { return false }
+    }
+    return true
   }
 
   private func updatesByElement() -> [HistoryValue: [Int]] {

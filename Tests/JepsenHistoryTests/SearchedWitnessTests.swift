@@ -98,7 +98,9 @@ import Testing
         process: number % 16)
       if !random.chance(1, in: read) {
         (new.kind, new.value) = update(&random, number)
-        if random.chance(1, in: 200) { (new.outcome, new.endNanoseconds) = (.unknown, nil) }
+        if random.chance(1, in: UInt64(max(200, count / 25))) {
+          (new.outcome, new.endNanoseconds) = (.unknown, nil)
+        }
       }
       let seen = state(new)
       if new.kind == .read { new.value = seen }
