@@ -21,7 +21,7 @@ package enum HistoryValue: Hashable, Sendable {
     }
   }
 
-  /// Texts are the same where their bytes are. (Swift's own comparison takes different bytes for the
+  /// Texts are the same where their bytes are. (Swift's own comparison takes other bytes for the
   /// same text where they are one text to a reader, as an accent written in two ways. A store does
   /// not.)
   package static func == (one: HistoryValue, other: HistoryValue) -> Bool {

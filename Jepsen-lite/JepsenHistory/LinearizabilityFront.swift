@@ -55,6 +55,8 @@ private struct Tally {
   var keys: Int
   var violated: (key: Int, name: String, decision: KeyDecision)?
   var violatedCount = 0
+  /// The first key that has an operation of another model: nothing can be said of it.
+  var foreign: KeyDecision?
   var undecided: [(key: String, why: String)] = []
   private var methods: [(name: String, keys: Int)] = []
 
@@ -66,6 +68,8 @@ private struct Tally {
   mutating func take(_ key: Int, _ name: String, _ decision: KeyDecision) {
     switch decision.state {
     case .linearizable: count(decision.method)
+    case .violated where decision.problem?.isForeign ?? false:
+      if foreign == nil { foreign = decision }
     case .violated:
       count(decision.method)
       violatedCount += 1
@@ -91,12 +95,14 @@ private struct Tally {
       let witness = decision.witness(key, history, bounds)
       let more = violatedCount > 1 ? " So are \(violatedCount - 1) more keys." : ""
       if let problem = decision.problem {
-        let status = problem.isForeign ? Verdict.Status.invalid : .violated
-        return Verdict(name, status, method: decision.method, text: problem.text)
+        return Verdict(name, .violated, method: decision.method, text: problem.text)
       }
       let text =
         "Of \(size): \(key) is not linearizable, \(decision.shortText(history)).\(more)"
       return Verdict(name, .violated, method: decision.method, text: text, witness: witness)
+    }
+    if let foreign, let problem = foreign.problem {
+      return Verdict(name, .invalid, method: foreign.method, text: problem.text)
     }
     if !undecided.isEmpty {
       let named = undecided.prefix(5).map { "\($0.key) (\($0.why))" }.joined(separator: ", ")

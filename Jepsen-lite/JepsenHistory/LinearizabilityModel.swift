@@ -36,14 +36,10 @@ struct StepModel: SearchModel {
   private let canCommute: Bool
   let namesStates: Bool
 
-  init(_ actions: [LinearizabilityStep.Action]) {
+  /// - Parameter isCounter: the states are sums, and no numbers of values.
+  init(_ actions: [LinearizabilityStep.Action], isCounter: Bool) {
     self.actions = actions
-    namesStates = actions.allSatisfy {
-      switch $0 {
-      case .add, .addGiving: false
-      case .read, .write, .compareAndSet, .differs: true
-      }
-    }
+    namesStates = !isCounter
     canCommute = actions.allSatisfy {
       switch $0 {
       case .add, .read: true

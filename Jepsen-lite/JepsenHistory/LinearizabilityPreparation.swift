@@ -3,6 +3,7 @@ struct PreparedKey {
   var steps: [LinearizabilityStep] = []
   /// The state at first.
   var initial: Int64 = 0
+  let isCounter: Bool
 
   /// What can't be understood. `operation` is a place in the history.
   struct Problem: Error {
@@ -17,6 +18,7 @@ struct PreparedKey {
     _ history: [HistoryOperation], _ places: ArraySlice<Int32>, isCounter: Bool,
     initial: HistoryValue?, failedCas: LinearizabilityChecker.FailedCas
   ) throws(Problem) {
+    self.isCounter = isCounter
     var numbers = ValueNumbers()
     if let initial { self.initial = isCounter ? initial.integer ?? 0 : numbers.number(of: initial) }
     steps.reserveCapacity(places.count)
@@ -66,6 +68,7 @@ struct PreparedKey {
     func number(_ value: HistoryValue?) throws(Problem) -> Int64 {
       guard let value else { return 0 }
       guard let integer = value.integer else {
+        if value.text == nil { throw foreign(history, source) }
         throw Problem(text: "not a number: \(history[source].jsonLine)", operation: source)
       }
       return integer
@@ -111,9 +114,11 @@ struct PreparedKey {
   }
 
   /// Laid out for the searches, with the actions that they go by.
-  func space() -> (SearchSpace, StepModel) { Self.space(steps) }
+  func space() -> (SearchSpace, StepModel) { Self.space(steps, isCounter: isCounter) }
 
-  static func space(_ steps: [LinearizabilityStep]) -> (SearchSpace, StepModel) {
+  static func space(
+    _ steps: [LinearizabilityStep], isCounter: Bool
+  ) -> (SearchSpace, StepModel) {
     var numbers: [LinearizabilityStep.Action: Int32] = [:]
     var actions: [LinearizabilityStep.Action] = []
     let input = steps.map { step in
@@ -127,7 +132,7 @@ struct PreparedKey {
       }
       return SearchSpace.Input(action: action, start: step.start, end: step.end)
     }
-    let model = StepModel(actions)
+    let model = StepModel(actions, isCounter: isCounter)
     return (SearchSpace(input, model: model), model)
   }
 }

@@ -84,25 +84,25 @@ struct KeyGroups {
   private var from: [Int] = []
 
   init(_ history: [HistoryOperation]) {
-    var known: [String: Int32] = [:]
+    var known: [ExactText: Int32] = [:]
     var names: [String] = []
     var of: [Int32] = []
     of.reserveCapacity(history.count)
     var last: Int32 = -1
     for place in history.indices {
-      if last < 0 || history[place].key != names[Int(last)] {
+      if last < 0 || !history[place].key.hasSameBytes(as: names[Int(last)]) {
         let key = history[place].key
-        if let number = known[key] {
+        if let number = known[ExactText(key)] {
           last = number
         } else {
           last = Int32(names.count)
-          known[key] = last
+          known[ExactText(key)] = last
           names.append(key)
         }
       }
       of.append(last)
     }
-    let order = names.indices.sorted { names[$0] < names[$1] }
+    let order = names.indices.sorted { ExactText(names[$0]) < ExactText(names[$1]) }
     var rank: [Int32] = Array(repeating: 0, count: names.count)
     for (place, number) in order.enumerated() { rank[number] = Int32(place) }
     keys = order.map { names[$0] }

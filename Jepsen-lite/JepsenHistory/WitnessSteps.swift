@@ -31,8 +31,8 @@ struct StepParts {
       dropped.append(Int32(actions.count))
       actions.append(weaker)
     }
-    let model = StepModel(actions)
-    let isCounter = !model.namesStates
+    let isCounter = key.isCounter
+    let model = StepModel(actions, isCounter: isCounter)
     witness = OwnTimeWitness(
       input: input, model: model, initial: [key.initial], dropped: dropped,
       freeStarts: {
@@ -189,14 +189,16 @@ struct StepParts {
     for value in order {
       var actions = witness.model.actions
       actions.append(.read(value))
+      // Only of registers: above, counters had no such sentences.
+      let model = StepModel(actions, isCounter: false)
       var input = witness.input
       input[read].action = Int32(actions.count - 1)
       let other = OwnTimeWitness(
-        input: input, model: StepModel(actions), initial: witness.initial,
+        input: input, model: model, initial: witness.initial,
         dropped: witness.dropped
           + Array(repeating: nil, count: actions.count - witness.dropped.count),
-        freeStarts: { Self.states(of: $0, StepModel(actions)) }, bounds: witness.bounds,
-        modelOf: { _ in StepModel(actions) })
+        freeStarts: { Self.states(of: $0, model) }, bounds: witness.bounds,
+        modelOf: { _ in model })
       var work = 0
       let isViolated = other.isViolated(
         found.places, Array(input.indices), isFromAnyState: found.isFromAnyState, &work)

@@ -158,6 +158,30 @@ private func status(
   @Test func foreignOperationIsNoVerdict() {
     #expect(status([operation(.append, 1, 0, 1)], .register) == .invalid)
     #expect(status([operation(.write, 1, 0, 1)], .list) == .invalid)
+    #expect(status([operation(.read, .list([1]), 0, 1)], .counter) == .invalid)
+    // One key that can't be judged hides no violation of another.
+    let history = [
+      operation(.append, 1, 0, 1, key: "a"), operation(.read, 7, 0, 1, key: "b"),
+    ]
+    #expect(status(history, .register) == .violated)
+  }
+
+  /// Sums are no numbers of values: they may be below zero, and far from it.
+  @Test func countersThatNobodyAddedToAreJudged() {
+    for sum in [-2, 1_000_000_000_000] as [Int64] {
+      let history = [operation(.read, .integer(sum), 0, 1)]
+      let checker = LinearizabilityChecker(bounds: .init(), initial: .integer(sum))
+      #expect(checker.check(history, model: .counter).status == .passed)
+      #expect(status(history, .counter) == .violated)
+    }
+  }
+
+  @Test func keysOfOtherBytesAreOtherKeys() {
+    let history = [
+      operation(.write, 1, 0, 1, key: "\u{E9}"), operation(.write, 2, 2, 3, key: "e\u{301}"),
+      operation(.read, 1, 4, 5, key: "\u{E9}"),
+    ]
+    #expect(status(history, .register) == .passed)
   }
 
   /// Values repeat, so that zones can't decide, and one key is impossible after much else.

@@ -51,7 +51,7 @@ struct RepeatedHistories {
       let steps = histories.next(isCounter: isCounter)
       let expected = BruteForce.isLinearizable(steps)
       if expected { good += 1 }
-      let (space, model) = PreparedKey.space(steps)
+      let (space, model) = PreparedKey.space(steps, isCounter: isCounter)
       var breadth = BreadthFirstSearch(space, model, initial: [0])
       var depth = DepthFirstSearch(space, model, initial: [0])
       var ends: [SearchEnd?] = [nil, nil]

@@ -33,9 +33,8 @@ import Testing
         let expected = dumb.isViolated(keeping: kept, isFromAnyState: isFromAnyState)
         if expected == true { violated[isFromAnyState ? 1 : 0] += 1 }
         if found != expected {
-          Issue.record(
-            "\(found as Any), not \(expected as Any), from any state \(isFromAnyState): \(kept) of \(steps)"
-          )
+          let part = "\(kept) of \(steps), from any state: \(isFromAnyState)"
+          Issue.record("\(found as Any), not \(expected as Any): \(part)")
           return
         }
       }

@@ -11,7 +11,7 @@ import Testing
 private struct Sleepers: SystemUnderTest {
   var nodes: Int
   /// What a node runs.
-  var script = "exec sleep 60"
+  var script = "exec sleep 600"
 
   var name: String { "sleepers" }
   var hasDirectedPorts: Bool { true }
@@ -112,7 +112,7 @@ private struct Sleepers: SystemUnderTest {
   }
 
   @Test func aNodeThatEndsByItselfIsFound() async throws {
-    let ends = "[ $NODE = 2 ] && sleep 0.3 && echo said last && exit 7; exec sleep 60"
+    let ends = "[ $NODE = 2 ] && sleep 0.3 && echo said last && exit 7; exec sleep 600"
     try await withStage(Sleepers(nodes: 3, script: ends)) { stage in
       try await Task.sleep(for: .milliseconds(800))
       let found = stage.unexpectedEnds()
@@ -124,7 +124,7 @@ private struct Sleepers: SystemUnderTest {
   }
 
   @Test func aNodeThatTrapsIsAViolation() async throws {
-    let ends = "[ $NODE = 2 ] && sleep 0.3 && kill -ABRT $$; exec sleep 60"
+    let ends = "[ $NODE = 2 ] && sleep 0.3 && kill -ABRT $$; exec sleep 600"
     try await withStage(Sleepers(nodes: 2, script: ends)) { stage in
       try await Task.sleep(for: .milliseconds(800))
       #expect(stage.unexpectedEnds().map(\.isViolation) == [true])
@@ -132,7 +132,7 @@ private struct Sleepers: SystemUnderTest {
   }
 
   @Test func anExcusedEndIsNoFinding() async throws {
-    let ends = "[ $NODE = 2 ] && sleep 0.3 && exit 7; exec sleep 60"
+    let ends = "[ $NODE = 2 ] && sleep 0.3 && exit 7; exec sleep 600"
     try await withStage(Sleepers(nodes: 3, script: ends)) { stage in
       stage.node(2).excuse("it may")
       try await Task.sleep(for: .milliseconds(800))

@@ -8,8 +8,8 @@
 ///   (Where locks have no tokens, nothing is asked of them.)
 /// - From the end of an acquire to the start of its holder's release no other process acquires: an
 ///   acquire that began and ended in between is a contradiction, unless the lease had run out by
-///   its end (counted from the start of the holder's acquire). A release with an unknown outcome may
-///   take effect at any time later: without a token it may be what ends a later holding of its
+///   its end (counted from the start of the holder's acquire). A release with an unknown outcome
+///   may take effect at any time later: without a token it may be what ends a later holding of its
 ///   process, of which nothing is said then.
 /// - A guarded write with a token below one that was used before it began must have been refused.
 enum LockModel {
