@@ -15,6 +15,23 @@ package enum HistoryValue: Hashable, Sendable {
       self.name = name
       self.value = value
     }
+
+    package static func == (one: Field, other: Field) -> Bool {
+      one.name.hasSameBytes(as: other.name) && one.value == other.value
+    }
+  }
+
+  /// Texts are the same where their bytes are. (Swift's own comparison takes different bytes for the
+  /// same text where they are one text to a reader, as an accent written in two ways. A store does
+  /// not.)
+  package static func == (one: HistoryValue, other: HistoryValue) -> Bool {
+    switch (one, other) {
+    case (.text(let one), .text(let other)): one.hasSameBytes(as: other)
+    case (.integer(let one), .integer(let other)): one == other
+    case (.list(let one), .list(let other)): one == other
+    case (.map(let one), .map(let other)): one == other
+    default: false
+    }
   }
 
   /// The text of a `.text`.
@@ -35,4 +52,26 @@ package enum HistoryValue: Hashable, Sendable {
 extension HistoryValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
   package init(stringLiteral text: String) { self = .text(text) }
   package init(integerLiteral number: Int64) { self = .integer(number) }
+}
+
+extension String {
+  /// Equal texts of equal bytes. What is not equal to Swift has other bytes, too.
+  func hasSameBytes(as other: String) -> Bool {
+    self == other && utf8.elementsEqual(other.utf8)
+  }
+}
+
+/// A name that is another where its bytes are, to look things up by.
+struct ExactText: Hashable, Comparable {
+  let text: String
+
+  init(_ text: String) { self.text = text }
+
+  static func == (one: ExactText, other: ExactText) -> Bool {
+    one.text.hasSameBytes(as: other.text)
+  }
+
+  static func < (one: ExactText, other: ExactText) -> Bool {
+    one.text.utf8.lexicographicallyPrecedes(other.text.utf8)
+  }
 }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 
 /// What the threads share.
@@ -39,12 +40,31 @@ final class NetworkCore: Sendable {
         defer { board.unidentified.removeAll() }
         return board.unidentified
       }
-      for (connection, place) in SourceSearch.places(of: all) {
+      find(all)
+    }
+  }
+
+  /// The system's table of connections is not read at one instant, and a process may be younger
+  /// than what is known of it: whoever is not found is looked for again before it counts as a
+  /// client, since a node's connection would else get past every rule.
+  private func find(_ all: [UnidentifiedConnection]) {
+    var left = all
+    for turn in 1...NetworkLimits.sourceSearches where !left.isEmpty {
+      let isLast = turn == NetworkLimits.sourceSearches
+      var unknown: [UnidentifiedConnection] = []
+      for (connection, place) in SourceSearch.places(of: left) {
+        guard let place = place ?? (isLast ? .clients : nil) else {
+          unknown.append(connection)
+          continue
+        }
         board.withLock { board in
           guard let found = board.connection(connection.id) else { return }
           board.identified(found, from: place, to: connection.to, now: monotonicNanoseconds())
         }
       }
+      left = unknown
+      guard !left.isEmpty, !isStopping.load(ordering: .acquiring) else { return }
+      usleep(NetworkLimits.sourceSearchMicroseconds)
     }
   }
 

@@ -22,6 +22,10 @@ package enum NetworkLimits {
   /// Sockets that one turn serves before the rules may change.
   package static var readyPerTurn: Int { 64 }
   package static var listenBacklog: Int { 1024 }
+  /// Times that the opener of a connection is looked for; then it counts as a client.
+  package static var sourceSearches: Int { 4 }
+  /// Between two of them.
+  package static var sourceSearchMicroseconds: UInt32 { 10_000 }
 }
 
 /// Why the proxies could not be set up.

@@ -39,19 +39,19 @@ struct SourceSearch: Sendable {
   let candidates: @Sendable () -> [pid_t]
   let source: @Sendable (pid_t) -> Place?
 
-  /// The places that opened these connections.
+  /// The places that opened these connections; `nil` where none was found.
   static func places(
     of all: [UnidentifiedConnection]
-  ) -> [(connection: UnidentifiedConnection, place: Place)] {
+  ) -> [(connection: UnidentifiedConnection, place: Place?)] {
     guard !all.isEmpty else { return [] }
     let inodes = socketInodes(facing: all.map(\.addresses))
     return all.map { connection in
-      guard let inode = inodes[connection.addresses] else { return (connection, .clients) }
+      guard let inode = inodes[connection.addresses] else { return (connection, nil) }
       let search = connection.search
       for pid in search.candidates() {
         if let place = search.source(pid), holds(pid, inode) { return (connection, place) }
       }
-      return (connection, .clients)
+      return (connection, nil)
     }
   }
 

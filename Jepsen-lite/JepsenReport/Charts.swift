@@ -29,8 +29,10 @@ struct Charts {
       guard row < 3 else { continue }
       let width = Double(fault.nemesis.count) * 6
       if row == ends.count { ends.append(from + width) } else { ends[row] = from + width }
+      let isNearTheEnd = from + width > Drawing.width
       drawing.text(
-        fault.nemesis, from + 2, top - 4 - Double(row) * 11, kind: "fault-name")
+        fault.nemesis, isNearTheEnd ? to : from + 2, top - 4 - Double(row) * 11,
+        kind: "fault-name", anchor: isNearTheEnd ? "end" : "start")
     }
   }
 

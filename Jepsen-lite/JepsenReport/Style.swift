@@ -27,7 +27,7 @@ enum Style {
     .scroll { overflow-x: auto; }
     table { border-collapse: collapse; width: 100%; font-size: 14px; }
     th { text-align: left; color: var(--soft); font-weight: 600; font-size: 13px; }
-    th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule);
+    th, td { overflow-wrap: anywhere; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--rule);
       vertical-align: top; } td.n, th.n { text-align: right; white-space: nowrap; }
     td.w { white-space: nowrap; }
     svg { width: 100%; height: auto; display: block; }

@@ -8,6 +8,7 @@ let usage = """
     check       a verdict on a recorded history
     sim         the production cores in a simulation from a seed
     self-test   whether planted faults are caught
+    bench       how long the checkers take
     crash       kills, stops, wiped disks and bad bytes, one scenario after another
   """
 
@@ -17,6 +18,7 @@ case "run": exit(await RunCommand.run(rest).rawValue)
 case "check": exit(CheckCommand.run(rest).rawValue)
 case "sim": exit(await SimulationCommand.run(rest).rawValue)
 case "self-test": exit(await SelfTestCommand.run(rest).rawValue)
+case "bench": exit(BenchCommand.run(rest).rawValue)
 case "crash": exit(await CrashCommand.run(rest).rawValue)
 case "--help", "-h":
   SimulationCommand.show(usage)

@@ -57,6 +57,14 @@ import Testing
     #expect(seen.count == 5)
   }
 
+  @Test(arguments: 5...9) func inARingOfAnySizeAllHaveAMajorityAndNoneAll(_ nodes: Int) {
+    let cuts = Partition.ring(order: Array((1...nodes).reversed())).cuts(nodes: nodes, leader: nil)
+    for node in 1...nodes {
+      let seen = (1...nodes).count { $0 == node || together(node, $0, cuts) }
+      #expect(seen > nodes / 2 && seen < nodes, "n\(node) sees \(seen) of \(nodes)")
+    }
+  }
+
   @Test func oneWayCutsOneDirection() {
     #expect(Partition.deaf(.leader).cuts(nodes: 3, leader: 1) == links("2>1 3>1"))
     #expect(Partition.mute(.leader).cuts(nodes: 3, leader: 1) == links("1>2 1>3"))

@@ -63,6 +63,31 @@ import Testing
     #expect(!seen.contains("clock-rate-beyond") && seen.contains("ring"))
   }
 
+  @Test func aLongMixtureHasEveryKind() {
+    let three = StageAbilities(nodes: 3, hasFramedLinks: true, usesFaultLibrary: true)
+    for seed in 1...20 as ClosedRange<UInt64> {
+      let rounds = FaultSchedule.make(["mix"], milliseconds: 600_000, seed: seed, three)
+      let kinds = rounds.flatMap { $0.plans.map(\.nemesis) }
+      let missing = Set(NemesisCatalog.mixture(three).map(\.name)).subtracting(kinds)
+      #expect(missing.isEmpty, "seed \(seed): \(missing)")
+    }
+  }
+
+  @Test func everyNemesisHasATurnOrTheRunIsRefused() {
+    for (names, seconds) in [(3, 30), (4, 60), (6, 60), (10, 85)] {
+      let given = Array(Self.names.filter { !["none", "mix"].contains($0) }.prefix(names))
+      #expect(FaultSchedule.problem(given, seconds: Double(seconds)) == nil)
+      let rounds = FaultSchedule.make(
+        given, milliseconds: seconds * 1000, seed: 1, Self.five)
+      #expect(Set(rounds.flatMap { $0.plans.map(\.nemesis) }) == Set(given))
+      #expect(
+        zip(rounds, rounds.dropFirst()).allSatisfy { $0.endMilliseconds < $1.startMilliseconds })
+    }
+    let refused = FaultSchedule.problem(["halves", "ring", "kill-all"], seconds: 28)
+    #expect(refused?.contains("--seconds 29") == true)
+    #expect(FaultSchedule.problem(["halves"], seconds: 1) == nil)
+  }
+
   @Test func whatCannotBeDoneIsRefusedInASentence() throws {
     let three = StageAbilities(nodes: 3, hasFramedLinks: false, usesFaultLibrary: false)
     #expect(NemesisCatalog.problem(["isolate-leader", "kill-all"], three) == nil)

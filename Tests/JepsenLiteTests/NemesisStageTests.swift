@@ -116,8 +116,18 @@ private struct Sleepers: SystemUnderTest {
     try await withStage(Sleepers(nodes: 3, script: ends)) { stage in
       try await Task.sleep(for: .milliseconds(800))
       let found = stage.unexpectedEnds()
-      #expect(found.count == 1 && found.first?.contains("n2 ended by itself (exit code 7)") == true)
-      #expect(found.first?.contains("said last") == true)
+      #expect(
+        found.count == 1 && found.first?.text.contains("n2 ended by itself (exit code 7)") == true)
+      #expect(found.first?.text.contains("said last") == true)
+      #expect(found.first?.isViolation == false)
+    }
+  }
+
+  @Test func aNodeThatTrapsIsAViolation() async throws {
+    let ends = "[ $NODE = 2 ] && sleep 0.3 && kill -ABRT $$; exec sleep 60"
+    try await withStage(Sleepers(nodes: 2, script: ends)) { stage in
+      try await Task.sleep(for: .milliseconds(800))
+      #expect(stage.unexpectedEnds().map(\.isViolation) == [true])
     }
   }
 

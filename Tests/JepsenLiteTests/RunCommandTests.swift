@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import JepsenHistory
 import Testing
 
@@ -85,11 +86,16 @@ import Testing
     for nemesis in NemesisCatalog.all { #expect(text.contains("  \(nemesis.name) ")) }
   }
 
-  @Test func verdictsAreOneLine() {
+  @Test func verdictsAreOneLineWhereAllIsWell() {
     let long = Verdict(
       "linearizability of registers", .violated, method: "zones",
       text: String(repeating: "words ", count: 40))
-    #expect(RunCommand.line(long).count == 80)
+    let lines = RunCommand.line(long).split(separator: "\n")
+    #expect(lines.count == 4 && lines.allSatisfy { $0.count <= 80 })
+    #expect(lines.reduce(0) { $0 + $1.split(separator: " ").count { $0 == "words" } } == 40)
+    var good = long
+    good.status = .passed
+    #expect(RunCommand.line(good).count == 80)
   }
 
   @Test func foldersOfOthersAreLeftAlone() throws {
@@ -120,15 +126,15 @@ import Testing
     counts.unknown = 100
     var validity = RunValidity(
       counts: counts, seconds: 10, leastRate: 40, nemeses: ["kill-one"], faults: [bitten],
-      finalReadsFailed: 0, cutShort: nil, otherProblems: [])
+      finalReadsFailed: 0, wasInterrupted: false, wasFull: false, otherProblems: [])
     change(&validity)
     return validity.verdict
   }
 
   @Test func soundRunsAreTests() {
     #expect(validity { _ in }.status == .passed)
-    #expect(validity { $0.cutShort = "told to" }.status == .passed)
-    #expect(validity { $0.cutShort = "told to" }.text.contains("told to"))
+    #expect(validity { $0.wasFull = true }.status == .passed)
+    #expect(validity { $0.wasFull = true }.text.contains("history was full"))
     #expect(validity { $0.nemeses = ["mix"] }.status == .passed)
   }
 
@@ -139,14 +145,46 @@ import Testing
     #expect(validity { $0.faults[0].didBite = false }.text.contains("none of the 1 faults"))
     #expect(validity { $0.nemeses.append("halves") }.text.contains("halves"))
     #expect(validity { $0.finalReadsFailed = 1 }.status == .invalid)
+    #expect(validity { $0.wasInterrupted = true }.text.contains("told to"))
+    #expect(validity { $0.wasInterrupted = true }.status == .invalid)
     #expect(validity { $0.otherProblems = ["x"] }.status == .invalid)
   }
 
-  @Test func trapsAreFindingsAndOtherEndsAreNot() {
+  @Test func fewerThanHalfOfTheFaultsAreTooFew() {
+    var missed = bitten
+    missed.didBite = false
+    for nemesis in ["kill-one", "mix"] {
+      let half = validity {
+        $0.nemeses = [nemesis]
+        $0.faults = [bitten, missed]
+      }
+      #expect(half.status == .passed)
+      let fewer = validity {
+        $0.nemeses = [nemesis]
+        $0.faults = [bitten, missed, missed]
+      }
+      #expect(fewer.status == .invalid)
+      #expect(fewer.text.contains("only 1 of the 3 faults of \(nemesis) bit"))
+    }
+  }
+
+  @Test func onlyWhatBreaksAPromiseIsAViolation() {
     #expect(RunValidity.verdict(ofEnds: []) == nil)
-    let trap = "n2 ended by itself (signal 4); it said last: nothing"
-    #expect(RunValidity.verdict(ofEnds: [trap])?.status == .violated)
-    let stop = "n2 ended by itself (exit code 1); it said last: (signal 9)"
+    // What it said last does not matter.
+    let stop = NodeFinding(text: "n2 ended; it said last: (signal 4)", isViolation: false)
     #expect(RunValidity.verdict(ofEnds: [stop])?.status == .invalid)
+    let wentOn = NodeFinding(text: "n1 went on after 2 of its fsyncs failed", isViolation: true)
+    let both = RunValidity.verdict(ofEnds: [stop, wentOn])
+    #expect(both?.status == .violated && both?.text.contains("n1 went on") == true)
+    #expect(ExitStatus.signal(SIGILL).isTrap && ExitStatus.signal(SIGSEGV).isTrap)
+    #expect(!ExitStatus.signal(SIGKILL).isTrap && !ExitStatus.code(4).isTrap)
+  }
+
+  @Test func sentencesAreWrapped() {
+    let names = NemesisCatalog.all.map(\.name).joined(separator: ", ")
+    let text = RunCommand.wrapped("choose among \(names)\nsecond line")
+    #expect(text.replacing("\n", with: " ") == "choose among \(names) second line")
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 })
+    #expect(RunCommand.wrapped("short") == "short")
   }
 }

@@ -157,6 +157,17 @@ import Testing
     #expect(!behind.hasUnequalDigests && !behind.hasConverged && !behind.convergence.isGood)
   }
 
+  @Test func aMissingCopyIsFound() {
+    let two = [
+      report(1, leads: true, applied: 9, digest: 5), report(2, leads: false, applied: 9, digest: 5),
+    ]
+    let short = KVReports(two, copies: 3)
+    #expect(!short.hasConverged && !short.convergence.isGood)
+    #expect(short.convergence.text.contains("2 of 3 copies: on n1, n2"))
+    #expect(KVReports(two, copies: 2).hasConverged)
+    #expect(!KVReports([], copies: 3).hasConverged && !KVReports([]).convergence.isGood)
+  }
+
   @Test func leadersAreAgreedOn() {
     let none = KVReports([report(1, leads: false, applied: 9, digest: 5, leader: 0)])
     #expect(none.leaderTrouble?.contains("0 leaders") == true)

@@ -21,7 +21,7 @@ final class BankModel: SearchModel {
 
   private struct Problem: Error { var text: String }
 
-  private var accounts: [String: Int] = [:]
+  private var accounts: [ExactText: Int] = [:]
   private var names: [String] = []
   private let allowsNegative: Bool
   /// By state: the balances of all accounts.
@@ -142,8 +142,8 @@ final class BankModel: SearchModel {
   }
 
   private func name(_ account: String) {
-    if accounts[account] == nil {
-      accounts[account] = names.count
+    if accounts[ExactText(account)] == nil {
+      accounts[ExactText(account)] = names.count
       names.append(account)
     }
   }
@@ -152,7 +152,7 @@ final class BankModel: SearchModel {
     var balances = [Int64](repeating: 0, count: names.count)
     guard case .map(let fields)? = value else { return balances }
     for field in fields {
-      guard let account = accounts[field.name], let balance = field.value.integer else {
+      guard let account = accounts[ExactText(field.name)], let balance = field.value.integer else {
         throw Problem(text: "not a balance: \(field.value.json)")
       }
       balances[account] = balance
@@ -172,7 +172,8 @@ final class BankModel: SearchModel {
         let from = fields.first(where: { $0.name == "from" })?.value,
         let to = fields.first(where: { $0.name == "to" })?.value,
         let amount = fields.first(where: { $0.name == "amount" })?.value.integer,
-        let source = accounts[from.text ?? from.json], let target = accounts[to.text ?? to.json]
+        let source = accounts[ExactText(from.text ?? from.json)],
+        let target = accounts[ExactText(to.text ?? to.json)]
       else { throw Problem(text: "not a transfer: \(operation.jsonLine)") }
       action = .transfer(from: source, to: target, amount: amount)
     }

@@ -36,15 +36,17 @@ enum CounterBounds {
       }
       let must = count(ended) { $0 < step.start }
       let may = count(begun) { $0 <= end }
-      var low = initial &+ endedUp[must] &+ begunDown[may]
-      var high = initial &+ endedDown[must] &+ begunUp[may]
+      var low = Int128(initial) + endedUp[must] + begunDown[may]
+      var high = Int128(initial) + endedDown[must] + begunUp[may]
       if case .addGiving(let delta, _) = step.action {
         // It is among those that may be there, and surely is.
-        if delta > 0 { low &+= delta } else { high &+= delta }
+        if delta > 0 { low += Int128(delta) } else { high += Int128(delta) }
       }
-      if seen < low || seen > high {
+      // Beyond 64 bits a counter may start again from the other side: the search decides.
+      guard low >= Int128(Int64.min), high <= Int128(Int64.max) else { continue }
+      if Int128(seen) < low || Int128(seen) > high {
         let cause =
-          seen < low
+          Int128(seen) < low
           ? ended[..<must].filter { $0.delta > 0 } + begun[..<may].filter { $0.delta < 0 }
           : begun[..<may].filter { $0.delta > 0 } + ended[..<must].filter { $0.delta < 0 }
         return (number, Array(Set(cause.map(\.step) + [number])).sorted())
@@ -55,10 +57,10 @@ enum CounterBounds {
 
   private static func sums(
     _ adds: [(time: UInt64, delta: Int64, step: Int)], _ part: (Int64) -> Int64
-  ) -> [Int64] {
-    var sums: [Int64] = [0]
+  ) -> [Int128] {
+    var sums: [Int128] = [0]
     sums.reserveCapacity(adds.count + 1)
-    for add in adds { sums.append(sums[sums.count - 1] &+ part(add.delta)) }
+    for add in adds { sums.append(sums[sums.count - 1] + Int128(part(add.delta))) }
     return sums
   }
 

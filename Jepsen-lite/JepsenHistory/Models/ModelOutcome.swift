@@ -32,6 +32,7 @@ extension ModelOutcome {
     let groups = KeyGroups(history)
     var methods: [String] = []
     var undecided: [String] = []
+    var invalid: String?
     for (number, key) in groups.keys.enumerated() {
       switch decide(key, groups.operations(of: number)) {
       case .fine(let method): if !methods.contains(method) { methods.append(method) }
@@ -39,8 +40,12 @@ extension ModelOutcome {
         return verdict(name, history, key: key, finding, method)
       case .undecided(let why): undecided.append("\(key) (\(why))")
       case .invalid(let why):
-        return Verdict(name, .invalid, method: "reading the history", text: why)
+        // A violation of a later key stands all the same.
+        if invalid == nil { invalid = why }
       }
+    }
+    if let invalid {
+      return Verdict(name, .invalid, method: "reading the history", text: invalid)
     }
     let count = groups.keys.count
     let size = "\(history.count) operations on \(count) key\(count == 1 ? "" : "s")"

@@ -71,6 +71,10 @@ enum ScanModel {
         return ModelOutcome.verdict(name, history, key: history[place].key, finding, method)
       }
     }
+    guard scans > 0 else {
+      return Verdict(
+        name, .invalid, method: method, text: "No scan was answered, which proves nothing.")
+    }
     return Verdict(
       name, .passed, method: method,
       text: "\(scans) scans over \(keys.count) keys found what was surely there and nothing else.")
@@ -78,14 +82,15 @@ enum ScanModel {
 
   /// By name, in the order of bytes.
   private static func keys(of history: [HistoryOperation]) -> [Key] {
-    var numbers: [String: Int] = [:]
+    var numbers: [ExactText: Int] = [:]
     var keys: [Key] = []
     for place in history.indices where history[place].mayHaveHappened {
       let kind = history[place].kind
       guard kind == .write || kind == .delete || kind == .cas else { continue }
-      let number = numbers[history[place].key] ?? keys.count
+      let exact = ExactText(history[place].key)
+      let number = numbers[exact] ?? keys.count
       if number == keys.count {
-        numbers[history[place].key] = number
+        numbers[exact] = number
         keys.append(Key(name: history[place].key))
       }
       // Writing nothing is deleting.
@@ -120,7 +125,8 @@ enum ScanModel {
     let found = elements.map { $0.text ?? $0.json }
     for (one, other) in zip(found, found.dropFirst()) where !precedes(one, other) {
       return finding(
-        one == other ? "a scan found \(one) twice" : "a scan found \(other) after \(one)")
+        one.hasSameBytes(as: other)
+          ? "a scan found \(one) twice" : "a scan found \(other) after \(one)")
     }
     if let outside = found.first(where: { !$0.utf8.starts(with: scan.key.utf8) }) {
       return finding("a scan under \(scan.key) found \(outside)")
@@ -132,7 +138,7 @@ enum ScanModel {
       if next < found.count && precedes(found[next], key.name) {
         return finding("a scan found \(found[next]), which was never written")
       }
-      if next < found.count && found[next] == key.name {
+      if next < found.count && found[next].hasSameBytes(as: key.name) {
         next += 1
         if let why = surelyAbsent(key, start, end) {
           return finding("a scan found \(key.name), which was \(why.text)", why.sources)

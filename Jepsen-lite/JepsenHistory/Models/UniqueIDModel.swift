@@ -17,6 +17,10 @@ enum UniqueIDModel {
             operations: [first, place]), "counting")
       }
     }
+    guard !known.isEmpty else {
+      return Verdict(
+        name, .invalid, method: "counting", text: "No id was handed out, which proves nothing.")
+    }
     return Verdict(
       name, .passed, method: "counting", text: "\(known.count) ids, none of them twice.")
   }

@@ -10,6 +10,8 @@ package enum WitnessPicture {
   /// Beyond so many operations the rest is counted only.
   private static let maximumRows = 60
   private static let leastColumns = 40
+  /// In characters.
+  private static let longestWord = 800
 
   /// The picture, `columns` wide at most, with a table of times below it and the explanation.
   package static func text(_ witness: Witness, columns: Int = 80) -> String {
@@ -86,13 +88,20 @@ package enum WitnessPicture {
   }
 
   /// Text in lines of at most `columns`, each after `indent`, broken at spaces, and within a word
-  /// only where it is longer than a line.
+  /// only where it is longer than a line. Of a word of many lines the beginning is shown.
   package static func wrapped(_ text: String, columns: Int, indent: String = "") -> [String] {
     let width = max(1, columns - indent.count)
     var lines: [String] = []
     var line = ""
     for word in text.split(separator: " ") {
       var rest = word
+      // Not counted to its end: a value may have millions of characters.
+      if word.utf8.count > longestWord,
+        let end = word.index(word.startIndex, offsetBy: longestWord, limitedBy: word.endIndex),
+        end < word.endIndex
+      {
+        rest = Substring("\(word[..<end])…(\(word.utf8.count) bytes)")
+      }
       if !line.isEmpty, line.count + 1 + rest.count > width {
         lines.append(indent + line)
         line = ""

@@ -96,16 +96,16 @@ struct PromiseKey {
   static func split(
     _ history: [HistoryOperation], initial: HistoryValue? = nil
   ) -> [PromiseKey] {
-    var places: [String: [Int]] = [:]
+    var places: [ExactText: [Int]] = [:]
     for (source, operation) in history.enumerated() {
-      places[operation.key, default: []].append(source)
+      places[ExactText(operation.key), default: []].append(source)
     }
     return places.sorted { $0.key < $1.key }.map { key, sources in
       let byStart = sources.sorted {
         let (first, second) = (history[$0].startNanoseconds, history[$1].startNanoseconds)
         return first != second ? first < second : $0 < $1
       }
-      return PromiseKey(key, byStart, history, initial: initial)
+      return PromiseKey(key.text, byStart, history, initial: initial)
     }
   }
 }

@@ -64,6 +64,11 @@ struct EDNPairing {
       throw Problem(text: "there are more than \(options.limits.operations) operations")
     }
     guard let function = event.function else { throw Problem(text: ":f is missing") }
+    if event.readsTuple(options) {
+      throw Problem(
+        text: "a read is invoked with \(event.value.text), as of a key and a value: say"
+          + " --independent where the values of a history are [key value]")
+    }
     let meaning = try EDNMeaning(event, options)
     open[process] = Open(operation: operations.count, line: line, function: function)
     operations.append(
@@ -108,6 +113,9 @@ struct EDNPairing {
         }
         operations[begun.operation].value = meaning.value
       }
+      if kind == .acquire, let token = event.value.integer {
+        operations[begun.operation].result = .integer(token)
+      }
       operations[begun.operation].outcome = .ok
     }
     operations[begun.operation].endNanoseconds = time
@@ -123,6 +131,15 @@ struct EDNEvent {
   var value = EDNForm.none
   var time: Int64?
   var error: EDNForm?
+
+  /// A read that is invoked has no value but its key: `[k nil]` without a tag is one of
+  /// `jepsen.independent`, which prints its tuples as plain vectors.
+  func readsTuple(_ options: ReadingOptions) -> Bool {
+    guard !options.isIndependent, function == "read", case .sequence(let parts) = value else {
+      return false
+    }
+    return parts.count == 2 && parts[1].isNone
+  }
 
   mutating func take(_ pairs: [EDNPair]) throws(EDNPairing.Problem) {
     var hasProcess = false

@@ -18,8 +18,11 @@ extension HistoryValue {
       }
     }
     guard let number = Int64(text) else { return .text(text) }
-    let values = history.lazy.compactMap(\.value)
-    return values.contains { $0.hasNumbers } ? .integer(number) : .text(text)
+    // A register may be compared with a number, or answer one, and never hold one that is seen.
+    let hasNumbers = history.contains { operation in
+      [operation.value, operation.expected, operation.result].contains { $0?.hasNumbers ?? false }
+    }
+    return hasNumbers ? .integer(number) : .text(text)
   }
 
   private var hasNumbers: Bool {

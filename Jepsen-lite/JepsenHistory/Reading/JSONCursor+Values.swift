@@ -125,8 +125,9 @@ extension JSONCursor {
 extension HistoryValue {
   /// Fields by rising name; `nil` where a name stands twice.
   static func sorted(_ fields: [Field]) -> [Field]? {
-    let sorted = fields.sorted { $0.name < $1.name }
-    for (first, second) in zip(sorted, sorted.dropFirst()) where first.name == second.name {
+    let sorted = fields.sorted { ExactText($0.name) < ExactText($1.name) }
+    for (first, second) in zip(sorted, sorted.dropFirst())
+    where first.name.hasSameBytes(as: second.name) {
       return nil
     }
     return sorted

@@ -178,6 +178,7 @@ struct JSONOperation {
     guard let key else { throw Missing(text: "key is missing") }
     guard let start else { throw Missing(text: "start_ns is missing") }
     guard let ok else { throw Missing(text: "ok is missing") }
+    try guardValues(of: kind, ok)
     if let end, end < start {
       throw Missing(text: "end_ns \(end) is before start_ns \(start)")
     }
@@ -198,6 +199,24 @@ struct JSONOperation {
     operation.index = index
     operation.served = served
     return operation
+  }
+
+  /// A field that is not there is no `null`: it may be there under another name, and a history of
+  /// nothing but absent values would be explained whatever was seen.
+  private func guardValues(of kind: HistoryOperation.Kind, _ ok: Ok) throws(Missing) {
+    let needsValue: Bool =
+      switch kind {
+      case .read, .scan, .generate: ok == .yes
+      case .write, .cas, .add, .append, .transfer: ok != .no || kind == .cas && error == nil
+      case .delete, .acquire, .release: false
+      }
+    guard needsValue else { return }
+    func guardSeen(_ field: Field, _ name: String) throws(Missing) {
+      guard seen & (1 << field.rawValue) == 0 else { return }
+      throw Missing(text: "\(name) is missing: what is absent is written as null")
+    }
+    try guardSeen(.value, "value")
+    if kind == .cas { try guardSeen(.expected, "expected") }
   }
 }
 

@@ -13,19 +13,24 @@ package struct CheckArguments: Sendable {
   package var megabytes = 2048
   package var witnessFile: String?
   package var isJSON = false
+  package var leaseSeconds: Double?
+  package var isOverdraftAllowed = true
 
   package static let usage = """
     usage: jepsen-lite check FILE [options]
       FILE               a recorded history; - reads standard input
       --model MODEL      register, list, set, counter, bank, scan, ids or locks
                          (seen from the operations)
-      --initial VALUE    what every object held before the history began (absent)
+      --initial VALUE    what every register, counter or bank held before the
+                         history began (absent, 0)
       --failed-cas HOW   observed: a cas that failed found another value;
                          ignored: it says nothing (observed in json, ignored in
                          edn; one that failed with an error never says anything)
       --format FORMAT    json: the project's JSON lines, or edn: Jepsen's
                          (seen from the first bytes)
       --independent      edn: every value is a vector of key and value, [k v]
+      --lease SECONDS    locks: after so long others may take a lock (never)
+      --no-overdraft     bank: a balance is never below 0
       --seconds N        time for the decision (60)
       --memory MB        memory for the decision (2048)
       --witness FILE     writes the operations of a violation there, as JSON lines
@@ -48,8 +53,9 @@ package struct CheckArguments: Sendable {
       }
       switch flag {
       case "--independent": isIndependent = true
+      case "--no-overdraft": isOverdraftAllowed = false
       case "--model", "--initial", "--failed-cas", "--format", "--seconds", "--memory",
-        "--witness", "-o", "--output":
+        "--lease", "--witness", "-o", "--output":
         guard let value = rest.popFirst() else { throw Problem(text: "\(flag) needs a value") }
         try take(flag, value)
       case _ where flag.hasPrefix("-") && flag != "-":
@@ -88,6 +94,11 @@ package struct CheckArguments: Sendable {
         throw Problem(text: "--seconds needs a number above 0, not \(value)")
       }
       seconds = number
+    case "--lease":
+      guard let number = Double(value), number > 0, number <= 1e6 else {
+        throw Problem(text: "--lease needs a number of seconds above 0, not \(value)")
+      }
+      leaseSeconds = number
     case "--memory":
       guard let number = Int(value), (1...1_000_000).contains(number) else {
         throw Problem(text: "--memory needs a number of megabytes, not \(value)")

@@ -28,10 +28,11 @@ enum CheckInput {
     } catch {
       if error.line == 0 { throw Failure(text: "\(name(file)) can't be read: \(error.text)") }
       let advice =
-        options.format == nil && error.line == 1 ? ", or say with --format how it is written" : ""
+        options.format == nil && error.line == 1 && error.column == 1
+        ? ", or say with --format how it is written" : ""
       throw Failure(
-        text: "\(name(file)) is no history that can be checked: \(error): mend that line or leave"
-          + " it out\(advice)")
+        text: "\(name(file)) is no history that can be checked: \(error): mend that"
+          + " line\(advice)")
     }
   }
 

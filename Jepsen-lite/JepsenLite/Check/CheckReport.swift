@@ -35,8 +35,12 @@ struct CheckReport {
     lines.append("  model: \(model.rawValue)" + (isModelGiven ? "" : " (seen from the operations)"))
     lines.append("")
     let decided =
-      verdict.status == .invalid
-      ? "" : ", decided in \(Self.seconds(decisionNanoseconds)) s by \(verdict.method)"
+      switch verdict.status {
+      case .invalid: ""
+      case .unknown: ", given up after \(Self.seconds(decisionNanoseconds)) s"
+      case .passed, .violated:
+        ", decided in \(Self.seconds(decisionNanoseconds)) s by \(verdict.method)"
+      }
     lines += WitnessPicture.wrapped(
       "\(verdict.status.rawValue.uppercased()): \(verdict.name)\(decided)",
       columns: Self.columns)
@@ -44,12 +48,25 @@ struct CheckReport {
     if let witness = verdict.witness {
       let count = witness.operations.count
       lines.append("")
-      lines.append(
-        "Witness: \(count) \(count == 1 ? "operation" : "operations") on key \(witness.key)")
+      let key = witness.key.isEmpty ? "\"\"" : witness.key
+      lines += WitnessPicture.wrapped(
+        "Witness: \(count) \(count == 1 ? "operation" : "operations") on key \(key)",
+        columns: Self.columns)
       lines.append("")
       lines.append(WitnessPicture.text(witness, columns: Self.columns))
     }
-    return lines.joined(separator: "\n")
+    return Self.harmless(lines.joined(separator: "\n"))
+  }
+
+  /// What a key or a value holds is data, and tells the terminal nothing.
+  private static func harmless(_ text: String) -> String {
+    func isControl(_ scalar: UnicodeScalar) -> Bool {
+      scalar.properties.generalCategory == .control && scalar != "\n"
+    }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
+    var shown = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars { shown.append(isControl(scalar) ? "\u{FFFD}" : scalar) }
+    return String(shown)
   }
 
   var json: String {

@@ -20,6 +20,7 @@ extension FaultInjection {
     let what = "\(NodeChoice.list(victims)): \(fault)"
     guard hit.count == victims.count else { return noHandle(what, victims) }
     let before = hit.map { $0.handle.counters.clockReadsChanged }
+    let since = RealClock.wall()
     for (_, handle) in hit {
       switch fault {
       case .jump(let milliseconds): handle.setWallOffset(milliseconds: milliseconds)
@@ -27,7 +28,7 @@ extension FaultInjection {
         handle.strobeWall(milliseconds: milliseconds, periodMilliseconds: period)
       }
     }
-    let looks = await watchClocks(hit.map(\.handle), fault)
+    let looks = await watchClocks(hit.map(\.handle), fault, since: since)
     var parts: [String] = []
     var didBite = true
     for (at, (node, handle)) in hit.enumerated() {
@@ -43,13 +44,16 @@ extension FaultInjection {
   }
 
   /// Looks again and again at what the processes are shown, for the fault's length.
-  private func watchClocks(_ handles: [FaultHandle], _ fault: ClockFault) async -> [ClockLooks] {
+  private func watchClocks(
+    _ handles: [FaultHandle], _ fault: ClockFault, since: UInt64
+  ) async -> [ClockLooks] {
     let end = startNanoseconds + nanoseconds(1000)
     var looks = [ClockLooks](repeating: ClockLooks(), count: handles.count)
     while clock.now < end, !Task.isCancelled {
       _ = await clock.wait(until: min(end, clock.now + 20_000_000))
       for (at, handle) in handles.enumerated() {
-        looks[at].add(handle.clockReading.wallOffsetNanoseconds, fault)
+        let reading = handle.clockReading
+        looks[at].add(reading.wallReal > since ? reading.wallOffsetNanoseconds : nil, fault)
       }
     }
     return looks
@@ -57,23 +61,26 @@ extension FaultInjection {
 }
 
 /// How far off a wall clock was found, over many looks.
-private struct ClockLooks {
+struct ClockLooks {
   private var looks = 0
   private var off = 0
   private var right = 0
   private var furthest: Int64 = 0
 
-  mutating func add(_ nanoseconds: Int64, _ fault: ClockFault) {
+  /// - Parameter nanoseconds: `nil` where the process has not read its clock since the fault began:
+  ///   what it was shown in an earlier fault proves nothing.
+  mutating func add(_ nanoseconds: Int64?, _ fault: ClockFault) {
     looks += 1
+    guard let nanoseconds else { return }
     if abs(nanoseconds) > abs(furthest) { furthest = nanoseconds }
     if abs(nanoseconds / 1_000_000 - Int64(fault.milliseconds)) <= 50 { off += 1 }
     if abs(nanoseconds) < 1_000_000 { right += 1 }
   }
 
-  /// A jump is seen from soon after it on; a strobe shows both times.
+  /// A strobe shows both times. A jump may be seen late, where the node is stopped or down besides.
   func isAsWanted(_ fault: ClockFault) -> Bool {
     switch fault {
-    case .jump: off * 2 > looks
+    case .jump: off > 0
     case .strobe: off > 0 && right > 0
     }
   }
@@ -94,6 +101,7 @@ extension FaultInjection {
     let text = rates.enumerated().map { "n\($0 + 1) at \($1)/1000" }.joined(separator: ", ")
     let hit = handles(nodes)
     guard hit.count == nodes.count else { return noHandle("clocks of \(text)", nodes) }
+    let before = hit.map { RateLook($0.handle) }
     for (node, handle) in hit {
       handle.setRate(partsPerMillion: (rates[node - 1] - 1000) * 1000, scalesWaits: true)
     }
@@ -101,7 +109,7 @@ extension FaultInjection {
     let present = stage.leader ?? leader
     let cuts = Partition.isolate(.leader).cuts(nodes: nodes.count, leader: present).sorted()
     let blocked = await block(cuts)
-    let clocks = Self.readBack(hit, rates)
+    let clocks = Self.readBack(hit, rates, before)
     for (_, handle) in hit { handle.healClocks() }
     finish()
     return FaultEffect(
@@ -118,6 +126,7 @@ extension FaultInjection {
     let hit = handles([victim])
     guard !hit.isEmpty else { return noHandle(what, [victim]) }
     begin()
+    let before = hit.map { RateLook($0.handle) }
     for (_, handle) in hit {
       handle.setRate(partsPerMillion: (rate - 1000) * 1000, scalesWaits: true)
     }
@@ -125,7 +134,7 @@ extension FaultInjection {
     let blocked = await block(cuts.sorted())
     var rates = [Int](repeating: 1000, count: stage.layout.nodes)
     rates[victim - 1] = rate
-    let clocks = Self.readBack(hit, rates)
+    let clocks = Self.readBack(hit, rates, before)
     for (_, handle) in hit { handle.healClocks() }
     finish()
     return FaultEffect(
@@ -146,25 +155,51 @@ extension FaultInjection {
     return traffic.total(\.blockedBytes)
   }
 
-  /// What the processes were shown, beside what the rates ask for. A clock of which the shown time
-  /// lies off in the right direction has had the rate.
+  /// How far the clocks that the processes were shown have gone astray since, beside what the rates
+  /// ask for: what is left of an earlier fault is no proof of this one.
   private static func readBack(
-    _ hit: [(node: Int, handle: FaultHandle)], _ rates: [Int]
+    _ hit: [(node: Int, handle: FaultHandle)], _ rates: [Int], _ before: [RateLook]
   ) -> (text: String, didBite: Bool) {
     var parts: [String] = []
     var bitten = 0
-    let asked = hit.filter { rates[$0.node - 1] != 1000 }
-    for (node, handle) in asked {
-      let reading = handle.clockReading
-      let offset =
-        abs(reading.bootOffsetNanoseconds) > abs(reading.monotonicOffsetNanoseconds)
-        ? reading.bootOffsetNanoseconds : reading.monotonicOffsetNanoseconds
-      let wanted = handle.monotonicOffsetNanoseconds
+    var asked = 0
+    for (at, (node, handle)) in hit.enumerated() where rates[node - 1] != 1000 {
+      let drift = RateLook(handle).since(before[at])
+      asked += 1
       parts.append(
-        "n\(node): clock read back \(offset / 1_000_000) ms off, set \(wanted / 1_000_000) ms")
-      // What was shown last may be a while ago where the process had little to do.
-      if offset != 0, (offset < 0) == (wanted < 0) { bitten += 1 }
+        "n\(node): clock read back \(drift.shown / 1_000_000) ms off, "
+          + "set \(drift.wanted / 1_000_000) ms")
+      if drift.isAsWanted { bitten += 1 }
     }
-    return (parts.joined(separator: "; "), bitten == asked.count)
+    return (parts.joined(separator: "; "), asked > 0 && bitten == asked)
+  }
+}
+
+/// How far off a process's monotonic clocks are, in nanoseconds: by what it was shown last, and by
+/// what was set.
+struct RateLook: Hashable, Sendable {
+  var shown: Int64
+  var wanted: Int64
+
+  init(shown: Int64, wanted: Int64) {
+    self.shown = shown
+    self.wanted = wanted
+  }
+
+  init(_ handle: FaultHandle) {
+    let reading = handle.clockReading
+    let (boot, monotonic) = (reading.bootOffsetNanoseconds, reading.monotonicOffsetNanoseconds)
+    shown = abs(boot) > abs(monotonic) ? boot : monotonic
+    wanted = handle.monotonicOffsetNanoseconds
+  }
+
+  func since(_ before: RateLook) -> RateLook {
+    RateLook(shown: shown - before.shown, wanted: wanted - before.wanted)
+  }
+
+  /// At least half as far off as asked for, on the same side: what was shown last may be a while
+  /// ago where the process had little to do.
+  var isAsWanted: Bool {
+    shown != 0 && wanted != 0 && (shown < 0) == (wanted < 0) && abs(shown) * 2 >= abs(wanted)
   }
 }

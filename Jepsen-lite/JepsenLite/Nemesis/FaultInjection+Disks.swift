@@ -7,6 +7,8 @@ extension FaultInjection {
   /// Syncs stand still for so long at most before the power goes: then there is surely something
   /// that is written and not synced.
   private static let gatherMilliseconds = 400
+  /// A node whose sync has failed must have ended so soon.
+  private static let endPatience = Duration.seconds(3)
 
   // MARK: Power
 
@@ -33,8 +35,11 @@ extension FaultInjection {
       let mode = PowerLoss.Mode.allCases[Int(random.below(UInt64(PowerLoss.Mode.allCases.count)))]
       do {
         let report = try PowerLoss.apply(handle, mode: mode, seed: random.next())
-        if report.didBite { bites += 1 }
-        parts.append("n\(victims[at]) (\(mode.rawValue)): \(report)")
+        let tookData = stage.takesData(report.files)
+        if report.didBite, tookData { bites += 1 }
+        parts.append(
+          "n\(victims[at]) (\(mode.rawValue)): \(report)"
+            + (report.didBite && !tookData ? " (nothing that it answers for)" : ""))
       } catch {
         parts.append("n\(victims[at]): \(error)")
       }
@@ -72,6 +77,10 @@ extension FaultInjection {
     case .stalled: handle.stall(forMilliseconds: plan.lengthMilliseconds)
     }
     await hold()
+    // One that has just met its first failed sync is given the time to end.
+    if case .failSync = fault, handle.counters.syncsFailed > before.syncsFailed {
+      _ = await node.process?.waitForEnd(within: Self.endPatience)
+    }
     node.notice()
     let after = handle.counters
     let hasEnded = !node.isRunning
@@ -82,7 +91,10 @@ extension FaultInjection {
       let failed = after.syncsFailed - before.syncsFailed
       (text, didBite) = ("\(failed) failed fsyncs delivered", failed > 0)
       if didBite, !hasEnded {
-        node.find("n\(victim) went on after \(failed) of its fsyncs had failed")
+        node.find(
+          NodeFinding(
+            text: "n\(victim) went on after \(failed) of its fsyncs had failed: what it answers "
+              + "for may not be on its disk", isViolation: true))
       }
     case .full:
       let refused = after.spaceRefusals - before.spaceRefusals

@@ -36,12 +36,16 @@ extension FaultInjection {
     let cuts = partition.cuts(nodes: stage.layout.nodes, leader: leader).sorted()
     let text = partition.text(nodes: stage.layout.nodes, leader: leader)
     let nodes = partition.nodes(of: stage.layout.nodes, leader: leader)
-    let proof = await hold(cuts)
+    // Where one direction alone is cut, bytes must go on in the other.
+    let open = cuts.map { NodeLink(from: $0.to, to: $0.from) }.filter { !cuts.contains($0) }
+    let proof = await hold(cuts, open)
     return FaultEffect(what: text, nodes: nodes, proof: proof.text, didBite: proof.didBite)
   }
 
-  /// Cuts links for the fault's length.
-  mutating func hold(_ cuts: [NodeLink]) async -> (text: String, didBite: Bool) {
+  /// Cuts links for the fault's length, and sees that `open` ones are not.
+  mutating func hold(
+    _ cuts: [NodeLink], _ open: [NodeLink]
+  ) async -> (text: String, didBite: Bool) {
     let links = cuts.map(Link.init)
     let usual = LinkTraffic(links, on: stage.board)
     try? await Task.sleep(for: .milliseconds(Self.watchMilliseconds))
@@ -51,10 +55,12 @@ extension FaultInjection {
     let traffic = LinkTraffic(links, on: stage.board)
     try? await Task.sleep(for: .milliseconds(Self.settleMilliseconds))
     let leaks = LinkTraffic(links, on: stage.board)
+    let back = LinkTraffic(open.map(Link.init), on: stage.board)
     await hold()
     let passed = leaks.total(\.forwardedBytes)
     let stopped = zip(traffic.since(\.blockedBytes), traffic.since(\.refusedConnections)).map(+)
     let blocked = traffic.since(\.blockedBytes)
+    let passedBack = back.total(\.forwardedBytes)
     stage.board.lift(token)
     finish()
     let silent = silentPairs(inUse, cuts, stopped)
@@ -67,7 +73,9 @@ extension FaultInjection {
         "; nothing was blocked on \(silent.map(\.description).joined(separator: ", "))"
         + ", in use before"
     }
-    return (text, stopped.contains { $0 > 0 } && passed == 0 && silent.isEmpty)
+    if !open.isEmpty { text += "; the other way \(Tenths.grouped(passedBack)) bytes passed" }
+    let isOneWay = open.isEmpty || passedBack > 0
+    return (text, stopped.contains { $0 > 0 } && passed == 0 && silent.isEmpty && isOneWay)
   }
 
   /// Links in use before that were cut, and yet nothing was blocked between their two nodes. (A

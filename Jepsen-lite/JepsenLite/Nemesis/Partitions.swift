@@ -87,8 +87,8 @@ enum Partition: Hashable, Sendable, CustomStringConvertible {
       return Set(
         NodeLink.all(nodes).filter { link in
           guard let from = places[link.from], let to = places[link.to] else { return true }
-          let distance = abs(from - to)
-          return distance != 1 && distance != order.count - 1
+          let distance = min(abs(from - to), order.count - abs(from - to))
+          return distance > Self.ringReach(order.count)
         })
     case .deaf(let choice):
       let hit = Set(choice.nodes(of: nodes, leader: leader))
@@ -98,6 +98,9 @@ enum Partition: Hashable, Sendable, CustomStringConvertible {
       return Set(NodeLink.all(nodes).filter { hit.contains($0.from) && !hit.contains($0.to) })
     }
   }
+
+  /// So many neighbours on each side make a majority with the node itself: one of five nodes.
+  static func ringReach(_ nodes: Int) -> Int { (nodes / 2 + 1) / 2 }
 
   /// All links between a part and the rest.
   private func crossing(_ nodes: Int, _ part: Set<Int>) -> Set<NodeLink> {

@@ -9,7 +9,7 @@ enum Interrupt {
 
   /// To be called after `ChildTable.install`, whose handlers it takes the place of.
   static func install() {
-    for number in [SIGINT, SIGTERM] {
+    for number in [SIGINT, SIGTERM, SIGHUP] {
       signal(number) { number in
         guard Interrupt.count.add(1, ordering: .relaxed).newValue > 1 else { return }
         ChildTable.endAll()

@@ -11,7 +11,7 @@ package enum RunCommand {
     do throws(RunArguments.Problem) {
       return await run(try RunArguments(arguments, readFile: read))
     } catch {
-      SimulationCommand.say(error.text + "\njepsen-lite run --help says what there is")
+      SimulationCommand.say(wrapped(error.text) + "\njepsen-lite run --help says what there is")
       return .usage
     }
   }
@@ -28,14 +28,14 @@ package enum RunCommand {
       if let problem = RunPlan.problem(arguments, system) { throw SystemProblem(problem) }
       folder = try RunFolder(arguments.out, command: arguments.command)
     } catch {
-      SimulationCommand.say(error.description)
+      SimulationCommand.say(wrapped(error.description))
       return .usage
     }
     let record: RunRecord
     do {
       record = try await RunPlan(arguments, system, folder).carryOut()
     } catch {
-      SimulationCommand.say("\(error)")
+      SimulationCommand.say(wrapped("\(error)"))
       await system.close()
       return .invalid
     }
@@ -69,7 +69,10 @@ package enum RunCommand {
     SimulationCommand.say(
       written ? "report: \(folder.file("report.html"))" : "the report could not be written")
     if record.status == .passed, !arguments.keepsData {
-      for node in 1...arguments.nodes { Scratch.remove(folder.file("node-\(node)")) }
+      for node in 1...arguments.nodes {
+        Scratch.remove(folder.file("node-\(node)"))
+        Scratch.remove(folder.file("faults-\(node)"))
+      }
     }
     switch record.status {
     case .passed: return written ? .passed : .invalid
@@ -79,12 +82,29 @@ package enum RunCommand {
     }
   }
 
-  /// One line of 80 columns; the report has the whole text.
+  /// A sentence in lines of 80 columns, where its words let it.
+  static func wrapped(_ text: String, indent: Int = 0) -> String {
+    var lines: [String] = [""]
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      let line = lines[lines.count - 1]
+      if line.isEmpty {
+        lines[lines.count - 1] = String(word)
+      } else if line.count + 1 + word.count <= 80 {
+        lines[lines.count - 1] = line + " " + word
+      } else {
+        lines.append(String(repeating: " ", count: indent) + word)
+      }
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  /// One line of 80 columns where all is well, since the report has the whole text; else all of it.
   static func line(_ verdict: Verdict) -> String {
     let status = verdict.status.rawValue
     let text =
       status + String(repeating: " ", count: max(1, 9 - status.count)) + verdict.name + ": "
       + verdict.text
+    guard verdict.status == .passed else { return wrapped(text, indent: 9) }
     return text.count <= 80 ? text : String(text.prefix(79)) + "…"
   }
 }

@@ -11,6 +11,8 @@ struct RunFolder: Sendable {
     "faults.jsonl",
   ]
 
+  private static let prefixes = ["node-", "faults-", "before-flips-"]
+
   /// Makes the folder, or empties one that an earlier run has made. Throws a sentence where it
   /// belongs to somebody else.
   init(_ path: String, command: String) throws(SystemProblem) {
@@ -21,7 +23,8 @@ struct RunFolder: Sendable {
         throw SystemProblem(
           "\(self.path) is not empty, and not of an earlier run: choose another --out")
       }
-      for name in names where Self.files.contains(name) || name.hasPrefix("node-") {
+      for name in names
+      where Self.files.contains(name) || Self.prefixes.contains(where: name.hasPrefix) {
         Scratch.remove("\(self.path)/\(name)")
       }
     }

@@ -20,15 +20,18 @@ struct RunPlan {
 
   /// Why this can't be run, in a sentence.
   static func problem(_ arguments: RunArguments, _ system: any SystemUnderTest) -> String? {
-    NemesisCatalog.problem(
-      arguments.nemeses,
-      StageAbilities(
-        nodes: arguments.nodes, hasFramedLinks: system.hasFramedLinks,
-        usesFaultLibrary: needsFaultLibrary(arguments.nemeses)))
+    let abilities = StageAbilities(
+      nodes: arguments.nodes, hasFramedLinks: system.hasFramedLinks,
+      usesFaultLibrary: usesFaultLibrary(arguments.nemeses, system))
+    return NemesisCatalog.problem(arguments.nemeses, abilities)
+      ?? FaultSchedule.problem(arguments.nemeses, seconds: arguments.seconds)
   }
 
-  private static func needsFaultLibrary(_ nemeses: [String]) -> Bool {
-    nemeses.contains { $0 == "mix" || NemesisCatalog.named($0)?.needsFaultLibrary ?? false }
+  private static func usesFaultLibrary(
+    _ nemeses: [String], _ system: any SystemUnderTest
+  ) -> Bool {
+    system.loadsLibraries
+      && nemeses.contains { $0 == "mix" || NemesisCatalog.named($0)?.needsFaultLibrary ?? false }
   }
 
   private var load: Load {
@@ -42,7 +45,7 @@ struct RunPlan {
     let stage = try Stage.prepare(
       folder: folder.path, system: arguments.nodes, hasDirectedPorts: system.hasDirectedPorts,
       hasFramedLinks: system.hasFramedLinks, hasSeparatePeerPorts: arguments.system == .etcd,
-      usesFaultLibrary: Self.needsFaultLibrary(arguments.nemeses))
+      usesFaultLibrary: Self.usesFaultLibrary(arguments.nemeses, system))
     Interrupt.install()
     do {
       let record = try await carryOut(on: stage)
@@ -83,6 +86,10 @@ struct RunPlan {
       say("reading everything once more")
       await workload.finish(caller, recorder.history())
     }
+    let copies =
+      healed.status == .passed
+      ? await ReplicaReads(stage: stage, system: system, firstClient: arguments.clients + 1)
+        .verdict(recorder.history()) : nil
     recorder.flush()
     record.nodeStates = stage.nodeStates
     let inside = healed.status == .passed ? await system.inspect(stage.layout) : []
@@ -91,6 +98,7 @@ struct RunPlan {
     say("judging \(record.history.count) operations")
     record.verdicts = Judge(record.history, finalFrom: finalFrom).verdicts(of: workload.checks)
     record.verdicts.append(healed)
+    if let copies { record.verdicts.append(copies) }
     record.verdicts += inside.map(Self.verdict)
     if let ends = RunValidity.verdict(ofEnds: stage.unexpectedEnds()) {
       record.verdicts.append(ends)
@@ -113,6 +121,7 @@ struct RunPlan {
     }
     let watcher = Task {
       var lastSaid: UInt64 = 0
+      var lastFlushed: UInt64 = 0
       while !Task.isCancelled {
         try? await Task.sleep(for: .milliseconds(100))
         if Interrupt.wasAsked, !stop.isSet {
@@ -121,6 +130,11 @@ struct RunPlan {
           faults.cancel()
         }
         let now = clock.now
+        if now - lastFlushed >= 1_000_000_000 {
+          lastFlushed = now
+          // Little is missing from the file of a run that is cut off.
+          recorder.flush()
+        }
         guard now - lastSaid >= 5_000_000_000 else { continue }
         lastSaid = now
         let counts = recorder.counts
@@ -160,8 +174,7 @@ struct RunPlan {
       counts: counts, seconds: seconds, leastRate: arguments.leastRate,
       nemeses: arguments.nemeses.filter { $0 != "none" }, faults: record.faults,
       finalReadsFailed: Self.unread(record.history, from: finalFrom),
-      cutShort: stop.isSet
-        ? "told to" : recorder.isFull ? "the history was full" : nil, otherProblems: problems)
+      wasInterrupted: stop.isSet, wasFull: recorder.isFull, otherProblems: problems)
   }
 
   /// Keys that could not be read in the end.

@@ -9,8 +9,10 @@ struct RunValidity {
   var nemeses: [String]
   var faults: [FaultRecord]
   var finalReadsFailed: Int
-  /// Why the load ended before its time.
-  var cutShort: String?
+  /// The harness was told to end before the load had lasted as long as asked for.
+  var wasInterrupted: Bool
+  /// The load ended before its time, since more than so many operations can't be judged.
+  var wasFull: Bool
   var otherProblems: [String]
 
   /// Of all operations, so many in a hundred must have a definite outcome.
@@ -18,7 +20,6 @@ struct RunValidity {
 
   var verdict: Verdict {
     var problems: [String] = []
-    var unknowns: [String] = []
     let rate = seconds > 0 ? Double(counts.answered) / seconds : 0
     if rate < leastRate {
       problems.append(
@@ -28,27 +29,33 @@ struct RunValidity {
     {
       problems.append("\(counts.unknown) of \(counts.all) operations ended unknown")
     }
-    for nemesis in nemeses where !faults.contains(where: { $0.didBite && isOf(nemesis, $0) }) {
-      let tried = faults.count { isOf(nemesis, $0) }
-      problems.append(
-        tried == 0
-          ? "\(nemesis) was never injected" : "none of the \(tried) faults of \(nemesis) bit")
-    }
+    problems += nemeses.compactMap(problem)
     if finalReadsFailed > 0 { problems.append("\(finalReadsFailed) of the last reads failed") }
     problems += otherProblems
-    if let cutShort { unknowns.append("the load ended early: \(cutShort)") }
+    if wasInterrupted { problems.append("the load ended early: told to") }
     let name = "the run is a test"
     guard problems.isEmpty else {
       return Verdict(
         name, .invalid, method: "counting",
-        text: (problems + unknowns).joined(separator: "; ") + ".")
+        text: problems.joined(separator: "; ") + ".")
     }
     let biting = faults.count(where: \.didBite)
     let text =
       "\(counts.answered) of \(counts.all) operations answered (\(tenths(rate)) a second), "
       + "\(counts.refused) refused, \(counts.unknown) unknown; \(biting) of \(faults.count) faults "
-      + "bit" + (unknowns.isEmpty ? "" : "; " + unknowns.joined(separator: "; ")) + "."
+      + "bit" + (wasFull ? "; the load ended early: the history was full" : "") + "."
     return Verdict(name, .passed, method: "counting", text: text)
+  }
+
+  /// What is wrong with the faults of a nemesis: fewer than half of them had an effect.
+  private func problem(_ nemesis: String) -> String? {
+    let tried = faults.filter { isOf(nemesis, $0) }
+    let bitten = tried.count(where: \.didBite)
+    if tried.isEmpty { return "\(nemesis) was never injected" }
+    guard bitten * 2 < tried.count else { return nil }
+    return bitten == 0
+      ? "none of the \(tried.count) faults of \(nemesis) bit"
+      : "only \(bitten) of the \(tried.count) faults of \(nemesis) bit"
   }
 
   /// A mixture stands for whatever it is made of.
@@ -63,16 +70,13 @@ struct RunValidity {
 
   // MARK: Ends of nodes
 
-  /// A node that ended by itself. One that trapped found itself broken: that is a finding about the
-  /// system. One that stopped for another reason makes the run no test of what was to be tested.
-  static func verdict(ofEnds ends: [String]) -> Verdict? {
+  /// A node that ended by itself. One that trapped found itself broken, and one that went on after
+  /// its sync had failed has promised what it can't keep: findings about the system. One that
+  /// stopped for another reason makes the run no test of what was to be tested.
+  static func verdict(ofEnds ends: [NodeFinding]) -> Verdict? {
     guard !ends.isEmpty else { return nil }
-    // SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGSEGV.
-    let traps = ends.filter { end in
-      [4, 5, 6, 7, 11].contains { end.contains("(signal \($0))") }
-    }
     return Verdict(
-      "no node ends by itself", traps.isEmpty ? .invalid : .violated, method: "watching processes",
-      text: ends.joined(separator: "; ") + ".")
+      "nodes end only by faults", ends.contains(where: \.isViolation) ? .violated : .invalid,
+      method: "watching processes", text: ends.map(\.text).joined(separator: "; ") + ".")
   }
 }

@@ -92,10 +92,7 @@ enum SelfTestCatalogue {
       [.simulation(profile: "disk")]),
     SelfTestFault(
       "persistedBeforeSync", "writes are reported durable before they are",
-      [
-        .simulation(profile: "crash-votes"),
-        .run(workload: "register", nemesis: "power-loss-all"),
-      ]),
+      [.simulation(profile: "crash-votes")]),
   ]
 
   private static let reads = [

@@ -14,6 +14,14 @@ enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
     case .signal(let number): "signal \(number)"
     }
   }
+
+  /// Whether the program found itself broken, or the system found it so.
+  var isTrap: Bool {
+    switch self {
+    case .code: false
+    case .signal(let number): [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV].contains(number)
+    }
+  }
 }
 
 /// A process that this one started, in a group of its own.

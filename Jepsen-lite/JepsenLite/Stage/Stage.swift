@@ -113,6 +113,12 @@ final class Stage: Sendable {
 
   var system: (any SystemUnderTest)? { cast.withLock { $0.system } }
 
+  /// Whether some of these files, by their paths below a node's folder, hold what the system
+  /// answers for. A power loss that took notes for people, or a cache, proves nothing.
+  func takesData(_ files: [String]) -> Bool {
+    files.contains { file in system.map { $0.holdsData(file) } ?? true }
+  }
+
   func node(_ number: Int) -> StageNode { nodes[number - 1] }
 
   // MARK: The cluster's life
@@ -124,7 +130,7 @@ final class Stage: Sendable {
     let deadline = ContinuousClock.now + Self.healthPatience
     while let trouble = await system.trouble() {
       for node in nodes { node.notice() }
-      if let ended = unexpectedEnds().first { throw StageFailure(ended) }
+      if let ended = unexpectedEnds().first { throw StageFailure(ended.text) }
       guard ContinuousClock.now < deadline else {
         throw StageFailure("the nodes don't serve after \(Self.healthPatience): \(trouble)")
       }
@@ -162,8 +168,8 @@ final class Stage: Sendable {
   /// From the beginning of `runNemeses` to now, or to `end`.
   var nodeStates: [NodeState] { cast.withLock { $0.watch }?.states ?? [] }
 
-  /// Nodes that ended, or did not where they must, without a fault that explains it.
-  func unexpectedEnds() -> [String] {
+  /// Nodes that ended without a fault that explains it, or went on where they must not.
+  func unexpectedEnds() -> [NodeFinding] {
     for node in nodes { node.notice() }
     return nodes.flatMap(\.findings)
   }

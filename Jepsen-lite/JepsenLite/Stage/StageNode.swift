@@ -4,6 +4,14 @@ internal import JepsenHistory
 internal import KVBase
 internal import Synchronization
 
+/// Something that a node did, and must not do.
+struct NodeFinding: Hashable, Sendable {
+  var text: String
+  /// Whether the system has broken a promise by it. Else the run is no test of what was to be
+  /// tested, for a reason that may lie outside the system.
+  var isViolation: Bool
+}
+
 /// One node of the stage: its process, and what the harness does to it on purpose.
 final class StageNode: Sendable {
   let number: Int
@@ -20,7 +28,7 @@ final class StageNode: Sendable {
     var isPaused = false
     /// How it ended while it was excused.
     var excusedEnd: ExitStatus?
-    var findings: [String] = []
+    var findings: [NodeFinding] = []
   }
 
   private let state = Mutex(State())
@@ -41,7 +49,7 @@ final class StageNode: Sendable {
   var isRunning: Bool { pid != nil }
   var isPaused: Bool { state.withLock { $0.isPaused } }
   var process: ChildProcess? { state.withLock { $0.process } }
-  var findings: [String] { state.withLock { $0.findings } }
+  var findings: [NodeFinding] { state.withLock { $0.findings } }
   var excusedEnd: ExitStatus? { state.withLock { $0.excusedEnd } }
 
   /// The last lines of what it said, for a sentence.
@@ -85,12 +93,15 @@ final class StageNode: Sendable {
       if state.excuse != nil {
         state.excusedEnd = status
       } else {
-        state.findings.append("n\(number) ended by itself (\(status)); it said last: \(words)")
+        state.findings.append(
+          NodeFinding(
+            text: "n\(number) ended by itself (\(status)); it said last: \(words)",
+            isViolation: status.isTrap))
       }
     }
   }
 
-  func find(_ finding: String) { state.withLock { $0.findings.append(finding) } }
+  func find(_ finding: NodeFinding) { state.withLock { $0.findings.append(finding) } }
 
   /// Tells it to end, so that it is no finding, and waits.
   func end(by signal: Int32, within patience: Duration = .seconds(10)) async -> ExitStatus? {

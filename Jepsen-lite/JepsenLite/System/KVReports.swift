@@ -4,11 +4,14 @@ internal import KVWire
 /// What several nodes said of themselves at about the same time.
 struct KVReports {
   private let reports: [NodeReport]
+  /// How many copies of each group there must be; 0: not known.
+  private let wantedCopies: Int
   /// By group, in order: what each node that has a copy says.
   private let groups: [(group: GroupID, copies: [(node: NodeID, state: NodeReport.Group)])]
 
-  init(_ reports: [NodeReport]) {
+  init(_ reports: [NodeReport], copies wanted: Int = 0) {
     self.reports = reports
+    wantedCopies = wanted
     var copies: [GroupID: [(node: NodeID, state: NodeReport.Group)]] = [:]
     for report in reports {
       for group in report.groups { copies[group.group, default: []].append((report.node, group)) }
@@ -43,11 +46,12 @@ struct KVReports {
 
   /// Every copy of a group has applied the same entries.
   var hasConverged: Bool {
-    groups.allSatisfy { _, copies in
-      copies.allSatisfy {
-        $0.state.applied == copies[0].state.applied && $0.state.digest == copies[0].state.digest
+    missing == nil
+      && groups.allSatisfy { _, copies in
+        copies.allSatisfy {
+          $0.state.applied == copies[0].state.applied && $0.state.digest == copies[0].state.digest
+        }
       }
-    }
   }
 
   /// Two copies have applied equally many entries, but not the same ones: no waiting mends that.
@@ -67,8 +71,19 @@ struct KVReports {
     return nil
   }
 
+  /// A group that lacks a copy.
+  private var missing: String? {
+    if groups.isEmpty { return "no node has said what it holds" }
+    let short = groups.first { $0.copies.count < wantedCopies }
+    return short.map {
+      "group \($0.group.rawValue) has \($0.copies.count) of \(wantedCopies) copies: on "
+        + $0.copies.map { "n\($0.node.rawValue)" }.joined(separator: ", ")
+    }
+  }
+
   var convergence: Inspection {
     let name = "all replicas equal"
+    if let missing { return Inspection(name, isGood: false, text: missing) }
     if let unequal { return Inspection(name, isGood: false, text: unequal) }
     for (group, copies) in groups
     where !copies.allSatisfy({ $0.state.applied == copies[0].state.applied }) {

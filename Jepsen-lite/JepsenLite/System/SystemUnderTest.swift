@@ -15,6 +15,14 @@ package protocol SystemUnderTest: Sendable {
   /// that whole frames can be doubled and reordered.
   var hasFramedLinks: Bool { get }
 
+  /// Whether a library can be loaded into the nodes' processes, for faults of disks and clocks: not
+  /// into programs that don't call the system through libc.
+  var loadsLibraries: Bool { get }
+
+  /// Whether a file, by its path below a node's folder, holds what the system answers for when the
+  /// power goes.
+  func holdsData(_ file: String) -> Bool
+
   /// What starts a node. It must listen on loopback only, and keep its files under
   /// `layout.directory(of: node)`.
   func launch(_ node: Int, _ layout: Layout) -> Launch
@@ -36,6 +44,11 @@ package protocol SystemUnderTest: Sendable {
 
   /// Lets go of connections of its own.
   func close() async
+}
+
+extension SystemUnderTest {
+  package var loadsLibraries: Bool { true }
+  package func holdsData(_ file: String) -> Bool { true }
 }
 
 /// One finding about the inside.

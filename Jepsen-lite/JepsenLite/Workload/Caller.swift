@@ -64,8 +64,10 @@ final class Caller {
     switch answer.outcome {
     case .done: operation.outcome = .ok
     case .mismatch:
+      // That somebody else has a lock is an answer, too.
       operation.outcome =
-        begun.kind == .cas ? .mismatch : .refused("the condition did not hold")
+        begun.kind == .cas || begun.kind == .acquire
+        ? .mismatch : .refused("the condition did not hold")
     case .refused(let why): operation.outcome = .refused(why)
     case .unsupported: operation.outcome = .refused("the system has no such call")
     case .unknown: operation.outcome = .unknown

@@ -66,14 +66,8 @@ struct LockWorkload: Workload {
       caller.end(operation, answer)
       return answer.version
     }
-    if answer.outcome == .mismatch {
-      var refused = answer
-      refused.outcome = .refused("somebody has it")
-      caller.end(operation, refused)
-      await breakOld(caller, lock)
-    } else {
-      caller.end(operation, answer)
-    }
+    caller.end(operation, answer)
+    if answer.outcome == .mismatch { await breakOld(caller, lock) }
     return nil
   }
 

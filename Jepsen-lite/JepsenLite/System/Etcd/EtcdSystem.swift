@@ -39,6 +39,8 @@ package final class EtcdSystem: SystemUnderTest {
   package var hasDirectedPorts: Bool { false }
   /// They speak HTTP.
   package var hasFramedLinks: Bool { false }
+  /// It is a Go program, which calls the system by itself.
+  package var loadsLibraries: Bool { false }
 
   package func launch(_ node: Int, _ layout: Layout) -> Launch {
     state.withLock { $0.layout = layout }
