@@ -27,7 +27,7 @@ struct OwnTimeWitness<Model: SearchModel> {
     var isFromAnyState: Bool
   }
 
-  let input: [SearchSpace.Input]
+  var input: [SearchSpace.Input]
   let model: Model
   let initial: [Int64]
   /// By action: that of the update when it is dropped; `nil` for an observation.
@@ -47,8 +47,21 @@ struct OwnTimeWitness<Model: SearchModel> {
   private func end(_ place: Int) -> UInt64 { input[place].end ?? .max }
 
   /// Looks near the return at which the search got stuck first, and at ever more before it.
+  ///
+  /// An update that found something, and had not returned by then, may have happened.
   func reduce(stuckAt: Int) -> Reduced? {
     let horizon = end(stuckAt)
+    var open = self
+    for place in input.indices where input[place].start <= horizon && end(place) > horizon {
+      let action = Int(input[place].action)
+      if !model.isObservation(action) && model.needed(by: action) != nil {
+        open.input[place].end = nil
+      }
+    }
+    return open.reduce(stuckAt, horizon)
+  }
+
+  private func reduce(_ stuckAt: Int, _ horizon: UInt64) -> Reduced? {
     let begun = input.indices.filter { input[$0].start <= horizon }.sorted {
       input[$0].start != input[$1].start ? input[$0].start < input[$1].start : $0 < $1
     }
