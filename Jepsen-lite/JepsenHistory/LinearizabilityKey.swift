@@ -85,6 +85,6 @@ struct KeyDecision {
     guard let prepared, let step = stuckAt ?? proof?.last else {
       return "no order of the operations explains what was seen"
     }
-    return "no order explains \(history[prepared.steps[step].source].jsonLine)"
+    return "no order explains \(history[prepared.steps[step].source].mention)"
   }
 }

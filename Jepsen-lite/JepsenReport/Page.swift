@@ -100,7 +100,7 @@ struct Page {
       + "<th class=\"n\">began</th><th class=\"n\">ended</th><th>node</th></tr>\n"
     for operation in witness.operations {
       text +=
-        "<tr><td>\(operation.process)</td><td>\(Markup.escaped(operation.brief))</td>"
+        "<tr><td>\(operation.process)</td><td>\(Markup.escaped(operation.words))</td>"
         + "<td class=\"n\">\(Numbers.seconds(operation.startNanoseconds, 6))</td><td class=\"n\">"
         + (operation.endNanoseconds.map { Numbers.seconds($0, 6) } ?? "no answer")
         + "</td><td>\(operation.node.map { "n\($0)" } ?? "")</td></tr>\n"

@@ -67,11 +67,11 @@ struct WitnessTimeline {
     let kind = isWitness ? "operation \(operation.tone)" : "operation other"
     drawing.rectangle(
       from, y, max(3, to - from), lane - 7, kind: kind,
-      title: "process \(operation.process): \(operation.brief)\n"
+      title: "process \(operation.process): \(operation.words)\n"
         + "\(Numbers.seconds(operation.startNanoseconds, 6)) – "
         + (operation.end.map { Numbers.seconds($0, 6) } ?? "no answer"))
     guard isWitness else { return }
-    let text = operation.brief
+    let text = operation.words
     let width = Double(text.count) * 6.2
     if from + width + 6 < Drawing.width {
       drawing.text(text, from + 4, y + 13, kind: "operation-name")

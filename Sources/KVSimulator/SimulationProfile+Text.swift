@@ -10,7 +10,7 @@ extension SimulationProfile {
     case "snapshot": "followers that fall behind what the log keeps, and retries"
     case "network": "partitions of all kinds, loss, doubling, reordering, slow links"
     case "disk": "slow, stuck and failing disks, and losses of power"
-    case "clocks": "clocks far beyond the drift bound, and reads that don't rely on them"
+    case "clocks": "clocks far beyond the drift bound, and reads without them"
     case "sessions": "answers that get lost, so that clients ask again"
     default: ""
     }

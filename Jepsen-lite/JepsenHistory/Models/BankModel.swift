@@ -111,7 +111,7 @@ final class BankModel: SearchModel {
       ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process)
     }
     return ModelFinding(
-      text: "no order explains \(history[places[stuckAt]].jsonLine)",
+      text: "no order explains \(history[places[stuckAt]].mention)",
       operations: found.places.map { places[$0] },
       explanation: SearchedWords.facts(operations) + [
         "No order of these that respects their times explains what they found."

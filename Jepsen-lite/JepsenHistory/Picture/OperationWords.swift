@@ -25,6 +25,11 @@ extension HistoryOperation {
     return words
   }
 
+  /// `process 1's read -> 3.45 (begun at 9.074881037 s)`.
+  var mention: String {
+    "process \(process)'s \(words) (begun at \(TimeText.text(startNanoseconds)))"
+  }
+
   private static func short(_ value: HistoryValue?) -> String {
     guard let value else { return "absent" }
     switch value {

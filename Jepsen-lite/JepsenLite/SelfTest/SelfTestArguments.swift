@@ -26,12 +26,14 @@ package struct SelfTestArguments: Hashable, Sendable {
   package static let help = """
     usage: jepsen-lite self-test [options]
 
-    Whether the checks catch what they are for: plants one fault after another into the nodes, in
-    simulation and on real processes, and says which check found it and how soon. Then the same runs
-    without a fault must pass. Needs a build with the package trait PlantedFaults.
+    Whether the checks catch what they are for: plants one fault after another
+    into the nodes, in simulation and on real processes, and says which check
+    found it and how soon. Then the same runs without a fault must pass. Needs a
+    build with the package trait PlantedFaults.
 
       --bin DIR       the folder of that build (that of this program)
-      --build         makes it: swift build -c release --traits PlantedFaults in this folder
+      --build         makes it: swift build -c release --traits PlantedFaults
+                      --scratch-path .build-planted, in this folder
       --only NAME,…   these faults
       --ways KIND     sim, run or all (all)
       --seconds N     of each run on real processes (20)
@@ -43,7 +45,8 @@ package struct SelfTestArguments: Hashable, Sendable {
       --out DIR       keeps what the runs said, and self-test.md
       --list          the faults, and how they are to be caught
 
-    exit codes: 0 all caught and all controls passed, 1 not so, 2 usage, 4 could not be run
+    exit codes: 0 all caught and all controls passed, 1 not so, 2 usage,
+      4 could not be run
     """
 
   package init() {}

@@ -4,9 +4,10 @@ extension SimulationArguments {
   package static let help = """
     usage: jepsen-lite sim [options]
 
-    Runs the production cores of nodes and clients in simulation: a whole cluster in one process, in
-    simulated time, with faults of network, disks, processes and clocks from a seed. The same seed
-    gives the same run. What broke a promise is shrunk to the fewest faults that still break it.
+    Runs the production cores of nodes and clients in simulation: a whole cluster
+    in one process, in simulated time, with faults of network, disks, processes
+    and clocks from a seed. The same seed gives the same run. What broke a promise
+    is shrunk to the fewest faults that still break it.
 
     which runs
       --seeds A..B      these seeds (1..20)
@@ -21,12 +22,13 @@ extension SimulationArguments {
     one run again
       --replay SEED     one seed
       --plan            its faults, numbered, and when they happen
-      --faults LIST     only these of the plan: 3,7:120,12 (fault 7 for 120 ms), or none
+      --faults LIST     only these of the plan, or none: 3,7:120,12 (7 for 120 ms)
       --variant N       the same faults, other chances (0)
       --trace           the log of events
 
     a build with --traits PlantedFaults
-      --plant FAULT     builds a fault in that the checks must catch; --plant list names them
+      --plant FAULT     builds a fault in that the checks must catch
+      --plant list      names them
 
     examples
       jepsen-lite sim --seeds 1..1000 --seconds 20
