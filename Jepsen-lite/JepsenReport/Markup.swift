@@ -100,7 +100,10 @@ struct TimeAxis {
     while mark <= Double(endNanoseconds) / 1e9 {
       let at = x(UInt64(max(0, mark) * 1e9))
       drawing.line(at, top, at, bottom, kind: "grid")
-      drawing.text(Numbers.decimal(mark, digits) + " s", at, bottom + 14, anchor: "middle")
+      let isLast = at > Drawing.width - 24
+      drawing.text(
+        Numbers.decimal(mark, digits) + " s", isLast ? Drawing.width : at, bottom + 14,
+        anchor: isLast ? "end" : "middle")
       mark += step
     }
   }
