@@ -101,7 +101,8 @@ let package = Package(
     .target(
       name: "JepsenLite",
       dependencies: [
-        "KVClient", "KVSimulator", "JepsenHistory", "JepsenNetwork", "JepsenFaults",
+        "KVClient", "KVCommandLine", "KVSimulator", "JepsenHistory", "JepsenNetwork",
+        "JepsenFaults",
         "JepsenReport",
       ],
       path: "Jepsen-lite/JepsenLite", swiftSettings: settings),

@@ -86,7 +86,7 @@ package enum Measure {
   }
 
   /// `1,234,567`.
-  package static func grouped(_ number: Int) -> String {
+  package static func grouped(_ number: some BinaryInteger) -> String {
     var digits = Array(String(number.magnitude))
     var at = digits.count - 3
     while at > 0 {

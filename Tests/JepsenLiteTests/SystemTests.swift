@@ -1,5 +1,6 @@
 import Foundation
 import KVBase
+import KVCommandLine
 import KVWire
 import Testing
 
@@ -12,30 +13,31 @@ import Testing
     let text = #"""
       {"a": [1, -2, "x\n\"é\u00e9", null], "b": {"c": true, "d": {}}, "e": "12", "f": 1.5}
       """#
-    let value = try #require(JSONValue(Array(text.utf8)))
+    let value = try JSON(parsing: text.utf8)
     #expect(value["a"]?.list == [.integer(1), .integer(-2), .text("x\n\"éé"), .null])
-    #expect(value["b"]?["c"] == .bool(true) && value["b"]?["d"] == .object([:]))
-    #expect(value["e"]?.integer == 12 && value["f"] == .text("1.5") && value["g"] == nil)
+    #expect(value["b"]?["c"] == .bool(true) && value["b"]?["d"] == .object([] as [JSON.Member]))
+    #expect(value["e"]?.integer == 12 && value["f"] == .number(1.5) && value["g"] == nil)
   }
 
   @Test(arguments: ["", "{", "[1,]", "{\"a\":}", "{\"a\" 1}", "nul", "1 2", "\"", "{a:1}"])
   func nonsenseIsNoJSON(text: String) {
-    #expect(JSONValue(Array(text.utf8)) == nil)
+    #expect(throws: JSONError.self) { try JSON(parsing: text.utf8) }
   }
 
   @Test func deepJSONIsRefused() {
-    #expect(JSONValue(Array(String(repeating: "[", count: 100_000).utf8)) == nil)
+    let deep = String(repeating: "[", count: 100_000)
+    #expect(throws: JSONError.self) { try JSON(parsing: deep.utf8) }
   }
 
   @Test func base64() {
     var random = SeededRandom(seed: 6)
     for count in 0..<40 {
       let bytes = (0..<count).map { _ in UInt8(random.below(256)) }
-      let text = Base64.encode(bytes)
+      let text = Encodings.base64(bytes)
       #expect(text == Data(bytes).base64EncodedString())
-      #expect(Base64.decode(text) == bytes)
+      #expect(Encodings.bytes(base64: text) == bytes)
     }
-    #expect(Base64.decode("a?") == nil)
+    #expect(Encodings.bytes(base64: "a?") == nil)
   }
 
   /// Feeds an answer in pieces of every size.

@@ -34,7 +34,10 @@ enum Layers {
     ("JepsenReport", ["JepsenHistory"]),
     (
       "JepsenLite",
-      ["KVClient", "KVSimulator", "JepsenHistory", "JepsenNetwork", "JepsenFaults", "JepsenReport"]
+      [
+        "KVClient", "KVCommandLine", "KVSimulator", "JepsenHistory", "JepsenNetwork",
+        "JepsenFaults", "JepsenReport",
+      ]
     ),
     ("jepsen-lite", ["JepsenLite", "KVCommandLine"]),
   ]

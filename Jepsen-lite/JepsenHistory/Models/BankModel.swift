@@ -107,17 +107,9 @@ final class BankModel: SearchModel {
       ?? .init(
         places: input.indices.filter { input[$0].start <= horizon }, isIrreducible: false,
         isFromAnyState: false)
-    let operations = found.places.map { history[places[$0]] }.sorted {
-      ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process)
-    }
-    return ModelFinding(
-      text: "no order explains \(history[places[stuckAt]].mention)",
-      operations: found.places.map { places[$0] },
-      explanation: SearchedWords.facts(operations) + [
-        "No order of these that respects their times explains what they found."
-      ]
-        + SearchedWords.claim(
-          isFromAnyState: found.isFromAnyState, count: operations.count, found.isIrreducible))
+    return SearchedOutcome.finding(
+      found, of: places, in: history, stuckAt: stuckAt,
+      because: "No order of these that respects their times explains what they found.")
   }
 
   // MARK: Reading the history

@@ -106,19 +106,10 @@ struct ListSearch: SearchModel {
       witness.reduce(stuckAt: stuckAt)
       ?? .init(
         places: Array(Set(begun + later)).sorted(), isIrreducible: false, isFromAnyState: false)
-    let operations = found.places.map { history[sources[$0]] }.sorted {
-      ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process)
-    }
-    return ModelFinding(
-      text: "no order explains \(history[sources[stuckAt]].words)",
-      operations: found.places.map { sources[$0] },
-      explanation: SearchedWords.facts(operations) + [
-        "The reads say in which order the elements came, and no order of these that respects "
-          + "their times has that one."
-      ]
-        + SearchedWords.claim(
-          isFromAnyState: found.isFromAnyState, count: operations.count, found.isIrreducible),
-      isReduced: true)
+    return SearchedOutcome.finding(
+      found, of: sources, in: history, stuckAt: stuckAt,
+      because: "The reads say in which order the elements came, and no order of these that "
+        + "respects their times has that one.", isReduced: true)
   }
 
   private func count(_ input: SearchSpace.Input) -> Int? {

@@ -27,4 +27,22 @@ enum SearchedOutcome {
       slice = min(slice * 2, KeyDecision.largestSlice)
     }
   }
+
+  /// What a reduced violation says, or one that could not be reduced. `places` are those of `input`
+  /// in the history.
+  static func finding<Model: SearchModel>(
+    _ found: OwnTimeWitness<Model>.Reduced, of places: [Int], in history: [HistoryOperation],
+    stuckAt: Int, because conclusion: String, isReduced: Bool = false
+  ) -> ModelFinding {
+    let operations = found.places.map { history[places[$0]] }.sorted {
+      ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process)
+    }
+    return ModelFinding(
+      text: "no order explains \(history[places[stuckAt]].mention)",
+      operations: found.places.map { places[$0] },
+      explanation: SearchedWords.facts(operations) + [conclusion]
+        + SearchedWords.claim(
+          isFromAnyState: found.isFromAnyState, count: operations.count, found.isIrreducible),
+      isReduced: isReduced)
+  }
 }

@@ -1,4 +1,5 @@
 internal import JepsenHistory
+internal import KVCommandLine
 
 /// What `check` found, for people or for programs.
 struct CheckReport {
@@ -20,16 +21,16 @@ struct CheckReport {
     let counts = counts
     let form = recorded.format == .json ? "JSON lines" : "EDN"
     var lines = WitnessPicture.wrapped(
-      "\(CheckInput.name(file)): \(Self.grouped(counts.total)) operations on"
-        + " \(Self.grouped(keys)) \(keys == 1 ? "key" : "keys") by \(Self.grouped(processes))"
-        + " \(processes == 1 ? "process" : "processes"); \(Self.grouped(recorded.bytes)) bytes of"
-        + " \(form) read in \(Self.seconds(readNanoseconds)) s",
+      "\(CheckInput.name(file)): \(Measure.grouped(counts.total)) operations on"
+        + " \(Measure.grouped(keys)) \(keys == 1 ? "key" : "keys") by \(Measure.grouped(processes))"
+        + " \(processes == 1 ? "process" : "processes"); \(Measure.grouped(recorded.bytes)) bytes"
+        + " of \(form) read in \(Self.seconds(readNanoseconds)) s",
       columns: Self.columns)
     var outcomes =
-      "\(Self.grouped(counts.ok)) ok, \(Self.grouped(counts.mismatched)) found another value,"
-      + " \(Self.grouped(counts.refused)) refused, \(Self.grouped(counts.unknown)) unknown"
+      "\(Measure.grouped(counts.ok)) ok, \(Measure.grouped(counts.mismatched)) found another value,"
+      + " \(Measure.grouped(counts.refused)) refused, \(Measure.grouped(counts.unknown)) unknown"
     if recorded.skippedEvents > 0 {
-      outcomes += "; \(Self.grouped(recorded.skippedEvents)) events (nemesis) left out"
+      outcomes += "; \(Measure.grouped(recorded.skippedEvents)) events (nemesis) left out"
     }
     lines += WitnessPicture.wrapped(outcomes, columns: Self.columns, indent: "  ")
     lines.append("  model: \(model.rawValue)" + (isModelGiven ? "" : " (seen from the operations)"))
@@ -100,17 +101,6 @@ struct CheckReport {
     let sentences = witness.explanation.map(JSONText.quoted).joined(separator: ",")
     return "{\"key\":\(JSONText.quoted(witness.key)),\"operations\":[\(operations)],"
       + "\"explanation\":[\(sentences)]}"
-  }
-
-  /// Digits in groups of three.
-  private static func grouped(_ number: Int) -> String {
-    var digits = String(number)
-    var place = digits.count - 3
-    while place > 0 {
-      digits.insert(",", at: digits.index(digits.startIndex, offsetBy: place))
-      place -= 3
-    }
-    return digits
   }
 
   /// Seconds with three digits after the point.

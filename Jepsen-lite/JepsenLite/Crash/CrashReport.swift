@@ -1,3 +1,5 @@
+internal import JepsenHistory
+
 /// A measured value, for JSON.
 package enum CrashFact: Hashable, Sendable {
   case integer(Int)
@@ -8,24 +10,10 @@ package enum CrashFact: Hashable, Sendable {
   var json: String {
     switch self {
     case .integer(let value): "\(value)"
-    case .text(let text): Self.quoted(text)
+    case .text(let text): JSONText.quoted(text)
     case .numbers(let values): "[" + values.map { "\($0)" }.joined(separator: ",") + "]"
-    case .texts(let texts): "[" + texts.map { Self.quoted($0) }.joined(separator: ",") + "]"
+    case .texts(let texts): "[" + texts.map { JSONText.quoted($0) }.joined(separator: ",") + "]"
     }
-  }
-
-  static func quoted(_ text: String) -> String {
-    var out = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": out += "\\\""
-      case "\\": out += "\\\\"
-      case "\n": out += "\\n"
-      case _ where scalar.value < 32: out += " "
-      default: out.unicodeScalars.append(scalar)
-      }
-    }
-    return out + "\""
   }
 }
 
@@ -77,7 +65,7 @@ package struct CrashReport: Sendable {
       "\"violations\":\(CrashFact.texts(violations).json)",
       "\"invalid\":\(CrashFact.texts(invalid).json)",
     ]
-    members += facts.map { "\(CrashFact.quoted($0.name)):\($0.fact.json)" }
+    members += facts.map { "\(JSONText.quoted($0.name)):\($0.fact.json)" }
     return "{" + members.joined(separator: ",") + "}"
   }
 

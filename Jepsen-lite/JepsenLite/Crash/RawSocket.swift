@@ -8,16 +8,7 @@ struct RawSocket: ~Copyable {
   init?(port: UInt16) {
     let made = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard made >= 0 else { return nil }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let size = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let status = unsafe withUnsafePointer(to: &address) {
-      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe connect(made, $0, size)
-      }
-    }
+    let status = unsafe LoopbackAddress.with(port: port) { unsafe connect(made, $0, $1) }
     guard status == 0 else {
       Glibc.close(made)
       return nil

@@ -2,6 +2,7 @@ internal import JepsenFaults
 internal import JepsenHistory
 internal import JepsenNetwork
 internal import KVBase
+internal import KVCommandLine
 
 extension FaultInjection {
   private func handles(_ nodes: [Int]) -> [(node: Int, handle: FaultHandle)] {
@@ -33,7 +34,7 @@ extension FaultInjection {
     var didBite = true
     for (at, (node, handle)) in hit.enumerated() {
       let changed = handle.counters.clockReadsChanged - before[at]
-      let text = "n\(node): clock read back \(looks[at].text), \(Tenths.grouped(changed)) reads"
+      let text = "n\(node): clock read back \(looks[at].text), \(Measure.grouped(changed)) reads"
       parts.append(text + " answered while it was off")
       if changed == 0 || !looks[at].isAsWanted(fault) { didBite = false }
       handle.healClocks()
@@ -114,7 +115,7 @@ extension FaultInjection {
     finish()
     return FaultEffect(
       what: "clocks run apart (\(text)), and n\(present ?? 1) cut off in the second part",
-      nodes: nodes, proof: "\(clocks.text); \(Tenths.grouped(blocked)) bytes blocked",
+      nodes: nodes, proof: "\(clocks.text); \(Measure.grouped(blocked)) bytes blocked",
       didBite: clocks.didBite && blocked > 0)
   }
 
@@ -139,7 +140,7 @@ extension FaultInjection {
     finish()
     return FaultEffect(
       what: what, nodes: [victim],
-      proof: "\(clocks.text); \(Tenths.grouped(blocked)) bytes blocked",
+      proof: "\(clocks.text); \(Measure.grouped(blocked)) bytes blocked",
       didBite: clocks.didBite && blocked > 0)
   }
 

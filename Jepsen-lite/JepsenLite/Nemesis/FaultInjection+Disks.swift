@@ -2,6 +2,7 @@ internal import Glibc
 internal import JepsenFaults
 internal import JepsenHistory
 internal import KVBase
+internal import KVCommandLine
 
 extension FaultInjection {
   /// Syncs stand still for so long at most before the power goes: then there is surely something
@@ -103,7 +104,7 @@ extension FaultInjection {
       let delays = after.delays - before.delays
       let seconds = Double(after.delayNanoseconds - before.delayNanoseconds) / 1e9
       (text, didBite) = (
-        "\(Tenths.grouped(delays)) calls delayed by \(Tenths.text(seconds)) s in all", delays > 0
+        "\(Measure.grouped(delays)) calls delayed by \(Tenths.text(seconds)) s in all", delays > 0
       )
     case .stalled:
       let stalls = after.stalls - before.stalls

@@ -1,6 +1,7 @@
 internal import JepsenHistory
 internal import JepsenNetwork
 internal import KVBase
+internal import KVCommandLine
 
 /// How the counters of links have moved.
 struct LinkTraffic: Sendable {
@@ -66,14 +67,14 @@ extension FaultInjection {
     let silent = silentPairs(inUse, cuts, stopped)
     var text =
       "bytes blocked: "
-      + zip(cuts, blocked).map { "\($0) \(Tenths.grouped($1))" }.joined(separator: ", ")
-      + "; \(Tenths.grouped(passed)) bytes passed"
+      + zip(cuts, blocked).map { "\($0) \(Measure.grouped($1))" }.joined(separator: ", ")
+      + "; \(Measure.grouped(passed)) bytes passed"
     if !silent.isEmpty {
       text +=
         "; nothing was blocked on \(silent.map(\.description).joined(separator: ", "))"
         + ", in use before"
     }
-    if !open.isEmpty { text += "; the other way \(Tenths.grouped(passedBack)) bytes passed" }
+    if !open.isEmpty { text += "; the other way \(Measure.grouped(passedBack)) bytes passed" }
     let isOneWay = open.isEmpty || passedBack > 0
     return (text, stopped.contains { $0 > 0 } && passed == 0 && silent.isEmpty && isOneWay)
   }
@@ -120,7 +121,7 @@ extension FaultInjection {
       what: "\(order.count) links cut one by one and healed in another order",
       nodes: Array(1...stage.layout.nodes),
       proof: "bytes blocked: "
-        + zip(order, blocked).map { "\($0) \(Tenths.grouped($1))" }.joined(separator: ", "),
+        + zip(order, blocked).map { "\($0) \(Measure.grouped($1))" }.joined(separator: ", "),
       didBite: total > 0)
   }
 
@@ -146,7 +147,8 @@ extension FaultInjection {
       what: partition.text(nodes: stage.layout.nodes, leader: leader)
         + ", and not, every \(period) ms",
       nodes: partition.nodes(of: stage.layout.nodes, leader: leader),
-      proof: "cut \(times) times; \(Tenths.grouped(blocked)) bytes blocked on \(links.count) links",
+      proof:
+        "cut \(times) times; \(Measure.grouped(blocked)) bytes blocked on \(links.count) links",
       didBite: blocked > 0)
   }
 
@@ -169,8 +171,8 @@ extension FaultInjection {
 
   private static func proof(of fault: TrafficFault, _ traffic: LinkTraffic) -> (String, Bool) {
     func sentence(_ count: UInt64, _ what: String) -> (String, Bool) {
-      let links = Tenths.grouped(traffic.total(\.forwardedBytes))
-      return ("\(Tenths.grouped(count)) \(what) (\(links) bytes passed)", count > 0)
+      let links = Measure.grouped(traffic.total(\.forwardedBytes))
+      return ("\(Measure.grouped(count)) \(what) (\(links) bytes passed)", count > 0)
     }
     switch fault {
     case .slow, .throttle: return sentence(traffic.total(\.delayedBytes), "bytes delayed")

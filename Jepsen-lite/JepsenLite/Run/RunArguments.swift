@@ -99,11 +99,11 @@ package struct RunArguments: Hashable, Sendable {
       workload = value
     case "nemesis": nemeses = value.split(separator: ",").map { Self.trimmed($0) }
     case "seconds": seconds = try Self.number(place, value, 1...86_400)
-    case "rate": rate = Int(try Self.whole(place, value, 0...1_000_000))
-    case "clients": clients = Int(try Self.whole(place, value, 1...256))
-    case "nodes": nodes = Int(try Self.whole(place, value, 1...9))
-    case "seed": seed = UInt64(try Self.whole(place, value, 0...Int.max))
-    case "keys": keys = try Self.whole(place, value, 1...100_000)
+    case "rate": rate = try Self.number(place, value, 0...1_000_000)
+    case "clients": clients = try Self.number(place, value, 1...256)
+    case "nodes": nodes = try Self.number(place, value, 1...9)
+    case "seed": seed = UInt64(try Self.number(place, value, 0...Int.max))
+    case "keys": keys = try Self.number(place, value, 1...100_000)
     case "timeout":
       timeoutMilliseconds = Int(try Self.number(place, value, 0.05...60) * 1000)
     case "min-rate": minimumRate = try Self.number(place, value, 0...1_000_000)
@@ -125,21 +125,10 @@ package struct RunArguments: Hashable, Sendable {
     }
   }
 
-  private static func whole(
-    _ place: String, _ value: String, _ range: ClosedRange<Int>
-  ) throws(Problem) -> Int {
-    guard let number = Int(value), range.contains(number) else {
-      throw Problem(
-        text: "\(place) needs a number from \(range.lowerBound) to \(range.upperBound), "
-          + "not \(value)")
-    }
-    return number
-  }
-
-  private static func number(
-    _ place: String, _ value: String, _ range: ClosedRange<Double>
-  ) throws(Problem) -> Double {
-    guard let number = Double(value), range.contains(number) else {
+  private static func number<Number: LosslessStringConvertible & Comparable>(
+    _ place: String, _ value: String, _ range: ClosedRange<Number>
+  ) throws(Problem) -> Number {
+    guard let number = Number(value), range.contains(number) else {
       throw Problem(
         text: "\(place) needs a number from \(range.lowerBound) to \(range.upperBound), "
           + "not \(value)")

@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// The folder that receives all of a run.
 struct RunFolder: Sendable {
   let path: String
@@ -18,7 +16,7 @@ struct RunFolder: Sendable {
   init(_ path: String, command: String) throws(SystemProblem) {
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     if Scratch.exists(self.path) {
-      let names = Self.names(in: self.path)
+      let names = Scratch.names(in: self.path)
       guard names.isEmpty || names.contains(Self.mark) else {
         throw SystemProblem(
           "\(self.path) is not empty, and not of an earlier run: choose another --out")
@@ -35,20 +33,7 @@ struct RunFolder: Sendable {
 
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
-  func write(_ name: String, _ text: String) -> Bool {
-    let descriptor = unsafe open(file(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { return false }
-    defer { close(descriptor) }
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = unsafe rest.withUnsafeBytes {
-        unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
-      }
-      guard count > 0 else { return false }
-      rest = rest.dropFirst(count)
-    }
-    return true
-  }
+  func write(_ name: String, _ text: String) -> Bool { Scratch.write(text, to: file(name)) }
 
   /// With the folders above it.
   private static func make(_ path: String) -> Bool {
@@ -57,18 +42,5 @@ struct RunFolder: Sendable {
       return false
     }
     return Scratch.makeDirectory(path)
-  }
-
-  private static func names(in path: String) -> [String] {
-    guard let folder = unsafe opendir(path) else { return [] }
-    defer { unsafe closedir(folder) }
-    var names: [String] = []
-    while let entry = unsafe readdir(folder) {
-      let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) {
-        unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
   }
 }

@@ -23,7 +23,9 @@ struct RunValidity {
     let rate = seconds > 0 ? Double(counts.answered) / seconds : 0
     if rate < leastRate {
       problems.append(
-        "\(tenths(rate)) operations were answered a second, and \(tenths(leastRate)) are the least")
+        "\(Tenths.text(rate)) operations were answered a second, and "
+          + "\(Tenths.text(leastRate)) are the least"
+      )
     }
     if counts.all > 0, (counts.all - counts.unknown) * 100 < counts.all * Self.leastDefinitePercent
     {
@@ -41,7 +43,7 @@ struct RunValidity {
     }
     let biting = faults.count(where: \.didBite)
     let text =
-      "\(counts.answered) of \(counts.all) operations answered (\(tenths(rate)) a second), "
+      "\(counts.answered) of \(counts.all) operations answered (\(Tenths.text(rate)) a second), "
       + "\(counts.refused) refused, \(counts.unknown) unknown; \(biting) of \(faults.count) faults "
       + "bit" + (wasFull ? "; the load ended early: the history was full" : "") + "."
     return Verdict(name, .passed, method: "counting", text: text)
@@ -61,11 +63,6 @@ struct RunValidity {
   /// A mixture stands for whatever it is made of.
   private func isOf(_ nemesis: String, _ fault: FaultRecord) -> Bool {
     nemesis == "mix" || fault.nemesis == nemesis
-  }
-
-  private func tenths(_ number: Double) -> String {
-    let tenths = Int((number * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10)"
   }
 
   // MARK: Ends of nodes

@@ -64,7 +64,7 @@ struct SelfTestTable: Sendable {
     var line = pad(row.fault?.name ?? "(no fault)", widths.fault)
     line += pad(row.way.text, widths.way)
     line += pad(row.result, widths.result)
-    line += pad(left: SimulationSummary.tenths(row.finding.seconds), widths.seconds) + "  "
+    line += pad(left: Tenths.text(row.finding.seconds), widths.seconds) + "  "
     line += row.by
     guard line.count > lineLength else { return trimmed(line) }
     return trimmed(String(line.prefix(lineLength - 1))) + "…"
@@ -102,7 +102,7 @@ struct SelfTestTable: Sendable {
       let text = isSame ? "" : row.fault?.text ?? "the same without a fault"
       lines.append(
         "| \(name) | \(text) | \(row.way.text) | \(row.result) | "
-          + "\(SimulationSummary.tenths(row.finding.seconds)) | \(Self.escaped(row.by)) |")
+          + "\(Tenths.text(row.finding.seconds)) | \(Self.escaped(row.by)) |")
     }
     return lines
   }

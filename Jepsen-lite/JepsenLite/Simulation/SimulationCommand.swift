@@ -31,21 +31,10 @@ package enum SimulationCommand {
   }
 
   /// For people: standard error.
-  package static func say(_ text: String) { send(text + "\n", to: 2) }
+  package static func say(_ text: String) { _ = Scratch.write(text + "\n", to: STDERR_FILENO) }
 
   /// What was asked for: standard output.
-  package static func show(_ text: String) { send(text + "\n", to: 1) }
-
-  private static func send(_ text: String, to descriptor: Int32) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-      let written = unsafe bytes.withUnsafeBytes {
-        unsafe write(descriptor, $0.baseAddress, $0.count)
-      }
-      guard written > 0 else { return }
-      bytes = bytes.dropFirst(written)
-    }
-  }
+  package static func show(_ text: String) { _ = Scratch.write(text + "\n", to: STDOUT_FILENO) }
 
   private static func run(_ arguments: SimulationArguments) async -> ExitCode {
     if let plant = arguments.plant, let code = PlantedFaultNames.problem(with: plant) {

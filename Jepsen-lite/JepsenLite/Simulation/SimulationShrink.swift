@@ -56,7 +56,7 @@ struct SimulationShrink {
     var lines = [
       "seed \(report.seed) fails with \(kept.count) of its \(report.plan.faults.count) faults"
         + (found.isComplete ? "" : " (the search was ended early: fewer may do)")
-        + ", found in \(found.runs) runs and \(SimulationSummary.tenths(found.seconds)) s:"
+        + ", found in \(found.runs) runs and \(Tenths.text(found.seconds)) s:"
     ]
     for (one, fault) in zip(kept, found.plan.faults) { lines.append("  \(one.number)  \(fault)") }
     lines += SimulationCommand.lines(found.report.violations)

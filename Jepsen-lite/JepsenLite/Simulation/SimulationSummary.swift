@@ -46,9 +46,9 @@ package struct SimulationSummary: Sendable {
   package func lines(realSeconds: Double) -> [String] {
     let simulated = Double(simulatedNanoseconds) / 1e9
     var lines = [
-      "\(runs) runs, \(Self.tenths(simulated)) simulated seconds "
-        + "in \(Self.tenths(realSeconds)) "
-        + "real ones: \(Self.tenths(simulated / max(realSeconds, 1e-9))) a second",
+      "\(runs) runs, \(Tenths.text(simulated)) simulated seconds "
+        + "in \(Tenths.text(realSeconds)) "
+        + "real ones: \(Tenths.text(simulated / max(realSeconds, 1e-9))) a second",
       "operations: \(counts.operations), definite \(counts.definite), refused "
         + "\(counts.refusals), unknown \(counts.unknown)",
       "checked: \(counts.entriesChecked) log entries, \(counts.elections) elections, "
@@ -75,13 +75,8 @@ package struct SimulationSummary: Sendable {
           + done.map {
             "\($0.rawValue) \(faults[$0.index].bit)/\(faults[$0.index].injected)"
           }.joined(separator: ", "))
-      lines.append("slowest recovery: \(Self.tenths(Double(slowestRecovery) / 1e9)) s")
+      lines.append("slowest recovery: \(Tenths.text(Double(slowestRecovery) / 1e9)) s")
     }
     return lines
-  }
-
-  package static func tenths(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10)"
   }
 }

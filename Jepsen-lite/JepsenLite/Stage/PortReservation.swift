@@ -33,15 +33,8 @@ struct PortReservation: ~Copyable, Sendable {
   private static func reserve(_ port: UInt16) -> PortReservation? {
     let made = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard made >= 0 else { return nil }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    let size = socklen_t(MemoryLayout<sockaddr_in>.size)
     // Bound without the option, so that a port that is used in any way is passed over.
-    let status = unsafe withUnsafePointer(to: &address) {
-      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(made, $0, size) }
-    }
+    let status = unsafe LoopbackAddress.with(port: port) { unsafe bind(made, $0, $1) }
     var yes: Int32 = 1
     let set = unsafe setsockopt(
       made, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))

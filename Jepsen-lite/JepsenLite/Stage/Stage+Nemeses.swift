@@ -35,8 +35,8 @@ extension Stage {
       let (took, trouble) = await waitUntilHealthy(within: Self.recoveryPatience)
       for at in done.indices {
         done[at].proof +=
-          trouble.map { "; not well \(tenths(took)) s later: \($0)" }
-          ?? "; all nodes served \(tenths(took)) s later"
+          trouble.map { "; not well \(Tenths.text(took)) s later: \($0)" }
+          ?? "; all nodes served \(Tenths.text(took)) s later"
         log(done[at])
       }
       records += done
@@ -65,27 +65,6 @@ extension Stage {
 
   private func log(_ record: FaultRecord) {
     Scratch.append(record.jsonLine + "\n", to: layout.folder + "/faults.jsonl")
-  }
-
-  func tenths(_ seconds: Double) -> String { Tenths.text(seconds) }
-}
-
-/// Numbers as sentences have them.
-enum Tenths {
-  static func text(_ number: Double) -> String {
-    let tenths = Int((abs(number) * 10).rounded())
-    return (number < 0 && tenths > 0 ? "-" : "") + "\(tenths / 10).\(tenths % 10)"
-  }
-
-  /// With commas between thousands.
-  static func grouped(_ number: UInt64) -> String {
-    var digits = Array(String(number))
-    var at = digits.count - 3
-    while at > 0 {
-      digits.insert(",", at: at)
-      at -= 3
-    }
-    return String(digits)
   }
 }
 

@@ -1,3 +1,5 @@
+internal import KVCommandLine
+
 /// What the nodes wrote into their `--events` files: roles and commits, held against what Raft
 /// promises.
 struct KVEvents {
@@ -25,7 +27,9 @@ struct KVEvents {
     var last: [Int: Commit] = [:]
     let before = events
     LineReader.read(path) { line in
-      guard let event = JSONValue(line), let group = event["group"]?.integer else { return }
+      guard let event = try? JSON(parsing: line), let group = event["group"]?.integer else {
+        return
+      }
       switch event["event"]?.text {
       case "role":
         events += 1

@@ -66,19 +66,8 @@ package final class Recorder: Sendable {
   }
 
   private func flush(_ state: inout State) {
-    var text = state.text
+    let isWhole = Scratch.write(state.text, to: descriptor)
     state.text = ""
-    let isWhole = text.withUTF8 { bytes in
-      var sent = 0
-      while sent < bytes.count {
-        let count = unsafe write(
-          descriptor, bytes.baseAddress.map { unsafe $0 + sent }, bytes.count - sent)
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { return false }
-        sent += count
-      }
-      return true
-    }
     if !isWhole, descriptor >= 0 { state.fileProblem = "the history could not be written whole" }
   }
 }

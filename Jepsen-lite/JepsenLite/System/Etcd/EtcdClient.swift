@@ -1,3 +1,6 @@
+internal import KVBase
+internal import KVClientCore
+internal import KVCommandLine
 internal import KVLoop
 
 /// A client of etcd that stays with one node for as long as that answers, and then asks the next.
@@ -49,7 +52,7 @@ final class EtcdClient: SystemClient {
     case .session: return Answer(.unsupported)
     case .linearizable, .stale: break
     }
-    let body = "{\"key\":\"\(Base64.encode(key))\",\"serializable\":\(level == .stale)}"
+    let body = "{\"key\":\"\(Self.encoded(key))\",\"serializable\":\(level == .stale)}"
     return await ask("/v3/kv/range", body, timeout) { answer, json in
       answer.served = level == .stale ? "serializable" : "linearizable"
       guard let record = json["kvs"]?.list?.first else { return }
@@ -59,8 +62,8 @@ final class EtcdClient: SystemClient {
   }
 
   private func scan(_ prefix: String, _ timeout: Duration) async -> Answer {
-    let end = Base64.encode(Self.end(ofPrefix: prefix))
-    let body = "{\"key\":\"\(Base64.encode(prefix))\",\"range_end\":\"\(end)\"}"
+    let end = Encodings.base64(Self.end(ofPrefix: prefix))
+    let body = "{\"key\":\"\(Self.encoded(prefix))\",\"range_end\":\"\(end)\"}"
     return await ask("/v3/kv/range", body, timeout) { answer, json in
       answer.entries = (json["kvs"]?.list ?? []).map {
         Answer.Entry(key: Self.text($0["key"]), value: Self.text($0["value"]))
@@ -101,7 +104,7 @@ final class EtcdClient: SystemClient {
   // MARK: Asking
 
   private func ask(
-    _ path: String, _ body: String, _ timeout: Duration, _ take: (inout Answer, JSONValue) -> Void
+    _ path: String, _ body: String, _ timeout: Duration, _ take: (inout Answer, JSON) -> Void
   ) async -> Answer {
     guard timeout > .zero else { return Answer(.refused("no time was left")) }
     let now = place.withLock { $0 }
@@ -120,37 +123,37 @@ final class EtcdClient: SystemClient {
     }
   }
 
-  private static func name(_ key: String) -> String { "{\"key\":\"\(Base64.encode(key))\"}" }
+  private static func name(_ key: String) -> String { "{\"key\":\"\(Self.encoded(key))\"}" }
 
   private static func put(_ key: String, _ value: String) -> String {
-    "{\"key\":\"\(Base64.encode(key))\",\"value\":\"\(Base64.encode(value))\"}"
+    "{\"key\":\"\(Self.encoded(key))\",\"value\":\"\(Self.encoded(value))\"}"
   }
 
   private static func hasValue(_ key: String, _ value: String) -> String {
-    "{\"key\":\"\(Base64.encode(key))\",\"target\":\"VALUE\",\"result\":\"EQUAL\","
-      + "\"value\":\"\(Base64.encode(value))\"}"
+    "{\"key\":\"\(Self.encoded(key))\",\"target\":\"VALUE\",\"result\":\"EQUAL\","
+      + "\"value\":\"\(Self.encoded(value))\"}"
   }
 
   /// 0: there is none.
   private static func isAt(_ key: String, _ version: UInt64) -> String {
-    "{\"key\":\"\(Base64.encode(key))\",\"target\":\"MOD\",\"result\":\"EQUAL\","
+    "{\"key\":\"\(Self.encoded(key))\",\"target\":\"MOD\",\"result\":\"EQUAL\","
       + "\"mod_revision\":\"\(version)\"}"
   }
 
-  private static func revision(_ json: JSONValue) -> UInt64 {
+  private static func revision(_ json: JSON) -> UInt64 {
     UInt64(json["header"]?["revision"]?.integer ?? 0)
   }
 
   /// What is empty is left out of an answer.
-  private static func text(_ encoded: JSONValue?) -> String {
-    String(decoding: Base64.decode(encoded?.text ?? "") ?? [], as: UTF8.self)
+  private static func text(_ encoded: JSON?) -> String {
+    String(decoding: Encodings.bytes(base64: encoded?.text ?? "") ?? [], as: UTF8.self)
   }
 
-  /// The first key after all that begin so.
+  /// JSON carries bytes in base 64.
+  private static func encoded(_ text: String) -> String { Encodings.base64(Array(text.utf8)) }
+
+  /// The first key after all that begin so; a zero byte stands for the end of all keys.
   private static func end(ofPrefix prefix: String) -> [UInt8] {
-    var bytes = Array(prefix.utf8)
-    while bytes.last == 255 { bytes.removeLast() }
-    guard let last = bytes.popLast() else { return [0] }
-    return bytes + [last + 1]
+    KeyOrder.end(ofPrefix: Bytes(prefix))?.array ?? [0]
   }
 }

@@ -1,9 +1,10 @@
+internal import KVCommandLine
 internal import KVLoop
 
 /// One node of etcd, asked in JSON.
 struct EtcdDoor: Sendable {
   enum Result: Sendable {
-    case answer(JSONValue)
+    case answer(JSON)
     /// The request was not sent, or not understood: it did not happen.
     case refused(String)
     case unknown(String)
@@ -24,7 +25,7 @@ struct EtcdDoor: Sendable {
     case .notSent(let why): return .refused(why)
     case .noAnswer(let why): return .unknown(why)
     case .answer(let status, let bytes):
-      guard let answer = JSONValue(bytes) else {
+      guard let answer = try? JSON(parsing: bytes) else {
         return .unknown("status \(status), and no JSON")
       }
       if status == 200 { return .answer(answer) }

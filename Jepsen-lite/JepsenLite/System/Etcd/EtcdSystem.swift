@@ -1,5 +1,6 @@
 internal import Glibc
 internal import KVBase
+internal import KVCommandLine
 internal import KVLoop
 
 /// etcd under test, by the JSON front of its version 3 interface: an example of how another system
