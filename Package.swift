@@ -66,15 +66,16 @@ let package = Package(
     library("KVPlacement", ["KVBase"]),
     // Layer 3.
     library("KVWire", ["KVCommand"]),
-    library("KVStorage", ["KVCommand"]),
+    library("KVLog", ["KVBase"]),
+    library("KVState", ["KVCommand"]),
     // Layer 4.
     library("KVClientCore", ["KVWire", "KVPlacement"]),
-    library("KVNodeCore", ["KVWire", "KVStorage", "KVRaft", "KVPlacement"]),
-    library("KVRocks", ["KVStorage", "CRocksDB"]),
-    library("KVLog", ["KVStorage"]),
+    library("KVNodeCore", ["KVWire", "KVLog", "KVState", "KVRaft", "KVPlacement"]),
+    library("KVRocks", ["KVState", "CRocksDB"]),
+    library("KVFiles", ["KVLog"]),
     library("KVLoop", ["KVWire", "CLibUV"]),
     // Layer 5.
-    library("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVLog"]),
+    library("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVFiles"]),
     library("KVSimulator", ["KVNodeCore", "KVClientCore", "JepsenHistory"]),
     library("KVClient", ["KVClientCore", "KVLoop"]),
     // Layer 6.
@@ -119,7 +120,8 @@ let package = Package(
     tests("KVRaftTests", ["KVRaft"]),
     tests("KVPlacementTests", ["KVPlacement"]),
     tests("KVWireTests", ["KVWire"]),
-    tests("KVStorageTests", ["KVStorage", "KVLog", "KVRocks"]),
+    tests("KVLogTests", ["KVFiles"]),
+    tests("KVStateTests", ["KVRocks"]),
     tests("KVClientCoreTests", ["KVClientCore"]),
     tests("KVClientTests", ["KVClient"]),
     tests("KVCommandLineTests", ["KVCommandLine"]),

@@ -2,7 +2,6 @@ package import KVBase
 internal import KVCommand
 internal import KVPlacement
 internal import KVRaft
-internal import KVStorage
 internal import KVWire
 
 /// What time brings: elections and heartbeats, and the housekeeping of a node.

@@ -1,6 +1,7 @@
 package import KVBase
+internal import KVLog
 internal import KVRaft
-package import KVStorage
+package import KVState
 
 /// Snapshots between nodes. The follower asks for chunk after chunk by number, so what is lost is
 /// asked for again, and a stale or repeated chunk is recognised by its number and transfer.

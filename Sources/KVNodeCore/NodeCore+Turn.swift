@@ -1,7 +1,8 @@
 package import KVBase
 internal import KVCommand
+internal import KVLog
 internal import KVRaft
-package import KVStorage
+package import KVState
 internal import KVWire
 
 /// The turn: what the groups gathered becomes one log write and one frame for each peer.

@@ -1,7 +1,8 @@
 package import KVBase
 internal import KVCommand
+internal import KVLog
 internal import KVRaft
-internal import KVStorage
+internal import KVState
 internal import KVWire
 
 /// A whole node as a value: inputs in, outputs out. The server and the simulator run this same

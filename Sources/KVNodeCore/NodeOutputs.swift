@@ -1,6 +1,7 @@
 package import KVBase
 package import KVCommand
-package import KVStorage
+package import KVLog
+package import KVState
 
 /// A client's connection, named by the interpreter; never reused.
 package struct ConnectionID: Hashable, Comparable, Sendable {

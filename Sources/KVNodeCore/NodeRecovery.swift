@@ -1,6 +1,7 @@
 package import KVBase
 internal import KVCommand
-package import KVStorage
+package import KVLog
+package import KVState
 
 /// What a node found on its disk: for each group that it holds, the log and the state.
 package struct NodeRecovery: Sendable {

@@ -1,7 +1,8 @@
 internal import KVBase
 internal import KVCommand
+internal import KVLog
 internal import KVRaft
-internal import KVStorage
+internal import KVState
 internal import KVWire
 
 /// Whom to answer.

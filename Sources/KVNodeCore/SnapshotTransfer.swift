@@ -1,6 +1,6 @@
 internal import KVBase
 internal import KVRaft
-internal import KVStorage
+internal import KVState
 
 /// A snapshot that this node sends to a follower, chunk by chunk: one chunk is on its way at a
 /// time, asked for by its number, so a lost one is asked for again.

@@ -1,6 +1,6 @@
 internal import CRocksDB
 package import KVBase
-internal import KVStorage
+internal import KVState
 
 /// Changes that RocksDB takes at once. A reference: copies share their changes. Used by one thread
 /// at a time.

@@ -1,5 +1,5 @@
 internal import CRocksDB
-internal import KVStorage
+internal import KVBase
 
 /// The C API reports errors as strings that the caller frees.
 enum RocksError {

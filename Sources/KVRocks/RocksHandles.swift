@@ -1,6 +1,6 @@
 internal import CRocksDB
 internal import KVBase
-internal import KVStorage
+internal import KVState
 
 /// Each handle of the C API is owned by one value, and freed with it.
 

@@ -1,5 +1,5 @@
 internal import CRocksDB
-internal import KVStorage
+internal import KVBase
 
 extension DatabaseHandle {
   /// Opens the database in the directory at `path`, and makes it where there is none.

@@ -1,7 +1,7 @@
 internal import CRocksDB
 internal import Glibc
 package import KVBase
-package import KVStorage
+package import KVState
 internal import Synchronization
 
 /// The state store on RocksDB: one column family, no write-ahead log. After a crash it holds the

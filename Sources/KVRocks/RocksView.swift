@@ -1,6 +1,6 @@
 internal import CRocksDB
 package import KVBase
-package import KVStorage
+internal import KVState
 
 /// A RocksDB snapshot; released with the last reference.
 @safe

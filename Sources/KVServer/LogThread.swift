@@ -1,8 +1,8 @@
 internal import KVBase
+internal import KVFiles
 internal import KVLog
 internal import KVLoop
 internal import KVNodeCore
-internal import KVStorage
 
 /// The thread that writes the log. Everything that turns of the loop asked for while it was in a
 /// sync becomes the next write, with one sync.

@@ -1,10 +1,11 @@
 internal import Glibc
 internal import KVBase
+internal import KVFiles
 internal import KVLog
 internal import KVLoop
 internal import KVNodeCore
 internal import KVRocks
-internal import KVStorage
+internal import KVState
 
 /// A running node: its loop, its threads, its stores.
 package final class Server: Sendable {

@@ -1,8 +1,10 @@
 internal import KVBase
+internal import KVFiles
+internal import KVLog
 internal import KVLoop
 internal import KVNodeCore
 internal import KVRocks
-internal import KVStorage
+internal import KVState
 internal import KVWire
 
 /// Carrying out what the core asks for.

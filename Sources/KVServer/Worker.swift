@@ -1,9 +1,10 @@
 internal import KVBase
+internal import KVFiles
 internal import KVLog
 internal import KVLoop
 internal import KVNodeCore
 internal import KVRocks
-internal import KVStorage
+internal import KVState
 internal import KVWire
 
 /// The interpreter of one node: an actor on its event loop that owns the core and carries out what

@@ -1,6 +1,6 @@
 import KVBase
+import KVLog
 import KVNodeCore
-import KVStorage
 
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {

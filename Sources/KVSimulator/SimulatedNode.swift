@@ -1,7 +1,8 @@
 import KVBase
 import KVCommand
+import KVLog
 import KVNodeCore
-import KVStorage
+import KVState
 import KVWire
 
 /// One node: its core, its twins of log and state, its disk, clock and connections.

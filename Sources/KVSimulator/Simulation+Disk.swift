@@ -1,6 +1,7 @@
 import KVBase
+import KVLog
 import KVNodeCore
-import KVStorage
+import KVState
 
 /// The log thread of a node, its flushes, its crashes and its starts.
 extension Simulation {

@@ -1,7 +1,8 @@
 import KVBase
 import KVCommand
+import KVLog
 import KVNodeCore
-import KVStorage
+import KVState
 import KVWire
 
 /// The loop of a node, as the server's interpreter runs it: inputs gather, a turn gives them to the

@@ -1,9 +1,9 @@
 internal import JepsenHistory
 import KVBase
 import KVClientCore
+import KVLog
 import KVNodeCore
 import KVRaft
-import KVStorage
 import KVWire
 
 package struct SimulationOptions: Sendable {

@@ -1,7 +1,7 @@
 import KVBase
 import KVCommand
 import KVNodeCore
-import KVStorage
+import KVState
 import KVWire
 
 /// What the scheduler holds. `life` tells apart the lives of a node: what was meant for an earlier

@@ -1,8 +1,9 @@
 import KVBase
 import KVCommand
+import KVLog
 import KVNodeCore
 import KVRaft
-import KVStorage
+import KVState
 import KVWire
 
 extension FuzzTarget {

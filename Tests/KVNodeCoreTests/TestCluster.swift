@@ -1,7 +1,8 @@
 import KVBase
 import KVCommand
+import KVLog
 import KVRaft
-import KVStorage
+import KVState
 import KVWire
 
 @testable import KVNodeCore

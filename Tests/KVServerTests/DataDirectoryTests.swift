@@ -1,7 +1,8 @@
 import Foundation
 import KVBase
+import KVFiles
+import KVLog
 import KVNodeCore
-import KVStorage
 import Testing
 
 @testable import KVServer

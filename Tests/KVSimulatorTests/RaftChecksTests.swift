@@ -1,6 +1,7 @@
 import KVBase
 import KVCommand
-import KVStorage
+import KVLog
+import KVState
 import Testing
 
 @testable import KVSimulator

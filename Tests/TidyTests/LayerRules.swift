@@ -11,16 +11,17 @@ enum Layers {
     ("KVQuorum", ["KVBase"]),
     ("KVSaga", ["KVBase"]),
     ("KVWire", ["KVCommand"]),
-    ("KVStorage", ["KVCommand"]),
+    ("KVLog", ["KVBase"]),
+    ("KVState", ["KVCommand", "KVQuorum", "KVSaga"]),
     ("KVClientCore", ["KVWire", "KVPlacement"]),
     (
       "KVNodeCore",
-      ["KVWire", "KVStorage", "KVRaft", "KVGossip", "KVPlacement", "KVQuorum", "KVSaga"]
+      ["KVWire", "KVLog", "KVState", "KVRaft", "KVGossip", "KVPlacement", "KVQuorum", "KVSaga"]
     ),
-    ("KVRocks", ["KVStorage", "CRocksDB"]),
-    ("KVLog", ["KVStorage"]),
+    ("KVRocks", ["KVState", "CRocksDB"]),
+    ("KVFiles", ["KVLog"]),
     ("KVLoop", ["KVWire", "CLibUV"]),
-    ("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVLog"]),
+    ("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVFiles"]),
     ("JepsenHistory", ["KVBase"]),
     ("KVSimulator", ["KVNodeCore", "KVClientCore", "JepsenHistory"]),
     ("KVClient", ["KVClientCore", "KVLoop"]),
@@ -50,11 +51,11 @@ enum Layers {
   ]
 
   /// Modules that run in simulation beside the cores: no Foundation or C library either, but locks.
-  static let simulated: Set<String> = ["KVWire", "KVStorage", "KVSimulator"]
+  static let simulated: Set<String> = ["KVWire", "KVLog", "KVState", "KVSimulator"]
 
   /// Modules that call the system: files, sockets, threads, signals.
   private static let system: Set<String> = [
-    "KVBase", "KVRocks", "KVLog", "KVLoop", "KVServer", "KVClient", "KVCommandLine", "JepsenLite",
+    "KVBase", "KVRocks", "KVFiles", "KVLoop", "KVServer", "KVClient", "KVCommandLine", "JepsenLite",
     "JepsenHistory", "JepsenNetwork", "JepsenFaults", "JepsenReport",
     "kvnode", "kvctl", "kvbench", "jepsen-lite",
   ]

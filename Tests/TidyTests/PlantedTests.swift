@@ -16,7 +16,7 @@ import Testing
     ("KVServer", "import CRocksDB"), ("KVBase", "import Logging"), ("kvctl", "import KVServer"),
     ("KVRaft", "  @testable import KVWire"), ("KVRaft", "import Synchronization"),
     ("KVUnheardOf", "import KVBase"), ("KVSimulator", "import Glibc"),
-    ("KVStorage", "import Foundation"), ("KVWire", "import Glibc"),
+    ("KVState", "import Foundation"), ("KVWire", "import Glibc"),
   ])
   func aForbiddenImportIsFound(_ module: String, _ line: String) {
     #expect(Layers.findings(file("\(line)\n", "Sources/\(module)/Planted.swift")).count == 1)
@@ -24,10 +24,10 @@ import Testing
 
   @Test(arguments: [
     ("KVRaft", "package import KVBase"), ("KVNodeCore", "import KVBase"),
-    ("KVServer", "internal import Foundation"), ("KVLog", "import Glibc"),
+    ("KVServer", "internal import Foundation"), ("KVFiles", "import Glibc"),
     ("KVRocks", "import CRocksDB"), ("KVClient", "import Synchronization"),
     ("KVRaft", "// import Foundation"), ("KVRaft", "let text = \"import Foundation\""),
-    ("KVStorage", "internal import Synchronization"), ("kvctl", "import KVWire"),
+    ("KVLog", "internal import Synchronization"), ("kvctl", "import KVWire"),
     ("KVBase", "internal import CXXHash"),
   ])
   func anAllowedImportPasses(_ module: String, _ line: String) {
@@ -105,7 +105,7 @@ import Testing
     (core, "unsafe bytes.withUnsafeBytes { 1 }"), (core, "let text = \"\\(Date())\""),
     ("Sources/KVSimulator/Planted.swift", "Bool.random()"),
     ("Sources/KVBase/Planted.swift", "let x: any P"),
-    ("Sources/KVStorage/Planted.swift", "let now = Date()"),
+    ("Sources/KVState/Planted.swift", "let now = Date()"),
     ("Tests/KVRaftTests/Planted.swift", "let x = try! f()"),
     ("deploy/planted", "cd /~root/kv"), ("README.md", "see /~home/me/kv"),
     (anywhere, "let path = \"/~tmp/kv\""), ("README.md", "see DESIGN~.md"),
@@ -119,7 +119,7 @@ import Testing
   }
 
   private static let allowed: [(String, String)] = [
-    ("Sources/KVStorage/Planted.swift", "let m = Mutex(1)"), (anywhere, "let x = try f()"),
+    ("Sources/KVState/Planted.swift", "let m = Mutex(1)"), (anywhere, "let x = try f()"),
     (anywhere, "// try! is banned"), (anywhere, "let d = Date()"),
     (anywhere, "let s = \"fatalError(\""), (anywhere, "blueprint(1)"), (anywhere, "/* as! */"),
     ("Sources/kvctl/main.swift", "print(1)"), (core, "list.shuffled(using: &random)"),

@@ -1,6 +1,7 @@
 package import KVBase
 import KVCommand
-package import KVStorage
+package import KVLog
+package import KVState
 
 extension RaftChecks {
   // MARK: The disk and the state

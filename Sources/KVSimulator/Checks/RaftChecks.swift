@@ -1,6 +1,6 @@
 package import KVBase
 import KVCommand
-package import KVStorage
+package import KVLog
 
 /// Raft's promises, checked from outside: fed with what nodes persist, apply and announce, each
 /// entry looked at once per replica. It shares no code with the core.

@@ -1,6 +1,6 @@
 import KVBase
+import KVFiles
 import KVLog
-import KVStorage
 import Testing
 
 @Suite struct LogStoreRecycling {

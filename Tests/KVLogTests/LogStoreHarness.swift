@@ -1,7 +1,7 @@
 import Foundation
 import KVBase
+import KVFiles
 import KVLog
-import KVStorage
 import Testing
 
 /// The two logs that the contract holds for.

@@ -1,8 +1,4 @@
 package import KVBase
-internal import KVLog
-internal import KVNodeCore
-internal import KVRocks
-package import KVStorage
 
 /// A node's data directory: `identity`, `LOCK`, `log/`, `state/`. What does not belong to this
 /// node is refused before anything is written.

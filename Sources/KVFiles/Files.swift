@@ -1,6 +1,5 @@
 internal import Glibc
-internal import KVBase
-package import KVStorage
+package import KVBase
 
 /// The few file operations of a data directory, with errors that say what was tried.
 package enum Files {

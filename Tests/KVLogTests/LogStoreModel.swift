@@ -1,5 +1,5 @@
 import KVBase
-import KVStorage
+import KVLog
 
 /// The dumb version of a log: everything in arrays, nothing clever.
 struct LogModel: Equatable {

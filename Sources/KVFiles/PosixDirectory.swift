@@ -1,5 +1,6 @@
 internal import Glibc
-package import KVStorage
+package import KVBase
+internal import KVLog
 
 /// The directory of a log on a real disk.
 package final class PosixDirectory: SegmentDirectory {

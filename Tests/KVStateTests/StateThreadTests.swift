@@ -2,7 +2,7 @@ import Foundation
 import KVBase
 import KVCommand
 import KVRocks
-import KVStorage
+import KVState
 import Synchronization
 import Testing
 

@@ -1,7 +1,7 @@
 import Foundation
 import KVBase
 import KVRocks
-import KVStorage
+import KVState
 
 /// The stores that every test of the state runs over.
 enum StoreKind: CaseIterable, CustomStringConvertible {

@@ -1,5 +1,5 @@
 import KVBase
-import KVStorage
+import KVLog
 import Testing
 
 @Suite struct LogStoreProperty {

@@ -1,4 +1,4 @@
-internal import KVBase
+package import KVBase
 package import KVCommand
 internal import Synchronization
 

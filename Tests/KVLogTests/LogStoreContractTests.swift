@@ -1,6 +1,6 @@
 import KVBase
+import KVFiles
 import KVLog
-import KVStorage
 import Testing
 
 /// What `LogStore` promises, held against the real log and its twin.

@@ -13,7 +13,7 @@ package protocol SegmentFile: AnyObject, Sendable {
 }
 
 /// The directory of a log, and all that a log asks of an operating system. The real one is
-/// `KVLog.PosixDirectory`; `MemoryDirectory` can lose what was not synced.
+/// `KVFiles.PosixDirectory`; `MemoryDirectory` can lose what was not synced.
 package protocol SegmentDirectory: AnyObject, Sendable {
   associatedtype File: SegmentFile
 

@@ -1,6 +1,6 @@
 import KVBase
 import KVCommand
-import KVStorage
+import KVState
 import Testing
 
 /// The bytes on disk. Where one of these changes, the data of earlier builds can't be read: that

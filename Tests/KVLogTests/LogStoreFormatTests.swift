@@ -1,6 +1,6 @@
 import KVBase
+import KVFiles
 import KVLog
-import KVStorage
 import Testing
 
 /// The bytes on disk: what these tests hold must stay readable for ever.

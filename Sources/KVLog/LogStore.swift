@@ -49,14 +49,12 @@ package struct RecoveredLog: Sendable, Hashable {
 /// The node's log: of all its groups, in one sequence of writes.
 ///
 /// `append` then `sync` are called by one thread at a time; `read`, `compact` and `retainedBytes`
-/// may
-/// come from another, and wait for no sync. What was appended is durable when `sync` has returned,
-/// and not before. A failure of any call, but for `.compacted`, is final: the log answers every
-/// later
-/// call with that error, and the node stops.
+/// may come from another, and wait for no sync. What was appended is durable when `sync` has
+/// returned, and not before. A failure of any call, but for `.compacted`, is final: the log answers
+/// every later call with that error, and the node stops.
 ///
-/// The real one is `KVLog.SegmentedLog`, its twin in memory `MemoryLog`: one `SegmentLog` over two
-/// kinds of files. `LogStoreContract` in the tests runs over both.
+/// The real one is `KVFiles.SegmentedLog`, its twin in memory `MemoryLog`: one `SegmentLog` over
+/// two kinds of files. `LogStoreContract` in the tests runs over both.
 package protocol LogStore: AnyObject {
   /// The groups as they were when the log was opened, by group id.
   var recovered: [(group: GroupID, log: RecoveredLog)] { get }
@@ -84,25 +82,4 @@ package protocol LogStore: AnyObject {
 
   /// Bytes of log that can't be reused yet.
   var retainedBytes: Int { get }
-}
-
-/// What can be wrong with a store. Every one but `.compacted` is fatal for the node.
-package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The operating system or the library refused: what was tried, and what it said.
-  case io(String)
-  /// A record is damaged and there is something valid behind it: where, and what was found.
-  case damaged(String)
-  /// The directory belongs to another node, cluster or format; it was not touched.
-  case foreign(String)
-  /// The entries asked for are no longer kept.
-  case compacted
-  /// A call that makes no sense, such as entries with a gap: a fault in the caller.
-  case misuse(String)
-
-  package var description: String {
-    switch self {
-    case .io(let text), .damaged(let text), .foreign(let text), .misuse(let text): text
-    case .compacted: "the entries asked for are no longer kept"
-    }
-  }
 }

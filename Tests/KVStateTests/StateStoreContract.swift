@@ -1,6 +1,6 @@
 import KVBase
 import KVRocks
-import KVStorage
+import KVState
 import Testing
 
 /// What every state store does: the real one and its twin.

@@ -1,5 +1,4 @@
 package import KVBase
-package import KVStorage
 
 /// Whose data directory it is: a small file, checked before anything else is opened.
 package struct Identity: Hashable, Sendable {

@@ -1,5 +1,5 @@
 package import KVBase
-package import KVStorage
+package import KVLog
 
 /// The node's log on a real disk. `directory` is the log's own, `log` in the data directory.
 ///

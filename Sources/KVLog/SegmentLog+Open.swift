@@ -1,4 +1,4 @@
-internal import KVBase
+package import KVBase
 
 extension SegmentLog {
   /// True where there is a log that `open` would read.

@@ -1,6 +1,6 @@
 import KVBase
 import KVCommand
-import KVStorage
+import KVState
 import Testing
 
 /// ARCHITECTURE.md, "Exactly once".

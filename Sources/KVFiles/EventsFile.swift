@@ -1,6 +1,5 @@
 internal import Glibc
 package import KVBase
-package import KVStorage
 
 /// `--events FILE`: what happens inside the node as JSON lines, for the harness and for people who
 /// debug. Each line has `time_ms`, `node` and `event`, and what the event has.

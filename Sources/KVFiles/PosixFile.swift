@@ -1,6 +1,6 @@
 internal import Glibc
 package import KVBase
-package import KVStorage
+internal import KVLog
 
 /// A file descriptor, closed when its owner goes.
 struct FileHandle: ~Copyable, Sendable {

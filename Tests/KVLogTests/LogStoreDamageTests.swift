@@ -1,6 +1,6 @@
 import KVBase
+import KVFiles
 import KVLog
-import KVStorage
 import Testing
 
 /// A torn tail ends the log, and so does what a recycled segment still holds; damage stops the node

@@ -1,0 +1,20 @@
+/// What can be wrong with a store. Every one but `.compacted` is fatal for the node.
+package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The operating system or the library refused: what was tried, and what it said.
+  case io(String)
+  /// A record is damaged and there is something valid behind it: where, and what was found.
+  case damaged(String)
+  /// The directory belongs to another node, cluster or format; it was not touched.
+  case foreign(String)
+  /// The entries asked for are no longer kept.
+  case compacted
+  /// A call that makes no sense, such as entries with a gap: a fault in the caller.
+  case misuse(String)
+
+  package var description: String {
+    switch self {
+    case .io(let text), .damaged(let text), .foreign(let text), .misuse(let text): text
+    case .compacted: "the entries asked for are no longer kept"
+    }
+  }
+}
