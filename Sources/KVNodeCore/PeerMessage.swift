@@ -29,7 +29,7 @@ package enum SnapshotMessage: Hashable, Sendable {
   /// Leader to follower: an image up to (index, term) is ready.
   case offer(transfer: UInt64, index: LogIndex, term: Term)
   /// Follower to leader: the next chunk wanted.
-  case want(transfer: UInt64, sequence: UInt64)
+  case request(transfer: UInt64, sequence: UInt64)
   case chunk(transfer: UInt64, sequence: UInt64, isLast: Bool, bytes: Bytes)
   /// Follower to leader: installed durably, or given up.
   case done(transfer: UInt64, succeeded: Bool)
@@ -45,7 +45,7 @@ extension PeerMessage {
     case heartbeatResponse = 6
     case timeoutNow = 7
     case snapshotOffer = 16
-    case snapshotWant = 17
+    case snapshotRequest = 17
     case snapshotChunk = 18
     case snapshotDone = 19
   }
@@ -122,8 +122,8 @@ extension PeerMessage {
       writer.append(transfer)
       writer.append(index.rawValue)
       writer.append(term.rawValue)
-    case .want(let transfer, let sequence):
-      writer.append(Kind.snapshotWant.rawValue)
+    case .request(let transfer, let sequence):
+      writer.append(Kind.snapshotRequest.rawValue)
       writer.append(transfer)
       writer.append(sequence)
     case .chunk(let transfer, let sequence, let isLast, let bytes):
@@ -176,7 +176,7 @@ extension PeerMessage {
     case .heartbeatResponse:
       body = .raft(.heartbeatResponse(.init(round: try reader.read(UInt64.self))))
     case .timeoutNow: body = .raft(.timeoutNow)
-    case .snapshotOffer, .snapshotWant, .snapshotChunk, .snapshotDone:
+    case .snapshotOffer, .snapshotRequest, .snapshotChunk, .snapshotDone:
       body = .snapshot(try Self.snapshot(kind, from: &reader))
     }
   }
@@ -231,8 +231,8 @@ extension PeerMessage {
     case .snapshotOffer:
       let index = LogIndex(try reader.read(UInt64.self))
       return .offer(transfer: transfer, index: index, term: Term(try reader.read(UInt64.self)))
-    case .snapshotWant:
-      return .want(transfer: transfer, sequence: try reader.read(UInt64.self))
+    case .snapshotRequest:
+      return .request(transfer: transfer, sequence: try reader.read(UInt64.self))
     case .snapshotChunk:
       let sequence = try reader.read(UInt64.self)
       let isLast = try reader.readBool()

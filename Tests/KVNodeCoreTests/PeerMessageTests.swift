@@ -31,7 +31,7 @@ import Testing
     .raft(.heartbeatResponse(.init(round: 10))),
     .raft(.timeoutNow),
     .snapshot(.offer(transfer: 8, index: LogIndex(100), term: Term(2))),
-    .snapshot(.want(transfer: 8, sequence: 1)),
+    .snapshot(.request(transfer: 8, sequence: 1)),
     .snapshot(.chunk(transfer: 8, sequence: 1, isLast: true, bytes: "chunk")),
     .snapshot(.done(transfer: 8, succeeded: false)),
   ]

@@ -1,8 +1,6 @@
-internal import KVBase
-
 /// When each slot is next due: a binary heap that knows where each slot stands, so that a slot has
 /// one entry that can be moved and taken out. Ties go to the earlier insertion.
-struct DeadlineHeap: Sendable {
+package struct DeadlineHeap: Sendable {
   private struct Item {
     var due: UInt64
     var order: UInt64
@@ -18,11 +16,13 @@ struct DeadlineHeap: Sendable {
   private var positions: [Int32] = []
   private var nextOrder: UInt64 = 0
 
-  var first: Instant? { items.first.map { Instant(nanoseconds: $0.due) } }
-  var count: Int { items.count }
+  package init() {}
+
+  package var first: Instant? { items.first.map { Instant(nanoseconds: $0.due) } }
+  package var count: Int { items.count }
 
   /// Gives `slot` the time `due`, instead of any that it had.
-  mutating func set(_ slot: Int32, due: Instant) {
+  package mutating func set(_ slot: Int32, due: Instant) {
     while positions.count <= Int(slot) { positions.append(-1) }
     nextOrder += 1
     let item = Item(due: due.nanoseconds, order: nextOrder, slot: slot)
@@ -36,7 +36,7 @@ struct DeadlineHeap: Sendable {
     }
   }
 
-  mutating func remove(_ slot: Int32) {
+  package mutating func remove(_ slot: Int32) {
     guard Int(slot) < positions.count, positions[Int(slot)] >= 0 else { return }
     let at = Int(positions[Int(slot)])
     positions[Int(slot)] = -1
@@ -45,7 +45,7 @@ struct DeadlineHeap: Sendable {
   }
 
   /// Takes out the earliest slot that is due at `now`.
-  mutating func popDue(_ now: Instant) -> Int32? {
+  package mutating func popDue(_ now: Instant) -> Int32? {
     guard let first = items.first, first.due <= now.nanoseconds else { return nil }
     remove(first.slot)
     return first.slot

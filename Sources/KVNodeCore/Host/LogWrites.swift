@@ -1,0 +1,110 @@
+internal import KVBase
+internal import KVLog
+internal import KVRaft
+
+/// The log writes that are on their way, in order: one for each turn that had anything to write.
+struct LogWrites: Sendable {
+  private struct Write: Sendable {
+    var number: UInt64
+    var since: Instant
+    var completions: [LogBatch.Completion]
+  }
+
+  private var number: UInt64 = 0
+  private var open = RingQueue<Write>(limit: Limits.persistsInFlight)
+
+  var isFull: Bool { open.isFull }
+  var oldest: (number: UInt64, since: Instant)? { open.first.map { ($0.number, $0.since) } }
+
+  mutating func begin(_ completions: [LogBatch.Completion], now: Instant) -> UInt64 {
+    number += 1
+    open.append(Write(number: number, since: now, completions: completions))
+    return number
+  }
+
+  /// The completions of the oldest write, where it is durable.
+  mutating func popFinished(through number: UInt64) -> [LogBatch.Completion]? {
+    guard let first = open.first, first.number <= number else { return nil }
+    return open.popFirst()?.completions
+  }
+}
+
+/// A leader whose own disk makes no progress gives up its leaderships: alive means "makes
+/// progress", and a follower whose disk works does better.
+struct DiskWatch: Sendable {
+  private static let longestLimit = TimeAmount.seconds(10)
+
+  /// There is nobody who could do better.
+  private let isAlone: Bool
+  /// A write that takes longer than this is stalled.
+  private var limit: TimeAmount
+  /// The number of the stalled write.
+  private var stalled: UInt64?
+
+  init(isAlone: Bool, _ settings: RaftSettings) {
+    self.isAlone = isAlone
+    limit = settings.electionTimeout * 2
+  }
+
+  /// Whether the disk has begun or ceased to stall; `nil`: no change.
+  mutating func tick(
+    oldest: (number: UInt64, since: Instant)?, now: Instant, _ outputs: inout NodeOutputs
+  ) -> Bool? {
+    guard !isAlone else { return nil }
+    if let stalled, oldest?.number == stalled { return nil }
+    let late = oldest.flatMap { now - $0.since > limit ? $0.number : nil }
+    guard (late != nil) != (stalled != nil) else {
+      stalled = late
+      return nil
+    }
+    stalled = late
+    guard late != nil else {
+      outputs.events.append(.note(.warning, "log writes are done again"))
+      return false
+    }
+    outputs.events.append(
+      .note(
+        .warning,
+        "a log write has taken more than \(limit): this node leads nothing until it is done"))
+    // Where all disks are that slow, stepping down must not be all that is done.
+    limit = min(limit * 2, Self.longestLimit)
+    return true
+  }
+}
+
+/// When the state is made durable, so that the log can forget what led to it, and what of the log
+/// is kept all the same.
+struct LogRetention: Sendable {
+  private let flushBytes: UInt64
+  private let keepBytes: Int
+  private let followerSilence: TimeAmount
+  private var flushedAtLogBytes: UInt64 = 0
+  private var isFlushing = false
+
+  init(_ configuration: NodeConfiguration) {
+    flushBytes = UInt64(configuration.flushBytes)
+    keepBytes = configuration.logKeepBytes
+    followerSilence = configuration.raft.electionTimeout * 2
+  }
+
+  /// Whether to flush the state now.
+  mutating func mustFlush(_ gauges: NodeGauges) -> Bool {
+    let written = gauges.logWrittenBytes
+    let since = written - min(flushedAtLogBytes, written)
+    guard !isFlushing, since >= flushBytes else { return false }
+    isFlushing = true
+    flushedAtLogBytes = written
+    return true
+  }
+
+  /// The state is flushed. What is kept while there is room spares followers that are away a
+  /// snapshot; `nil`: there is room for all of it.
+  mutating func flushed(_ gauges: NodeGauges) -> RetentionPolicy? {
+    isFlushing = false
+    let retained = gauges.logRetainedBytes
+    guard retained > keepBytes / 2 else { return nil }
+    return RetentionPolicy(
+      keepsForFollowers: retained <= keepBytes, keepsForTransfers: retained <= keepBytes * 8,
+      followerSilence: followerSilence)
+  }
+}

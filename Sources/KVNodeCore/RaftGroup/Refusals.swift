@@ -1,0 +1,86 @@
+internal import KVBase
+internal import KVRaft
+internal import KVWire
+
+/// What a group says where it can't serve: what failed, why, and what to do.
+enum Refusals {
+  static func name(of group: GroupID) -> String {
+    group.partition.map { "partition \($0.rawValue)" } ?? "the meta group"
+  }
+
+  static func shuttingDown(_ node: NodeID, leader: NodeID? = nil) -> Failure {
+    Failure(
+      .unavailable, .shuttingDown, notStarted: true, "node \(node.rawValue) is shutting down",
+      leader: leader, retryAfter: .milliseconds(5))
+  }
+
+  /// Where this replica does not lead: who does, or why nobody does.
+  static func notLeader(
+    of group: GroupID, _ raft: borrowing RaftCore, now: Instant, _ context: ShardContext
+  ) -> Failure {
+    let name = name(of: group)
+    if let leader = raft.leader, leader.node != context.node {
+      return Failure(
+        .unavailable, .notLeader, notStarted: true,
+        "node \(leader.node.rawValue) leads \(name)", leader: leader.node)
+    }
+    if context.isShuttingDown { return shuttingDown(context.node) }
+    guard raft.timeWithoutQuorum(now: now) >= context.electionTimeout * 2 else {
+      return Failure(
+        .unavailable, .noLeader, notStarted: true, "\(name) is electing a leader: retry",
+        retryAfter: .milliseconds(20))
+    }
+    let reachable = context.peers.describe(
+      raft.configuration.voters, own: context.node, now: now)
+    return Failure(
+      .unavailable, .noQuorum, notStarted: true,
+      "no quorum for \(name) (\(reachable)): retry, or read with --consistency stale",
+      retryAfter: .milliseconds(200))
+  }
+
+  static func leadershipLost(
+    of group: GroupID, _ raft: borrowing RaftCore, _ context: ShardContext
+  ) -> Failure {
+    let leader = raft.leader?.node
+    return Failure(
+      .unavailable, .leadershipLost, notStarted: false,
+      "node \(context.node.rawValue) lost the leadership of \(name(of: group)) before the command "
+        + "was committed: it may yet take effect",
+      leader: leader == context.node ? nil : leader)
+  }
+
+  static func tooOld(age: TimeAmount?, limit: TimeAmount, node: NodeID) -> Failure {
+    Failure(
+      .unavailable, .tooOld, notStarted: true,
+      "what node \(node.rawValue) has may be " + (age.map { "\($0) old" } ?? "of any age")
+        + ", and \(limit) was the limit: try another replica, or a higher --max-age")
+  }
+
+  static func readLevel(_ level: Consistency) -> Failure {
+    Failure(
+      .invalidArgument, .wrongMode, notStarted: true,
+      "a cp keyspace has no reads at level \(level.name): use linearizable, quorum, session or "
+        + "stale")
+  }
+
+  static func unconfirmed(_ group: GroupID, _ node: NodeID) -> Failure {
+    Failure(
+      .deadlineExceeded, .expired, notStarted: true,
+      "no majority confirmed in time that node \(node.rawValue) leads \(name(of: group))")
+  }
+
+  static func notApplied(
+    _ group: GroupID, applied: LogIndex, wanted: LogIndex, _ node: NodeID
+  ) -> Failure {
+    Failure(
+      .deadlineExceeded, .expired, notStarted: true,
+      "node \(node.rawValue) has applied entry \(applied) of group \(group.rawValue), and "
+        + "\(wanted) was asked for")
+  }
+
+  static func removed(_ group: GroupID, _ node: NodeID) -> Failure {
+    Failure(
+      .unavailable, .notReplica, notStarted: true,
+      "node \(node.rawValue) no longer holds a replica of \(name(of: group))")
+  }
+}

@@ -1,0 +1,51 @@
+internal import KVBase
+
+/// What a shard knows of the other nodes: who can be sent to, and since when. Told by the host.
+struct PeerTable: Sendable {
+  struct Peer: Sendable {
+    let node: NodeID
+    var isUp = false
+    /// Nobody listens at its address.
+    var isRefusing = false
+    /// Since when it is up or down.
+    var since: Instant
+  }
+
+  private(set) var peers: [Peer] = []
+
+  func isUp(_ node: NodeID) -> Bool {
+    for peer in peers where peer.node == node { return peer.isUp }
+    return false
+  }
+
+  var hasAnyUp: Bool { peers.contains { $0.isUp } }
+
+  mutating func set(_ node: NodeID, isUp: Bool, isRefusing: Bool, now: Instant) {
+    guard let at = peers.firstIndex(where: { $0.node == node }) else {
+      peers.append(Peer(node: node, isUp: isUp, isRefusing: isRefusing, since: now))
+      return
+    }
+    if peers[at].isUp != isUp { peers[at].since = now }
+    peers[at].isUp = isUp
+    peers[at].isRefusing = isRefusing
+  }
+
+  /// Such as `1 of 3 replicas reachable; n2 down for 12 s`.
+  func describe(_ voters: [ReplicaID], own: NodeID, now: Instant) -> String {
+    var reachable = 0
+    var absent = ""
+    for voter in voters {
+      guard voter.node != own, let peer = peers.first(where: { $0.node == voter.node }) else {
+        if voter.node == own { reachable += 1 }
+        continue
+      }
+      if peer.isUp {
+        reachable += 1
+      } else {
+        absent +=
+          "; \(peer.node) \(peer.isRefusing ? "down" : "unreachable") for \(now - peer.since)"
+      }
+    }
+    return "\(reachable) of \(voters.count) replicas reachable\(absent)"
+  }
+}

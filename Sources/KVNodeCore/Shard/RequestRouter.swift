@@ -1,0 +1,147 @@
+internal import KVBase
+internal import KVCommand
+internal import KVPlacement
+internal import KVWire
+
+/// Where a client's request goes: decoded, checked against the map, and sent to the engine of its
+/// partition. Checks against the map come before a command is proposed, since maps reach replicas
+/// at different times.
+struct RequestRouter: Sendable {
+  enum Route: Sendable {
+    case map
+    case status
+    case health
+    case engine(GroupID, EngineRequest)
+    case refused(Failure)
+  }
+
+  let node: NodeID
+  private let partitions: Int
+  /// How long a read waits that names no deadline.
+  private let readTimeout: TimeAmount
+  private(set) var map: MetaState
+
+  init(node: NodeID, partitions: Int, readTimeout: TimeAmount, map: MetaState) {
+    self.node = node
+    self.partitions = partitions
+    self.readTimeout = readTimeout
+    self.map = map
+  }
+
+  mutating func update(_ map: MetaState) { self.map = map }
+
+  func group(of key: Bytes) -> GroupID {
+    GroupID(partition: Ring.partition(of: key, partitions: partitions))
+  }
+
+  func route(_ request: Request, now: Instant) -> Route {
+    switch request.body {
+    case .map: return .map
+    case .status: return .status
+    case .health: return .health
+    case .read(let command): return route(command, request, now: now)
+    case .mutate(let command, let encoded): return route(command, encoded, request)
+    }
+  }
+
+  // MARK: Mutations
+
+  private func route(_ command: Command, _ encoded: Bytes, _ request: Request) -> Route {
+    let level = request.consistency ?? .linearizable
+    guard level == .linearizable || level == .quorum else {
+      return .refused(
+        Failure(
+          .invalidArgument, .wrongMode, notStarted: true,
+          "a cp keyspace has no writes at level \(level.name): use linearizable or quorum"))
+    }
+    if let (keyspace, key) = command.target {
+      if let failure = problem(withKeyspace: keyspace, epoch: request.epoch) {
+        return .refused(failure)
+      }
+      return .engine(group(of: key), .mutate(encoded))
+    }
+    switch command.body {
+    case .meta(.createKeyspace(let name, let mode)):
+      if let failure = Self.problem(withCreating: name, mode: mode) { return .refused(failure) }
+    case .meta(.dropKeyspace): break
+    default:
+      return .refused(
+        Failure(
+          .permissionDenied, .malformed, notStarted: true,
+          "only a node itself proposes a command of this kind"))
+    }
+    return .engine(.meta, .mutate(encoded))
+  }
+
+  private static func problem(withCreating name: String, mode: KeyspaceMode) -> Failure? {
+    if let problem = KeyspaceDescriptor.problem(withName: name) {
+      return Failure(.invalidArgument, .malformed, notStarted: true, problem)
+    }
+    guard mode == .cp else {
+      return Failure(
+        .unimplemented, .wrongMode, notStarted: true,
+        "ap keyspaces are not there yet: create '\(name)' with mode cp")
+    }
+    return nil
+  }
+
+  private func problem(withKeyspace id: KeyspaceID, epoch: Epoch?) -> Failure? {
+    guard let keyspace = map.keyspace(id) else {
+      if map.dropped.contains(id) {
+        return Failure(
+          .notFound, .unknownKeyspace, notStarted: true, "keyspace \(id.rawValue) was dropped")
+      }
+      if let epoch, epoch > map.epoch {
+        return Failure(
+          .unavailable, .mapBehind, notStarted: true,
+          "node \(node.rawValue) has not seen map \(epoch) yet: retry",
+          retryAfter: .milliseconds(20))
+      }
+      return Failure(
+        .notFound, .unknownKeyspace, notStarted: true,
+        "there is no keyspace with id \(id.rawValue): fetch the map again")
+    }
+    guard keyspace.mode == .cp else {
+      return Failure(
+        .unimplemented, .wrongMode, notStarted: true,
+        "keyspace '\(keyspace.name)' is ap, and ap is not there yet")
+    }
+    return nil
+  }
+
+  // MARK: Reads
+
+  private func route(_ command: ReadCommand, _ request: Request, now: Instant) -> Route {
+    if let failure = problem(withKeyspace: command.keyspace, epoch: request.epoch) {
+      return .refused(failure)
+    }
+    let group: GroupID
+    switch command {
+    case .get(_, let key): group = self.group(of: key)
+    case .multiGet(_, let keys):
+      guard let first = keys.first else { return .refused(Self.malformed("no keys were given")) }
+      group = self.group(of: first)
+      guard keys.allSatisfy({ self.group(of: $0) == group }) else {
+        return .refused(Self.malformed("the keys of one request must be of one partition"))
+      }
+    case .scan:
+      guard let named = request.group, named != .meta else {
+        return .refused(Self.malformed("a scan must name its group"))
+      }
+      group = named
+    }
+    let terms = ReadTerms(
+      level: request.consistency ?? .linearizable,
+      deadline: now + (request.deadline ?? readTimeout), after: request.after,
+      maximumAge: request.maximumAge)
+    return .engine(group, .read(command, terms))
+  }
+
+  static func malformed(_ text: String) -> Failure {
+    Failure(.invalidArgument, .malformed, notStarted: true, text)
+  }
+
+  // MARK: Refusals
+
+  func isKnown(_ group: GroupID) -> Bool { Int(group.rawValue) <= partitions }
+}

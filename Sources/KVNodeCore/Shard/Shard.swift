@@ -1,0 +1,408 @@
+internal import KVBase
+internal import KVCommand
+internal import KVRaft
+internal import KVState
+internal import KVWire
+
+/// What a worker of a node runs: the router, the engines of its partitions, and their timers.
+///
+/// Every input goes to the engine that it names, which appends what it asks for; the engine is then
+/// `dirty`, and `finishTurn` lets each dirty engine end the turn (write its entries, begin its read
+/// round, hand entries to apply). So a turn makes one log write and one frame for each peer of what
+/// all groups gathered.
+struct Shard: Sendable {
+  private var table = ReplicaTable()
+  private var context: ShardContext
+  private var router: RequestRouter
+  private var random: SeededRandom
+  private let raftSettings: RaftSettings
+  private var isAdmitted = false
+  /// By group.
+  private var preferredLeaders: [NodeID?] = []
+  /// Slots that were given an input in this turn.
+  private var dirty: [Int] = []
+  private var isDirty: [Bool] = []
+  private var timers = DeadlineHeap()
+  /// By slot: when its timer is armed for.
+  private var armed: [Instant] = []
+
+  init(
+    _ configuration: NodeConfiguration, recovery: NodeRecovery, map: MetaState,
+    random: SeededRandom, now: Instant
+  ) {
+    self.random = random
+    raftSettings = configuration.raft
+    context = ShardContext(
+      node: configuration.node, linearizableReads: configuration.linearizableReads,
+      electionTimeout: configuration.raft.electionTimeout,
+      snapshots: SnapshotBudget(firstTransfer: self.random.next() >> 1))
+    router = RequestRouter(
+      node: configuration.node, partitions: configuration.partitions,
+      readTimeout: configuration.raft.electionTimeout * 4, map: map)
+    for recovered in recovery.groups {
+      add(recovered, id: ReplicaID(node: configuration.node), now: now)
+    }
+  }
+
+  private mutating func add(_ recovered: NodeRecovery.Group, id: ReplicaID, now: Instant) {
+    let log = recovered.log
+    let raft = RaftCore(
+      group: recovered.group, id: id, settings: raftSettings,
+      recovery: RaftRecovery(
+        hardState: log.hardState, baseIndex: log.baseIndex, baseTerm: log.baseTerm,
+        lastIndex: log.lastIndex, termRuns: log.termRuns, configurations: log.configurations,
+        appliedIndex: recovered.status.appliedIndex,
+        logTimeMilliseconds: recovered.status.logTimeMilliseconds),
+      random: random.fork(), now: now)
+    let handle = table.nextHandle
+    table.add(RaftGroup(recovered, raft: raft, handle: handle))
+    while isDirty.count <= Int(handle.slot) {
+      isDirty.append(false)
+      armed.append(.distantFuture)
+    }
+    touch(Int(handle.slot))
+  }
+
+  private mutating func touch(_ slot: Int) {
+    guard !isDirty[slot] else { return }
+    isDirty[slot] = true
+    dirty.append(slot)
+  }
+
+  // MARK: Requests
+
+  /// What a request asks of the node as a whole; `nil`: it was answered, or goes its way.
+  enum NodeQuestion: Sendable { case map, status, health }
+
+  /// The payload of a REQUEST frame. What can't be decoded is answered, and harms nobody else.
+  mutating func request(
+    _ payload: Bytes, caller: Caller, now: Now, _ outputs: inout NodeOutputs
+  ) -> NodeQuestion? {
+    let request: Request
+    do {
+      request = try Request(decoding: payload)
+    } catch {
+      outputs.fail(caller, RequestRouter.malformed("the request can't be decoded: \(error)"))
+      return nil
+    }
+    switch router.route(request, now: now.instant) {
+    case .map: return .map
+    case .status: return .status
+    case .health: return .health
+    case .refused(let failure): outputs.fail(caller, failure)
+    case .engine(let group, let engineRequest):
+      if let failure = refusal(of: group, request) {
+        outputs.fail(caller, failure)
+      } else if let slot = table.slot(of: group) {
+        touch(slot)
+        table[slot].request(engineRequest, caller: caller, now: now, &context, &outputs)
+      } else {
+        outputs.fail(caller, notReplica(of: group))
+      }
+    }
+    return nil
+  }
+
+  /// What stands against any work, on whatever group.
+  private func refusal(of group: GroupID, _ request: Request) -> Failure? {
+    if request.deadline == .zero {
+      return Failure(
+        .deadlineExceeded, .expired, notStarted: true, "the time was over before it was begun")
+    }
+    if context.isShuttingDown, request.consistency != .stale {
+      let leader = table.slot(of: group).flatMap { table[$0].leader }
+      return Refusals.shuttingDown(context.node, leader: leader == context.node ? nil : leader)
+    }
+    guard isAdmitted else {
+      let missing = context.peers.peers.filter { !$0.isUp }.map { "\($0.node)" }
+      return Failure(
+        .unavailable, .starting, notStarted: true,
+        "node \(context.node.rawValue) is new and has not met enough of the others yet to know "
+          + "that it may begin (not met: \(missing.joined(separator: ", "))): start them",
+        retryAfter: .milliseconds(100))
+    }
+    return nil
+  }
+
+  private func notReplica(of group: GroupID) -> Failure {
+    router.isKnown(group)
+      ? Failure(
+        .unavailable, .notReplica, notStarted: true,
+        "node \(context.node.rawValue) holds no replica of group \(group.rawValue)",
+        leader: preferred(of: group))
+      : Failure(
+        .invalidArgument, .notReplica, notStarted: true, "there is no group \(group.rawValue)")
+  }
+
+  private func preferred(of group: GroupID) -> NodeID? {
+    let at = Int(group.rawValue)
+    return at < preferredLeaders.count ? preferredLeaders[at] : nil
+  }
+
+  // MARK: Inputs of the interpreter
+
+  /// The payload of a PEER frame. An error closes that connection.
+  mutating func peerFrame(
+    from peer: NodeID, _ payload: Bytes, now: Now, _ outputs: inout NodeOutputs
+  ) throws(WireError) {
+    var reader = ByteReader(payload)
+    while !reader.isAtEnd {
+      let message = try PeerMessage(from: &reader)
+      guard message.from.node == peer else { throw .invalid("peer message: another's replica") }
+      guard let slot = table.slot(of: message.group) else { continue }
+      touch(slot)
+      table[slot].message(message, now: now, &context, &outputs)
+    }
+  }
+
+  mutating func persisted(
+    _ completions: [LogBatch.Completion], now: Now, _ outputs: inout NodeOutputs
+  ) {
+    for completion in completions {
+      if case .removed(let group) = completion.kind {
+        // Unless a new replica of the group has been added meanwhile.
+        if table.slot(of: group) == nil { outputs.removals.append(group) }
+        continue
+      }
+      guard let slot = table.slot(of: completion.replica) else { continue }
+      touch(slot)
+      table[slot].persisted(completion.kind, now: now, &context, &outputs)
+    }
+  }
+
+  mutating func applied(_ results: [ApplyResult], now: Now, _ outputs: inout NodeOutputs) {
+    for result in results {
+      guard let slot = table.slot(of: result.group) else { continue }
+      touch(slot)
+      table[slot].applied(result, now: now, &context, &outputs)
+    }
+  }
+
+  mutating func readDone(_ number: UInt64, _ result: ReadResult, _ outputs: inout NodeOutputs) {
+    guard let read = context.reads.finish(number) else { return }
+    outputs.reply(read.caller, .read(result, read.receipt))
+  }
+
+  mutating func logRead(
+    _ number: UInt64, _ entries: [LogEntry]?, now: Now, _ outputs: inout NodeOutputs
+  ) {
+    guard let read = context.logReads.finish(number), let slot = table.slot(of: read.replica)
+    else { return }
+    touch(slot)
+    table[slot].logRead(number, read, entries, now: now, &context, &outputs)
+  }
+
+  mutating func snapshotStep(
+    _ id: TransferID, _ step: SnapshotStep, now: Now, _ outputs: inout NodeOutputs
+  ) {
+    guard let owner = context.snapshots.owner(of: id), let slot = table.slot(of: owner) else {
+      if case .opened = step { outputs.snapshots.append(.close(id)) }
+      return
+    }
+    touch(slot)
+    table[slot].snapshotStep(id, step, now: now, &context, &outputs)
+  }
+
+  // MARK: Inputs of the host
+
+  mutating func step(_ input: ShardInput, now: Now, _ outputs: inout NodeOutputs) {
+    switch input {
+    case .admitted: isAdmitted = true
+    case .addReplica(let group, let id, let configuration):
+      addReplica(group, id, configuration, now: now.instant, &outputs)
+    case .removeReplica(let group): removeReplica(group, &outputs)
+    case .campaignWherePreferred: campaignWherePreferred(now: now.instant)
+    case .map(let map): router.update(map)
+    case .preferredLeaders(let leaders): setPreferredLeaders(leaders)
+    case .peer(let node, let isUp, let isRefusing):
+      context.peers.set(node, isUp: isUp, isRefusing: isRefusing, now: now.instant)
+      guard isRefusing, isAdmitted else { return }
+      forEach { $0.nodeUnreachable(node, now: now, &$1, &outputs) }
+    case .diskStalled(let isStalled):
+      context.isDiskStalled = isStalled
+      if isStalled { forEach { $0.stepDown(now: now, &$1, &outputs) } }
+    case .pressure(let isUnderPressure): context.isUnderPressure = isUnderPressure
+    case .budget(let bytes): context.snapshots.refill(bytes)
+    case .balance(let transfers): balance(transfers, now: now, &outputs)
+    case .handOver: forEach { $0.handOver(now: now, &$1, &outputs) }
+    case .watchCommits: forEach { $0.watchCommits(now: now, &$1, &outputs) }
+    case .dropRecords: dropRecords(now: now)
+    case .propose(let command):
+      guard let slot = table.slot(of: .meta) else { return }
+      touch(slot)
+      _ = table[slot].proposeOwn(.meta(command), now: now, &context)
+    case .flushed(let applied, let policy):
+      compact(applied, policy, now: now.instant, &outputs)
+    case .shutdown: context.isShuttingDown = true
+    }
+  }
+
+  private mutating func forEach(_ body: (inout RaftGroup, inout ShardContext) -> Void) {
+    for slot in table.live {
+      touch(slot)
+      body(&table[slot], &context)
+    }
+  }
+
+  private mutating func addReplica(
+    _ group: GroupID, _ id: ReplicaID, _ configuration: GroupConfiguration, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) {
+    guard table.slot(of: group) == nil else { return }
+    let map = group == .meta ? router.map : nil
+    let new = NodeRecovery.Group(
+      new: group, generation: table.nextGeneration(of: group), configuration: configuration,
+      map: map)
+    // In the log before anything else of this replica.
+    context.log.append(
+      .reset(
+        group, generation: new.log.generation, index: .zero, term: .zero,
+        configuration: configuration))
+    outputs.creations.append(
+      NodeOutputs.Creation(
+        group: group, generation: new.log.generation, configuration: configuration, map: map))
+    add(new, id: id, now: now)
+  }
+
+  private mutating func removeReplica(_ group: GroupID, _ outputs: inout NodeOutputs) {
+    guard let slot = table.slot(of: group) else { return }
+    let handle = table[slot].handle
+    table[slot].close(context, &outputs)
+    timers.remove(handle.slot)
+    armed[slot] = .distantFuture
+    table.remove(slot)
+    context.log.append(.removed(group))
+    context.log.append(LogBatch.Completion(replica: handle, kind: .removed(group)))
+  }
+
+  private mutating func setPreferredLeaders(_ leaders: [NodeID?]) {
+    preferredLeaders = leaders
+    for slot in table.live {
+      table[slot].setPreferredLeader(preferred(of: table[slot].group))
+    }
+  }
+
+  private mutating func campaignWherePreferred(now: Instant) {
+    for slot in table.live where preferred(of: table[slot].group) == context.node {
+      touch(slot)
+      table[slot].campaignIfNew(now: now)
+    }
+  }
+
+  private mutating func balance(_ limit: Int, now: Now, _ outputs: inout NodeOutputs) {
+    var begun = 0
+    for slot in table.live where begun < limit {
+      guard table[slot].isLeader else { continue }
+      touch(slot)
+      if table[slot].balance(now: now, &context, &outputs) { begun += 1 }
+    }
+  }
+
+  private mutating func dropRecords(now: Now) {
+    guard !router.map.dropped.isEmpty, !context.isShuttingDown else { return }
+    for slot in table.live where table[slot].group != .meta {
+      if table[slot].dropRecords(router.map.dropped, now: now, &context) { touch(slot) }
+    }
+  }
+
+  private mutating func compact(
+    _ flushed: [(group: GroupID, index: LogIndex)], _ policy: RetentionPolicy, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) {
+    for (group, index) in flushed {
+      guard let slot = table.slot(of: group),
+        let through = table[slot].compact(flushed: index, policy: policy, now: now)
+      else { continue }
+      outputs.compactions.append((group, through))
+    }
+  }
+
+  // MARK: Time and turns
+
+  mutating func tick(now: Now, _ outputs: inout NodeOutputs) {
+    for slot in table.live where table[slot].mayApply() { touch(slot) }
+    while let slot = timers.popDue(now.instant) {
+      let slot = Int(slot)
+      armed[slot] = .distantFuture
+      touch(slot)
+      if table[slot].nextDeadline <= now.instant { table[slot].tick(now: now, &context, &outputs) }
+    }
+  }
+
+  /// Ends a turn: what is to be written, and the latest map where one was applied.
+  mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) -> MetaState? {
+    // Ending a turn touches no further replica, so one pass does.
+    var at = 0
+    while at < dirty.count {
+      let slot = dirty[at]
+      isDirty[slot] = false
+      // It may have been removed in this turn.
+      if table.isLive(slot) {
+        table[slot].finishTurn(now: now, &context, &outputs)
+        rearm(slot)
+      }
+      at += 1
+    }
+    dirty.removeAll(keepingCapacity: true)
+    defer { context.appliedMap = nil }
+    return context.appliedMap
+  }
+
+  /// A timer that fires too early costs little, so it is moved forward only.
+  private mutating func rearm(_ slot: Int) {
+    let due = table[slot].nextDeadline
+    guard due < armed[slot] else { return }
+    armed[slot] = due
+    timers.set(Int32(slot), due: due)
+  }
+
+  /// The records and completions of the turn.
+  mutating func takeLogBatch() -> LogBatch? {
+    guard !context.log.isEmpty else { return nil }
+    defer { context.log = LogBatch() }
+    return context.log
+  }
+
+  var hasLogBatch: Bool { !context.log.isEmpty }
+
+  // MARK: What it says of itself
+
+  var metaStatus: MetaStatus {
+    guard let slot = table.slot(of: .meta) else { return MetaStatus() }
+    return MetaStatus(
+      leads: table[slot].leadsSafely, isIdle: !table[slot].hasOpenProposals,
+      isCurrent: table[slot].isCurrent)
+  }
+
+  /// Nothing is left to do for a node that shuts down.
+  var isDrained: Bool {
+    let hasOthers = context.peers.hasAnyUp
+    guard context.reads.isEmpty else { return false }
+    for slot in table.live {
+      if table[slot].hasOpenProposals || (table[slot].isLeader && hasOthers) { return false }
+    }
+    return true
+  }
+
+  /// By group; `nil`: this node holds no replica, or knows of no leader.
+  func leaders(of groups: Int) -> [NodeID] {
+    (0..<groups).map { group in
+      table.slot(of: GroupID(UInt32(group))).flatMap { table[$0].leader } ?? NodeID(0)
+    }
+  }
+
+  var groupReports: [NodeReport.Group] { table.live.map { table[$0].report } }
+  var groupCount: Int { table.live.reduce(0) { count, _ in count + 1 } }
+  var groupsWithLeader: Int { table.live.reduce(0) { $0 + (table[$1].leader == nil ? 0 : 1) } }
+
+  func checkInvariants() {
+    for slot in table.live { table[slot].checkInvariants() }
+  }
+
+  #if PlantedFaults
+    mutating func plant(_ fault: PlantedFault) {
+      context.plantedFault = fault
+      for slot in table.live { table[slot].plant(fault) }
+    }
+  #endif
+}

@@ -1,0 +1,167 @@
+internal import KVBase
+internal import KVCommand
+internal import KVLog
+internal import KVRaft
+internal import KVWire
+
+/// One replica of one group, as messages name it.
+struct ReplicaIdentity: Hashable, Sendable {
+  let group: GroupID
+  let id: ReplicaID
+}
+
+/// What the engines of a shard share: what the host has told the shard, the tables of what is on
+/// its way, and the buffers of the turn. Given to an engine with every input.
+struct ShardContext: Sendable {
+  let node: NodeID
+  let linearizableReads: NodeConfiguration.LinearizableReads
+  let electionTimeout: TimeAmount
+
+  /// Told by the host.
+  var peers = PeerTable()
+  var isUnderPressure = false
+  var isDiskStalled = false
+  var isShuttingDown = false
+
+  var log = LogBatch()
+  var reads = OpenReads()
+  var logReads = OpenLogReads()
+  var snapshots: SnapshotBudget
+  /// The map as the meta group here has last applied it; `nil`: not in this turn.
+  var appliedMap: MetaState?
+  #if PlantedFaults
+    var plantedFault: PlantedFault?
+  #endif
+  /// What a Raft core asked for in the step that runs: reused, and empty between steps.
+  var asked = RaftOutputs()
+
+  /// Sends to another replica of the group, where its node can be reached; a message that can't be
+  /// sent is lost, as on any network.
+  func send(
+    _ body: PeerMessage.Body, term: Term, from own: ReplicaIdentity, to: ReplicaID,
+    _ outputs: inout NodeOutputs
+  ) {
+    guard peers.isUp(to.node) else { return }
+    outputs.peerFrames.append(
+      PeerMessage(group: own.group, from: own.id, to: to, term: term, body: body), to: to.node)
+  }
+
+  func overloaded(_ what: String) -> Failure {
+    Failure(
+      .resourceExhausted, .overloaded, notStarted: true,
+      "\(what) of node \(node.rawValue) has too much to do: retry later",
+      retryAfter: .milliseconds(50))
+  }
+}
+
+/// The log records of a turn, and whose persist each batch completes.
+struct LogBatch: Sendable {
+  /// A replica's persist that a log write makes durable.
+  struct Completion: Sendable {
+    enum Kind: Sendable {
+      case raft(PersistToken)
+      /// The record that switches the replica to the generation of an installed snapshot.
+      case reset
+      /// The record that says that the replica is gone: its state may go too.
+      case removed(GroupID)
+    }
+
+    var replica: ReplicaHandle
+    var kind: Kind
+  }
+
+  private(set) var records: [LogRecord] = []
+  private(set) var completions: [Completion] = []
+
+  var isEmpty: Bool { records.isEmpty }
+
+  mutating func append(_ record: LogRecord) { records.append(record) }
+  mutating func append(_ completion: Completion) { completions.append(completion) }
+}
+
+/// Reads that the interpreter carries out, by number.
+struct OpenReads: Sendable {
+  struct Read: Sendable {
+    var caller: Caller
+    var receipt: Receipt
+  }
+
+  private var nextNumber: UInt64 = 0
+  /// For look-up only.
+  private var open: [UInt64: Read] = [:]
+
+  var isEmpty: Bool { open.isEmpty }
+  var isFull: Bool { open.count >= Limits.openReads }
+
+  mutating func begin(_ read: Read) -> UInt64 {
+    nextNumber += 1
+    open[nextNumber] = read
+    return nextNumber
+  }
+
+  mutating func finish(_ number: UInt64) -> Read? { open.removeValue(forKey: number) }
+}
+
+/// Reads of the log that the interpreter carries out, by number.
+struct OpenLogReads: Sendable {
+  enum Purpose: Sendable {
+    /// For a follower that lacks entries which are no longer in memory.
+    case replicate
+    case apply(through: LogIndex)
+  }
+
+  struct Read: Sendable {
+    var replica: ReplicaHandle
+    var from: LogIndex
+    var purpose: Purpose
+  }
+
+  private var nextNumber: UInt64 = 0
+  /// For look-up only.
+  private var open: [UInt64: Read] = [:]
+
+  mutating func begin(_ read: Read) -> UInt64 {
+    nextNumber += 1
+    open[nextNumber] = read
+    return nextNumber
+  }
+
+  mutating func finish(_ number: UInt64) -> Read? { open.removeValue(forKey: number) }
+}
+
+/// Names the shard's transfers of snapshots, bounds how many it sends at one time, and how many
+/// bytes in one tick.
+struct SnapshotBudget: Sendable {
+  private var nextTransfer: UInt64
+  private var bytesLeft = 0
+  /// By transfer: which replica it is of.
+  private var owners: [(id: TransferID, replica: ReplicaHandle, isOutgoing: Bool)] = []
+
+  /// `firstTransfer` is random: a number that an earlier life of this node may have used must not
+  /// come again.
+  init(firstTransfer: UInt64) { nextTransfer = firstTransfer }
+
+  var maySend: Bool { owners.count { $0.isOutgoing } < Limits.outgoingSnapshots }
+
+  mutating func open(_ replica: ReplicaHandle, isOutgoing: Bool) -> TransferID {
+    nextTransfer += 1
+    let id = TransferID(nextTransfer)
+    if !isOutgoing { owners.removeAll { $0.replica == replica && !$0.isOutgoing } }
+    owners.append((id, replica, isOutgoing))
+    return id
+  }
+
+  mutating func closed(_ id: TransferID) { owners.removeAll { $0.id == id } }
+
+  func owner(of id: TransferID) -> ReplicaHandle? { owners.first { $0.id == id }?.replica }
+
+  /// The host allows so many bytes from now on.
+  mutating func refill(_ bytes: Int) { bytesLeft = bytes }
+
+  /// False where nothing more may be sent before the next refill. The last chunk may exceed it.
+  mutating func spends(_ bytes: Int) -> Bool {
+    guard bytesLeft > 0 else { return false }
+    bytesLeft -= bytes
+    return true
+  }
+}

@@ -1,0 +1,60 @@
+internal import KVBase
+internal import KVCommand
+
+/// What the host tells a shard. A shard reads nothing of the host's state: all it knows of the node
+/// beside its own replicas came by these.
+enum ShardInput: Sendable {
+  /// The node may take part.
+  case admitted
+  /// A new replica, with an empty log and state, and the configuration that its group begins with.
+  case addReplica(GroupID, ReplicaID, GroupConfiguration)
+  /// The replica is no longer on this node.
+  case removeReplica(GroupID)
+  /// Groups that have never had a leader get the preferred one at once, so that a new cluster
+  /// serves in milliseconds and its leaders are spread from the start.
+  case campaignWherePreferred
+  /// A version of the map.
+  case map(MetaState)
+  /// The map's first choice for the leader of each group.
+  case preferredLeaders([NodeID?])
+  case peer(NodeID, isUp: Bool, isRefusing: Bool)
+  /// The node's log makes no progress, or makes progress again.
+  case diskStalled(Bool)
+  /// The state store is about to slow its writers down, or no longer is.
+  case pressure(Bool)
+  /// Bytes of snapshots that may be sent until the next of these.
+  case budget(Int)
+  /// Hand at most so many leaderships to their preferred nodes.
+  case balance(transfers: Int)
+  /// Hand every leadership over.
+  case handOver
+  /// A leader that commits nothing steps down.
+  case watchCommits
+  /// Propose the deletion of records of dropped keyspaces.
+  case dropRecords
+  /// Propose this to the meta group, where its leader is here.
+  case propose(MetaCommand)
+  /// The state is durable up to these indexes: let go of the log what the policy allows.
+  case flushed([(group: GroupID, index: LogIndex)], RetentionPolicy)
+  case shutdown
+}
+
+/// What the log keeps although the state is durable.
+struct RetentionPolicy: Sendable {
+  /// What a live follower of a group led here still needs.
+  var keepsForFollowers: Bool
+  /// What follows a snapshot that is on its way.
+  var keepsForTransfers: Bool
+  /// A follower that has been silent for this long is not waited for.
+  var followerSilence: TimeAmount
+}
+
+/// What the host asks of the shard that holds the meta group.
+struct MetaStatus: Sendable {
+  /// The replica of the meta group here leads, and everything of earlier leaders is committed.
+  var leads = false
+  /// It waits for no proposal.
+  var isIdle = false
+  /// What is committed is applied here, as far as the present leader knows.
+  var isCurrent = false
+}

@@ -1,0 +1,36 @@
+package import KVBase
+package import KVCommand
+
+extension StateMachines {
+  /// Opens the state of a replica that the log has recovered, at a node's start. The state is
+  /// always at or behind the log, since nothing is applied before it is durable there, and at or
+  /// beyond the log's base, since the log forgets only what the state has flushed. A state that was
+  /// never flushed is made anew, and the log is replayed from its begin.
+  ///
+  /// - Parameters:
+  ///   - log: the entries kept: from the one after the first bound to the second one.
+  ///   - configuration: the one in force at the log's base.
+  ///   - map: the map that a meta group begins with; `nil` for all other groups.
+  package func recover(
+    _ group: GroupID, generation: Generation, log: (base: LogIndex, last: LogIndex),
+    configuration: GroupConfiguration?, map: MetaState?
+  ) throws(StorageError) -> GroupStatus {
+    #if PlantedFaults
+      replayedThrough[group] = log.last
+    #endif
+    guard let status = try open(group, generation: generation) else {
+      guard log.base == .zero, let configuration else {
+        throw .damaged(
+          "the state of group \(group) is missing, and its log begins only after entry "
+            + "\(log.base): remove the data directory and let the node join anew")
+      }
+      return try create(group, generation: generation, configuration: configuration, meta: map)
+    }
+    guard status.appliedIndex >= log.base, status.appliedIndex <= log.last else {
+      throw .damaged(
+        "the state of group \(group) is at entry \(status.appliedIndex), and its log holds "
+          + "\(log.base.next) to \(log.last): log and state are not of one directory")
+    }
+    return status
+  }
+}
