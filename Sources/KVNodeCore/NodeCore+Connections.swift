@@ -54,14 +54,14 @@ extension NodeCore {
     _ payload: Bytes, now: Now, into outputs: inout NodeOutputs
   ) -> HelloDecision {
     guard let hello = try? Hello(decoding: payload) else {
-      return .refuse(Goaway(.invalidArgument, "the HELLO can't be decoded"))
+      return .refuse(Goaway(.protocolViolation, "the HELLO can't be decoded"))
     }
     if let goaway = problem(withVersionOf: hello) { return .refuse(goaway) }
     switch hello.role {
     case .client:
       guard hello.clusterID == 0 || knownClusterID == 0 || hello.clusterID == knownClusterID else {
         return .refuse(
-          Goaway(.failedPrecondition, "this node is of another cluster than the client expects"))
+          Goaway(.wrongCluster, "this node is of another cluster than the client expects"))
       }
       return .client
     case .node:
@@ -75,7 +75,7 @@ extension NodeCore {
       hello.lowestVersion <= Hello.protocolVersion, hello.highestVersion >= Hello.protocolVersion
     else {
       return Goaway(
-        .unimplemented,
+        .version,
         "this node speaks version \(Hello.protocolVersion) of the protocol, and the other side "
           + "\(hello.lowestVersion) to \(hello.highestVersion)")
     }
@@ -85,17 +85,17 @@ extension NodeCore {
   /// Why a node can't be talked with, or `nil`.
   private func problem(withNode hello: Hello) -> Goaway? {
     guard hello.node != configuration.node else {
-      return Goaway(.failedPrecondition, "both sides are node \(hello.node.rawValue)")
+      return Goaway(.wrongNode, "both sides are node \(hello.node.rawValue)")
     }
     guard peers.contains(where: { $0.node == hello.node }) else {
       return Goaway(
-        .failedPrecondition,
+        .notAMember,
         "node \(hello.node.rawValue) is not among the peers of node "
           + "\(configuration.node.rawValue): give all nodes the same --peers")
     }
     guard hello.creationDigest == configuration.creationDigest else {
       return Goaway(
-        .failedPrecondition,
+        .creationDiffers,
         "nodes \(hello.node.rawValue) and \(configuration.node.rawValue) were started with "
           + "different --peers ids, --partitions, --replication or --mode: make them equal")
     }
@@ -103,29 +103,26 @@ extension NodeCore {
       hello.clusterID == 0 || knownClusterID == 0 || hello.clusterID == knownClusterID
     else {
       return Goaway(
-        .failedPrecondition,
+        .wrongCluster,
         "node \(hello.node.rawValue) belongs to another cluster: check --peers and --data-dir")
     }
     if let member = meta.members.first(where: { $0.node == hello.node }),
       member.incarnation != hello.incarnation
     {
       return Goaway(
-        .failedPrecondition,
-        "\(Self.wipedPrefix) node \(hello.node.rawValue) is known with another data directory "
+        .wipedDisk,
+        "wiped disk: node \(hello.node.rawValue) is known with another data directory "
           + "than it has now: if its disk was lost, start it under a new id; else give it its old "
           + "--data-dir")
     }
     if hello.isBlank, !isUnformed, !canJudge {
       return Goaway(
-        .unavailable,
+        .cannotJudgeYet,
         "node \(configuration.node.rawValue) does not know yet whether node "
           + "\(hello.node.rawValue) was a member before: no leader of the meta group yet")
     }
     return nil
   }
-
-  /// Begins the message by which a node with a new disk under an old id is told so.
-  package static let wipedPrefix = "wiped disk:"
 
   /// This node knows of no cluster: it started blank and has seen none since.
   var isUnformed: Bool { startedBlank && meta.clusterID == 0 }
@@ -145,15 +142,15 @@ extension NodeCore {
     _ peer: NodeID, hello payload: Bytes, now: Now, into outputs: inout NodeOutputs
   ) -> Goaway? {
     guard let at = peers.firstIndex(where: { $0.node == peer }) else {
-      return Goaway(.failedPrecondition, "node \(peer.rawValue) is not a peer")
+      return Goaway(.notAMember, "node \(peer.rawValue) is not a peer")
     }
     guard let hello = try? Hello(decoding: payload) else {
-      return Goaway(.invalidArgument, "the HELLO can't be decoded")
+      return Goaway(.protocolViolation, "the HELLO can't be decoded")
     }
     if let goaway = problem(withVersionOf: hello) { return goaway }
     guard hello.role == .node, hello.node == peer else {
       return Goaway(
-        .failedPrecondition,
+        .wrongNode,
         "node \(hello.node.rawValue) answered where node \(peer.rawValue) was expected: check the "
           + "addresses in --peers")
     }
@@ -199,7 +196,7 @@ extension NodeCore {
     _ peer: NodeID, _ goaway: Goaway, now: Now, into outputs: inout NodeOutputs
   ) {
     let text = "node \(peer.rawValue) refuses the connection: \(goaway.message)"
-    if goaway.message.hasPrefix(Self.wipedPrefix) {
+    if goaway.reason == .wipedDisk {
       outputs.fatal = text
     } else {
       outputs.events.append(.note(.warning, text))

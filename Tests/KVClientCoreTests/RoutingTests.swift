@@ -292,7 +292,7 @@ import Testing
     cluster.leaders[group] = cluster.view.placement[group - 1][1]
     for (peer, node) in cluster.open where node == old {
       cluster.core.goaway(
-        peer, Goaway(.unavailable, "it is shutting down"), now: cluster.clock,
+        peer, Goaway(.shuttingDown, "it is shutting down"), now: cluster.clock,
         into: &cluster.outputs)
     }
     cluster.drain()
