@@ -17,7 +17,8 @@
       into outputs: inout NodeOutputs
     ) -> Bool {
       guard plantedFault == .acknowledgeBeforeCommit,
-        case .put(_, _, _, .always)? = (try? Command(decoding: encoded))?.body
+        case .mutate(_, _, .put(let put))? = (try? Command(decoding: encoded))?.body,
+        put.condition == .always
       else { return false }
       let receipt = Receipt(
         served: .commit, node: configuration.node, group: replicas[slot].group,

@@ -63,8 +63,7 @@ extension NodeCore {
     }
     let group: GroupID
     switch command.body {
-    case .put(let keyspace, let key, _, _), .delete(let keyspace, let key, _),
-      .add(let keyspace, let key, _, _, _):
+    case .mutate(let keyspace, let key, _):
       if let failure = problem(withKeyspace: keyspace, epoch: request.epoch) {
         return fail(caller, failure, into: &outputs)
       }
