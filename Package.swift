@@ -66,10 +66,11 @@ let package = Package(
     library("KVPlacement", ["KVBase"]),
     // Layer 3.
     library("KVWire", ["KVCommand"]),
+    library("KVLink", ["KVWire"]),
     library("KVLog", ["KVBase"]),
     library("KVState", ["KVCommand"]),
     // Layer 4.
-    library("KVClientCore", ["KVWire", "KVPlacement"]),
+    library("KVClientCore", ["KVLink", "KVPlacement"]),
     library("KVNodeCore", ["KVWire", "KVLog", "KVState", "KVRaft", "KVPlacement"]),
     library("KVRocks", ["KVState", "CRocksDB"]),
     library("KVFiles", ["KVLog"]),
@@ -120,6 +121,7 @@ let package = Package(
     tests("KVRaftTests", ["KVRaft"]),
     tests("KVPlacementTests", ["KVPlacement"]),
     tests("KVWireTests", ["KVWire"]),
+    tests("KVLinkTests", ["KVLink"]),
     tests("KVLogTests", ["KVFiles"]),
     tests("KVStateTests", ["KVRocks"]),
     tests("KVClientCoreTests", ["KVClientCore"]),

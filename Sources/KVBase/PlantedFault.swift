@@ -66,6 +66,15 @@
     /// Deletes that a node carries out again after its start are passed over.
     case deleteLostOnRestart
 
+    // Links.
+
+    /// A link that has failed once is never dialed again.
+    case linkNeverReconnects
+    /// A link that fails is dialed again at once, every time.
+    case linkWithoutBackoff
+    /// A link on which nothing is heard any more is kept.
+    case silentPeerUnnoticed
+
     /// Whether a node is to have it: a divergence needs one that differs from the others.
     package func isPlanted(in node: NodeID) -> Bool {
       self != .entrySkippedOnOneReplica || node.rawValue == 2

@@ -58,8 +58,9 @@ extension Client {
     options: Options = Options()
   ) async throws(KVError) -> Written {
     let outcome = await perform(
-      .put(key: Bytes(key.keyBytes), value: Bytes(value.keyBytes), condition: condition.core),
-      options.core())
+      .mutate(
+        key: Bytes(key.keyBytes),
+        .put(value: Bytes(value.keyBytes), condition: condition.core)), options.core())
     guard case .applied(.written(let version), let receipt) = outcome else {
       throw KVError(outcome)
     }
@@ -73,7 +74,7 @@ extension Client {
     _ key: some KeyConvertible, if condition: Condition = .always, options: Options = Options()
   ) async throws(KVError) -> Bool {
     let outcome = await perform(
-      .delete(key: Bytes(key.keyBytes), condition: condition.core), options.core())
+      .mutate(key: Bytes(key.keyBytes), .delete(condition: condition.core)), options.core())
     guard case .applied(.deleted(let existed, _), _) = outcome else { throw KVError(outcome) }
     return existed
   }
@@ -99,9 +100,10 @@ extension Client {
     within bounds: ClosedRange<Int64> = Int64.min...Int64.max, options: Options = Options()
   ) async throws(KVError) -> Int64 {
     let outcome = await perform(
-      .add(
-        key: Bytes(key.keyBytes), delta: delta, minimum: bounds.lowerBound,
-        maximum: bounds.upperBound), options.core())
+      .mutate(
+        key: Bytes(key.keyBytes),
+        .add(delta: delta, minimum: bounds.lowerBound, maximum: bounds.upperBound)),
+      options.core())
     guard case .applied(.added(let value, _), _) = outcome else { throw KVError(outcome) }
     return value
   }
@@ -136,22 +138,24 @@ extension KVError {
   }
 
   private init(_ result: CommandResult) {
-    switch result {
+    switch result.conclusion {
     case .conditionFailed(let current):
       let found =
         current.rawValue == 0 ? "there is no record" : "the record's version is \(current)"
       self.init(
         .rejected, .conditionFailed, "the condition does not hold: \(found)",
         currentVersion: current.rawValue)
-    case .outOfBounds(let current):
-      self.init(
-        .rejected, .outOfRange, "the sum would leave its bounds: the value is \(current)")
-    case .notAnInteger:
-      self.init(.rejected, .outOfRange, "the record is not a decimal integer of 64 bits")
+    case .outOfRange(let reason): self.init(.rejected, .outOfRange, reason)
+    case .keyspaceDropped: self.init(.rejected, .notFound, "the keyspace was dropped")
+    case .effective, .sessionRefused, .other: self.init(ofMap: result)
+    }
+  }
+
+  private init(ofMap result: CommandResult) {
+    switch result {
     case .keyspaceExists(let descriptor):
       self.init(.rejected, .alreadyExists, "the keyspace '\(descriptor.name)' exists already")
     case .noSuchKeyspace: self.init(.rejected, .notFound, "there is no such keyspace")
-    case .keyspaceDropped: self.init(.rejected, .notFound, "the keyspace was dropped")
     case .tooManyKeyspaces:
       self.init(
         .rejected, .resourceExhausted,

@@ -22,7 +22,8 @@ public struct KVError: Error, Hashable, Sendable, CustomStringConvertible {
     case alreadyExists
     /// The condition of a write did not hold; `currentVersion` says what was there.
     case conditionFailed
-    /// The record is no integer, or the sum would leave its bounds.
+    /// The record that is there does not admit the write: a counter that is no integer, or that
+    /// would leave its bounds.
     case outOfRange
     /// No node or no quorum can be reached.
     case unavailable

@@ -10,9 +10,7 @@ struct CallRef: Hashable, Sendable {
 
 /// What a call sends. Keys only: the keyspace's id is resolved when a map is there.
 enum Work: Sendable {
-  case put(key: Bytes, value: Bytes, condition: Condition)
-  case delete(key: Bytes, condition: Condition)
-  case add(key: Bytes, delta: Int64, minimum: Int64, maximum: Int64)
+  case mutate(key: Bytes, KeyMutation)
   case meta(MetaCommand)
   case get(key: Bytes)
   /// Part of a multi-get: `positions` are those of its keys in the whole.
@@ -28,7 +26,7 @@ enum Work: Sendable {
 
   var isMutation: Bool {
     switch self {
-    case .put, .delete, .add, .meta: true
+    case .mutate, .meta: true
     case .get, .gets, .page, .multiGet, .scan, .map, .status, .health: false
     }
   }
@@ -44,9 +42,7 @@ enum Work: Sendable {
   /// For sentences.
   var name: String {
     switch self {
-    case .put: "put"
-    case .delete: "delete"
-    case .add: "add"
+    case .mutate(_, let mutation): mutation.name
     case .meta(.createKeyspace): "create keyspace"
     case .meta(.dropKeyspace): "drop keyspace"
     case .meta: "change the map"

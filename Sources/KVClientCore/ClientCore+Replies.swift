@@ -56,8 +56,7 @@ extension ClientCore {
     _ outputs: inout ClientOutputs
   ) {
     switch (calls[slot].work, reply) {
-    case (.put, .applied(let result, let receipt)), (.delete, .applied(let result, let receipt)),
-      (.add, .applied(let result, let receipt)), (.meta, .applied(let result, let receipt)):
+    case (.mutate, .applied(let result, let receipt)), (.meta, .applied(let result, let receipt)):
       learn(slot, from: receipt, peer)
       applied(slot, result, receipt, isCurrent: isCurrent, now, &outputs)
     case (.get, .read(.record(let record), let receipt)):
@@ -136,8 +135,8 @@ extension ClientCore {
         wantMap(now)
       }
       finish(slot, .applied(result, receipt), now, &outputs)
-    case .written, .deleted, .added, .conditionFailed, .outOfBounds, .notAnInteger,
-      .tooManyKeyspaces, .invalidName, .incarnationConflict:
+    // What a mutation of a key answers, and the refusals of the meta group.
+    default:
       finish(slot, .applied(result, receipt), now, &outputs)
     }
   }

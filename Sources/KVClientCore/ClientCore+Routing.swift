@@ -36,7 +36,7 @@ extension ClientCore {
       guard view != nil else { return waitForMap(slot, now) }
       calls[slot].route = .group(0)
       return true
-    case .put(let key, _, _), .delete(let key, _), .add(let key, _, _, _), .get(let key):
+    case .mutate(let key, _), .get(let key):
       guard resolveKeyspace(slot, now, &outputs) else { return false }
       calls[slot].route = .group(group(of: key))
       return true

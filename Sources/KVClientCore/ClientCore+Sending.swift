@@ -74,13 +74,8 @@ extension ClientCore {
     request.epoch = view?.meta.epoch
     let mutation: CommandBody
     switch calls[slot].work {
-    case .put(let key, let value, let condition):
-      mutation = .put(keyspace: keyspace, key: key, value: value, condition: condition)
-    case .delete(let key, let condition):
-      mutation = .delete(keyspace: keyspace, key: key, condition: condition)
-    case .add(let key, let delta, let minimum, let maximum):
-      mutation = .add(
-        keyspace: keyspace, key: key, delta: delta, minimum: minimum, maximum: maximum)
+    case .mutate(let key, let change):
+      mutation = .mutate(keyspace: keyspace, key: key, change)
     case .meta(let change):
       mutation = .meta(change)
     case .get(let key):

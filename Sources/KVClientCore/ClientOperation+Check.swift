@@ -5,11 +5,7 @@ internal import KVWire
 extension ClientOperation {
   var work: Work {
     switch self {
-    case .put(let key, let value, let condition):
-      .put(key: key, value: value, condition: condition)
-    case .delete(let key, let condition): .delete(key: key, condition: condition)
-    case .add(let key, let delta, let minimum, let maximum):
-      .add(key: key, delta: delta, minimum: minimum, maximum: maximum)
+    case .mutate(let key, let mutation): .mutate(key: key, mutation)
     case .get(let key): .get(key: key)
     case .multiGet(let keys): .multiGet(keys)
     case .scan(let query): .scan(query)
@@ -25,14 +21,7 @@ extension ClientOperation {
   func problem(with options: CallOptions) -> String? {
     if options.timeout == .zero { return "a time-out of 0: give it some time" }
     switch self {
-    case .put(let key, let value, let condition):
-      return Self.problem(key: key) ?? Self.problem(value: value)
-        ?? Self.problem(condition: condition)
-    case .delete(let key, let condition):
-      return Self.problem(key: key) ?? Self.problem(condition: condition)
-    case .add(let key, _, let minimum, let maximum):
-      if minimum > maximum { return "the minimum \(minimum) is above the maximum \(maximum)" }
-      return Self.problem(key: key)
+    case .mutate(let key, let mutation): return Self.problem(key: key) ?? mutation.problem
     case .get(let key): return Self.problem(key: key)
     case .multiGet(let keys):
       if keys.count > Limits.clientMultiGetKeys {
@@ -53,16 +42,6 @@ extension ClientOperation {
     if key.isEmpty { return "the key is empty: a key has 1 to \(Limits.keyBytes) bytes" }
     guard key.count > Limits.keyBytes else { return nil }
     return "a key of \(key.count) bytes: the limit is \(Limits.keyBytes)"
-  }
-
-  private static func problem(value: Bytes) -> String? {
-    guard value.count > Limits.valueBytes else { return nil }
-    return "a value of \(value.count) bytes: the limit is \(Limits.valueBytes)"
-  }
-
-  private static func problem(condition: Condition) -> String? {
-    guard case .ifValue(let expected) = condition else { return nil }
-    return problem(value: expected)
   }
 
   private static func problem(query: ScanQuery) -> String? {

@@ -46,9 +46,7 @@ package struct Endpoint: Hashable, Sendable {
 
 /// What the application asks for. The keyspace stands in the options.
 package enum ClientOperation: Sendable {
-  case put(key: Bytes, value: Bytes, condition: Condition)
-  case delete(key: Bytes, condition: Condition)
-  case add(key: Bytes, delta: Int64, minimum: Int64, maximum: Int64)
+  case mutate(key: Bytes, KeyMutation)
   case get(key: Bytes)
   /// Keys of any partitions: one snapshot for each partition, not over all of them.
   case multiGet(keys: [Bytes])

@@ -21,24 +21,9 @@ package struct SessionStamp: Hashable, Sendable {
   }
 }
 
-/// When a put or a delete takes effect, judged where it is applied.
-package enum Condition: Hashable, Sendable {
-  case always
-  case ifAbsent
-  case ifPresent
-  /// The record's version is this.
-  case ifVersion(LogIndex)
-  /// The record's value is this.
-  case ifValue(Bytes)
-}
-
 /// What an entry of a group's log does to its state.
 package enum CommandBody: Hashable, Sendable {
-  case put(keyspace: KeyspaceID, key: Bytes, value: Bytes, condition: Condition)
-  case delete(keyspace: KeyspaceID, key: Bytes, condition: Condition)
-  /// Adds to a counter, kept as decimal text; an absent one counts as 0. The result must lie
-  /// within the bounds, else nothing changes.
-  case add(keyspace: KeyspaceID, key: Bytes, delta: Int64, minimum: Int64, maximum: Int64)
+  case mutate(keyspace: KeyspaceID, key: Bytes, KeyMutation)
   /// Deletes a keyspace's records in this group and refuses later commands on it; idempotent.
   case dropKeyspaceRecords(KeyspaceID)
   /// Forgets the sessions of clients created at or before this time and raises the floor to it.
@@ -67,13 +52,9 @@ package struct Command: Hashable, Sendable {
     self.body = body
   }
 
-  /// The key and keyspace of a command on one key.
+  /// The keyspace and the key of a mutation of one key; `nil` for other commands.
   package var target: (keyspace: KeyspaceID, key: Bytes)? {
-    switch body {
-    case .put(let keyspace, let key, _, _), .delete(let keyspace, let key, _),
-      .add(let keyspace, let key, _, _, _):
-      (keyspace, key)
-    case .dropKeyspaceRecords, .expireSessions, .meta: nil
-    }
+    guard case .mutate(let keyspace, let key, _) = body else { return nil }
+    return (keyspace, key)
   }
 }

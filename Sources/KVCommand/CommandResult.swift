@@ -34,6 +34,41 @@ package enum CommandResult: Hashable, Sendable {
   case incarnationConflict(recorded: UInt64)
 }
 
+/// What a client may conclude from a result.
+package enum Conclusion: Hashable, Sendable {
+  /// The mutation took effect, or there was nothing to do; the version is its entry's index.
+  case effective(version: LogIndex)
+  /// Its condition did not hold; nothing changed. The version is that of the record that was there.
+  case conditionFailed(current: LogIndex)
+  /// The record that was there does not admit it; nothing changed. A sentence says why.
+  case outOfRange(String)
+  /// This try had no effect; of an earlier one the group can no longer tell.
+  case sessionRefused
+  /// Nothing changed, since the keyspace is gone.
+  case keyspaceDropped
+  /// Not about one key: an answer of the meta group, or to what the system itself proposed.
+  case other
+}
+
+extension CommandResult {
+  /// The one place that sorts results: what carries a mutation asks for this, and not for the case.
+  package var conclusion: Conclusion {
+    switch self {
+    case .written(let version), .deleted(_, let version), .added(_, let version):
+      .effective(version: version)
+    case .conditionFailed(let current): .conditionFailed(current: current)
+    case .outOfBounds(let current):
+      .outOfRange("the sum would leave its bounds: the value is \(current)")
+    case .notAnInteger: .outOfRange("the record is not a decimal integer of 64 bits")
+    case .sessionExpired, .sequenceTooLow, .tooManyUnacknowledged: .sessionRefused
+    case .keyspaceDropped: .keyspaceDropped
+    case .done, .keyspace, .keyspaceExists, .noSuchKeyspace, .tooManyKeyspaces, .invalidName,
+      .incarnationConflict:
+      .other
+    }
+  }
+}
+
 extension CommandResult {
   /// u8 kind, then what the kind has.
   package func encode(into writer: inout ByteWriter) {

@@ -48,6 +48,12 @@ package struct Record: Hashable, Sendable {
     self.version = version
     self.value = value
   }
+
+  /// Why no node would store `value`: a sentence, or `nil`.
+  static func problem(withValue value: Bytes) -> String? {
+    guard value.count > Limits.valueBytes else { return nil }
+    return "a value of \(value.count) bytes: the limit is \(Limits.valueBytes)"
+  }
 }
 
 package struct ScannedRecord: Hashable, Sendable {
@@ -63,7 +69,7 @@ package struct ScannedRecord: Hashable, Sendable {
 package enum ReadResult: Hashable, Sendable {
   case record(Record?)
   case records([Record?])
-  /// `more`: there is something behind the last record of the page.
+  /// `more`: there are records after the last one of the page.
   case page([ScannedRecord], more: Bool)
   case keyspaceDropped
   /// The values of a multi-get are more than `Limits.multiGetBytes`.

@@ -31,6 +31,7 @@ package enum Planting {
       case .failedSyncIgnored, .deleteLostOnRestart: "disk"
       case .sessionsIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
+      case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "network"
       }
     }
   #endif

@@ -238,16 +238,15 @@ extension Simulation {
   }
 
   private static func take(_ result: CommandResult, into operation: inout HistoryOperation) {
-    switch result {
-    case .written, .deleted: operation.outcome = .ok
-    case .added(let sum, _):
+    switch result.conclusion {
+    case .effective:
       operation.outcome = .ok
-      operation.result = .integer(sum)
+      if case .added(let sum, _) = result { operation.result = .integer(sum) }
     case .conditionFailed: operation.outcome = .mismatch
-    case .sessionExpired:
+    case .sessionRefused:
       operation.outcome = .unknown
       operation.endNanoseconds = nil
-    default: operation.outcome = .refused("\(result)")
+    case .outOfRange, .keyspaceDropped, .other: operation.outcome = .refused("\(result)")
     }
   }
 

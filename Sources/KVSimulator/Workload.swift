@@ -23,14 +23,14 @@ struct PlannedOperation: Sendable {
     let key = Bytes(key)
     switch kind {
     case .read: return .get(key: key)
-    case .write(let value): return .put(key: key, value: Bytes(value), condition: .always)
+    case .write(let value): return .mutate(key: key, .put(value: Bytes(value)))
     case .cas(let expected, let new):
-      return .put(
-        key: key, value: Bytes(new),
-        condition: expected.map { .ifValue(Bytes($0)) } ?? .ifAbsent)
-    case .delete: return .delete(key: key, condition: .always)
+      return .mutate(
+        key: key,
+        .put(value: Bytes(new), condition: expected.map { .ifValue(Bytes($0)) } ?? .ifAbsent))
+    case .delete: return .mutate(key: key, .delete())
     case .add(let delta):
-      return .add(key: key, delta: delta, minimum: .min, maximum: .max)
+      return .mutate(key: key, .add(delta: delta, minimum: .min, maximum: .max))
     }
   }
 }

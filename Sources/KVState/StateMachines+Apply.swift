@@ -1,5 +1,5 @@
 package import KVBase
-package import KVCommand
+internal import KVCommand
 internal import Synchronization
 
 extension StateMachines {
@@ -123,40 +123,9 @@ extension StateMachines {
     _ body: CommandBody, at index: LogIndex, on state: GroupState
   ) throws(StorageError) -> CommandResult {
     switch body {
-    case .put(let keyspace, let key, let value, let condition):
+    case .mutate(let keyspace, let key, let mutation):
       guard !state.isDropped(keyspace) else { return .keyspaceDropped }
-      if condition != .always, !ignoresConditions {
-        let current = try current(keyspace, key, of: state)
-        guard condition.holds(for: current) else {
-          return .conditionFailed(current: current?.version ?? .zero)
-        }
-      }
-      put(keyspace, key, Record(version: index, value: value), on: state)
-      return .written(version: index)
-    case .delete(let keyspace, let key, let condition):
-      guard !state.isDropped(keyspace) else { return .keyspaceDropped }
-      let current = try current(keyspace, key, of: state)
-      guard condition.holds(for: current) else {
-        return .conditionFailed(current: current?.version ?? .zero)
-      }
-      guard current != nil else { return .deleted(existed: false, version: index) }
-      #if PlantedFaults
-        if plantedFault == .deleteLostOnRestart, index <= replayedThrough[state.group] ?? .zero {
-          return .deleted(existed: true, version: index)
-        }
-      #endif
-      delete(keyspace, key, on: state)
-      return .deleted(existed: true, version: index)
-    case .add(let keyspace, let key, let delta, let minimum, let maximum):
-      guard !state.isDropped(keyspace) else { return .keyspaceDropped }
-      let current = try current(keyspace, key, of: state)
-      guard let value = current.map({ DecimalText.parse($0.value) }) ?? 0 else {
-        return .notAnInteger
-      }
-      let (sum, overflow) = value.addingReportingOverflow(delta)
-      guard !overflow, sum >= minimum, sum <= maximum else { return .outOfBounds(current: value) }
-      put(keyspace, key, Record(version: index, value: DecimalText.bytes(sum)), on: state)
-      return .added(value: sum, version: index)
+      return try execute(mutation, keyspace, key, at: index, on: state)
     case .dropKeyspaceRecords(let keyspace):
       guard state.drop(keyspace) else { return .tooManyKeyspaces }
       let range = state.key.records(of: keyspace)
@@ -175,13 +144,38 @@ extension StateMachines {
     }
   }
 
-  private var ignoresConditions: Bool {
+  private func execute(
+    _ mutation: KeyMutation, _ keyspace: KeyspaceID, _ key: Bytes, at index: LogIndex,
+    on state: GroupState
+  ) throws(StorageError) -> CommandResult {
     #if PlantedFaults
-      return plantedFault == .conditionIgnored
-    #else
-      return false
+      let mutation = planted(mutation)
     #endif
+    let current = mutation.needsRecord ? try current(keyspace, key, of: state) : nil
+    let effect = mutation.effect(on: current, at: index)
+    switch effect.change {
+    case .none: break
+    case .put(let value): put(keyspace, key, Record(version: index, value: value), on: state)
+    case .delete:
+      #if PlantedFaults
+        if plantedFault == .deleteLostOnRestart, index <= replayedThrough[state.group] ?? .zero {
+          break
+        }
+      #endif
+      delete(keyspace, key, on: state)
+    }
+    return effect.result
   }
+
+  #if PlantedFaults
+    private func planted(_ mutation: KeyMutation) -> KeyMutation {
+      guard plantedFault == .conditionIgnored, case .put(var put) = mutation else {
+        return mutation
+      }
+      put.condition = .always
+      return .put(put)
+    }
+  #endif
 
   /// The record as this batch has left it so far.
   private func current(
@@ -230,19 +224,6 @@ extension RecordFormat {
       return try decode(stored)
     } catch {
       throw .damaged("record \(key) of \(group): \(error)")
-    }
-  }
-}
-
-extension Condition {
-  /// Version 0 is that of a record that is not there.
-  package func holds(for current: Record?) -> Bool {
-    switch self {
-    case .always: true
-    case .ifAbsent: current == nil
-    case .ifPresent: current != nil
-    case .ifVersion(let version): (current?.version ?? .zero) == version
-    case .ifValue(let value): current?.value == value
     }
   }
 }

@@ -23,6 +23,11 @@ package struct Hello: Hashable, Sendable {
   package var frameBytes: UInt32 = UInt32(Limits.frameBytes)
   package var software: String
 
+  /// There is a version of the protocol that both sides speak.
+  package var speaksThisVersion: Bool {
+    lowestVersion <= Hello.protocolVersion && highestVersion >= Hello.protocolVersion
+  }
+
   package init(
     role: Role, clusterID: UInt64, creationDigest: UInt64, node: NodeID, incarnation: UInt64,
     isBlank: Bool, software: String
@@ -75,23 +80,75 @@ package struct Hello: Hashable, Sendable {
 
 /// The payload of a GOAWAY frame: why the sender closes the connection.
 package struct Goaway: Hashable, Sendable {
+  /// What a program can conclude. The numbers are the wire's.
+  package enum Reason: UInt8, Hashable, Sendable, CaseIterable {
+    /// None of the others, or one of a later version.
+    case unspecified = 0
+    /// The sender's process ends in good order.
+    case shuttingDown = 1
+    /// There was no HELLO in time.
+    case noHello = 2
+    case protocolViolation = 3
+    /// There is no version of the protocol that both sides speak.
+    case version = 4
+    /// The sender serves as many clients as it can.
+    case tooManyClients = 5
+    case wrongCluster = 6
+    /// The other node is not among the sender's peers.
+    case notAMember = 7
+    /// The two nodes were started to create different clusters.
+    case creationDiffers = 8
+    /// The other node's id is known with another incarnation: it has lost its disk. Final: it must
+    /// stop.
+    case wipedDisk = 9
+    /// The sender does not know yet whether the other node, which is blank, was a member before.
+    case cannotJudgeYet = 10
+    /// The other node has another id than was expected there, or the sender's own.
+    case wrongNode = 11
+
+    /// The status code that goes with it.
+    package var code: StatusCode {
+      switch self {
+      case .unspecified: .unknown
+      case .shuttingDown, .cannotJudgeYet: .unavailable
+      case .noHello: .deadlineExceeded
+      case .protocolViolation: .invalidArgument
+      case .version: .unimplemented
+      case .tooManyClients: .resourceExhausted
+      case .wrongCluster, .notAMember, .creationDiffers, .wipedDisk, .wrongNode:
+        .failedPrecondition
+      }
+    }
+  }
+
   package var code: StatusCode
+  package var reason: Reason
   package var message: String
 
-  package init(_ code: StatusCode, _ message: String) {
+  package init(_ reason: Reason, _ message: String) {
+    self.init(reason.code, reason, message)
+  }
+
+  /// For no particular reason.
+  package init(_ code: StatusCode, _ message: String) { self.init(code, .unspecified, message) }
+
+  private init(_ code: StatusCode, _ reason: Reason, _ message: String) {
     self.code = code
+    self.reason = reason
     self.message = message
   }
 
-  /// u8 status code, short message.
+  /// u8 status code, u8 reason, short message.
   package func encode(into writer: inout ByteWriter) {
     writer.append(code.rawValue)
+    writer.append(reason.rawValue)
     writer.append(short: Bytes(Array(message.utf8.prefix(Limits.errorMessageBytes))))
   }
 
   package init(decoding bytes: Bytes) throws(WireError) {
     var reader = ByteReader(bytes)
     code = StatusCode(rawValue: try reader.read(UInt8.self)) ?? .unknown
+    reason = Reason(rawValue: try reader.read(UInt8.self)) ?? .unspecified
     let text = try reader.readShort(limit: Limits.errorMessageBytes, what: "message")
     message = String(decoding: text.array, as: UTF8.self)
   }

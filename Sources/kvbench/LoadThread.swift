@@ -116,7 +116,7 @@ final class LoadThread: @unchecked Sendable {
     guard nextToLoad < plan.keys else { return end() }
     let key = nextToLoad
     nextToLoad += plan.threads
-    call(client, .put(key: keys[key], value: value, condition: .always))
+    call(client, .mutate(key: keys[key], .put(value: value)))
   }
 
   private func measureNext(_ client: Int) {
@@ -124,7 +124,7 @@ final class LoadThread: @unchecked Sendable {
     let choice = zipfian?.next(&random) ?? Int(random.below(UInt64(plan.keys)))
     let key = keys[choice]
     switch plan.op {
-    case .put: call(client, .put(key: key, value: value, condition: .always))
+    case .put: call(client, .mutate(key: key, .put(value: value)))
     case .get: call(client, .get(key: key))
     case .scan: call(client, .scan(ScanQuery(from: key, limit: 100)))
     case .mixed:
@@ -132,7 +132,7 @@ final class LoadThread: @unchecked Sendable {
       call(
         client,
         isPut[client]
-          ? .put(key: key, value: value, condition: .always) : .get(key: key))
+          ? .mutate(key: key, .put(value: value)) : .get(key: key))
     }
   }
 

@@ -37,7 +37,8 @@ enum RecordCommands {
       value = Bytes(try input.readAll(limit: Limits.valueBytes))
     }
     return try await write(
-      .put(key: key, value: value, condition: try condition(context) ?? .always), key, context)
+      .mutate(key: key, .put(value: value, condition: try condition(context) ?? .always)), key,
+      context)
   }
 
   static let delete = Kvctl.command(
@@ -58,7 +59,7 @@ enum RecordCommands {
       if let version = try context.settings.integer("if-version", in: 0...UInt64.max) {
         condition = .ifVersion(LogIndex(version))
       }
-      let result = try await write(.delete(key: key, condition: condition), key, context)
+      let result = try await write(.mutate(key: key, .delete(condition: condition)), key, context)
       if result != .ok { code = result }
     }
     return code
@@ -85,14 +86,16 @@ enum RecordCommands {
         throw UsageError("with --if-absent or --if-version it is: kvctl cas KEY NEW")
       }
       let value = try context.bytes(new, "the value")
-      return try await write(.put(key: key, value: value, condition: condition), key, context)
+      return try await write(
+        .mutate(key: key, .put(value: value, condition: condition)), key, context)
     }
     guard given == 3, let expected = context.positional(1), let new = context.positional(2) else {
       throw UsageError("NEW is missing: kvctl cas KEY EXPECTED NEW")
     }
     let condition = KVCommand.Condition.ifValue(try context.bytes(expected, "the expected value"))
     let value = try context.bytes(new, "the value")
-    return try await write(.put(key: key, value: value, condition: condition), key, context)
+    return try await write(
+      .mutate(key: key, .put(value: value, condition: condition)), key, context)
   }
 
   static let increment = Kvctl.command(
@@ -116,10 +119,11 @@ enum RecordCommands {
     }
     let everything = Int64.min...Int64.max
     return try await write(
-      .add(
-        key: key, delta: delta,
-        minimum: try context.settings.integer("min", in: everything) ?? .min,
-        maximum: try context.settings.integer("max", in: everything) ?? .max), key, context)
+      .mutate(
+        key: key,
+        .add(
+          delta: delta, minimum: try context.settings.integer("min", in: everything) ?? .min,
+          maximum: try context.settings.integer("max", in: everything) ?? .max)), key, context)
   }
 
   private static func condition(

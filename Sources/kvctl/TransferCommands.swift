@@ -86,7 +86,7 @@ enum TransferCommands {
       let key = try bytes("key", json)
       let value = try bytes("value", json)
       let outcome = await client.perform(
-        .put(key: key, value: value, condition: .always), options)
+        .mutate(key: key, .put(value: value)), options)
       if case .applied(.written, _) = outcome { return nil }
       return KVError(outcome).message
     } catch {

@@ -22,7 +22,7 @@ extension FuzzTarget {
       decode: { bytes throws(WireError) in try Hello(decoding: bytes) },
       encode: { $0.encode(into: &$1) }),
     lenient(
-      "goaway", samples: { [Goaway(.unavailable, "shutting down")] },
+      "goaway", samples: { [Goaway(.shuttingDown, "shutting down")] },
       decode: { bytes throws(WireError) in try Goaway(decoding: bytes) },
       encode: { $0.encode(into: &$1) }),
     value(

@@ -66,11 +66,11 @@ let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: 
     .always, .ifAbsent, .ifPresent, .ifVersion(LogIndex(8)), .ifValue("old"),
   ]
   var bodies: [CommandBody] = conditions.map {
-    .put(keyspace: .default, key: "key", value: "value", condition: $0)
+    .mutate(keyspace: .default, key: "key", .put(value: "value", condition: $0))
   }
-  bodies += conditions.map { .delete(keyspace: .default, key: "key", condition: $0) }
+  bodies += conditions.map { .mutate(keyspace: .default, key: "key", .delete(condition: $0)) }
   bodies += [
-    .add(keyspace: .default, key: "n", delta: -1, minimum: 0, maximum: 10),
+    .mutate(keyspace: .default, key: "n", .add(delta: -1, minimum: 0, maximum: 10)),
     .dropKeyspaceRecords(KeyspaceID(4)), .expireSessions(createdThroughMilliseconds: 12),
     .meta(.createKeyspace(name: "carts", mode: .ap)), .meta(.dropKeyspace(name: "carts")),
     .meta(.registerMember(sampleMember)), .meta(.nameCluster(id: 77)),

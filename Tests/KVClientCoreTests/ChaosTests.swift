@@ -45,7 +45,7 @@ import Testing
         let key = Bytes("unique-\(calls.count)")
         var options = CallOptions(timeout: .milliseconds(100 + random.below(3000)))
         options.retriesUnknown = random.chance(3, in: 4)
-        let id = cluster.call(.add(key: key, delta: 1, minimum: 0, maximum: 9), options)
+        let id = cluster.call(.mutate(key: key, .add(delta: 1, minimum: 0, maximum: 9)), options)
         calls.append((id, key))
       case 5: cluster.advance(milliseconds: random.below(400))
       case 6:

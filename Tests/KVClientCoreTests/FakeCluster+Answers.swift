@@ -70,15 +70,15 @@ extension FakeCluster {
     index += 1
     let result: CommandResult
     switch command.body {
-    case .put(_, let key, let value, _):
-      data[key] = Record(version: LogIndex(index), value: value)
+    case .mutate(_, let key, .put(let put)):
+      data[key] = Record(version: LogIndex(index), value: put.value)
       result = .written(version: LogIndex(index))
-    case .delete(_, let key, _):
+    case .mutate(_, let key, .delete):
       result = .deleted(existed: data.removeValue(forKey: key) != nil, version: LogIndex(index))
-    case .add(_, let key, let delta, _, _):
+    case .mutate(_, let key, .add(let add)):
       let old = data[key].flatMap { $0.value.text }.flatMap { Int64($0) } ?? 0
-      data[key] = Record(version: LogIndex(index), value: Bytes("\(old + delta)"))
-      result = .added(value: old + delta, version: LogIndex(index))
+      data[key] = Record(version: LogIndex(index), value: Bytes("\(old + add.delta)"))
+      result = .added(value: old + add.delta, version: LogIndex(index))
     case .meta(.createKeyspace(let name, let mode)):
       let descriptor = KeyspaceDescriptor(id: view.meta.nextKeyspace, name: name, mode: mode)
       view.meta.keyspaces.append(descriptor)

@@ -7,7 +7,7 @@ import Testing
 /// When the client gives up, and what bounds it.
 @Suite struct LimitTests {
   func put(_ key: String, _ value: String = "v") -> ClientOperation {
-    .put(key: Bytes(key), value: Bytes(value), condition: .always)
+    .mutate(key: Bytes(key), .put(value: Bytes(value)))
   }
 
   @Test func withoutAQuorumItFailsEarlyAndSaysWhy() {

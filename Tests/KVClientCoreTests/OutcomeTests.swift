@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct OutcomeTests {
   func put(_ key: String, _ value: String = "v") -> ClientOperation {
-    .put(key: Bytes(key), value: Bytes(value), condition: .always)
+    .mutate(key: Bytes(key), .put(value: Bytes(value)))
   }
 
   func options(milliseconds: UInt64) -> CallOptions {
@@ -23,7 +23,7 @@ import Testing
       losses -= 1
       return .applyThenDisconnect
     }
-    let add = ClientOperation.add(key: "n", delta: 5, minimum: .min, maximum: .max)
+    let add = ClientOperation.mutate(key: "n", .add(delta: 5, minimum: .min, maximum: .max))
     guard case .applied(.added(let value, _), _) = cluster.run(add) else {
       Issue.record("\(cluster.completions)")
       return

@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct RoutingTests {
   func put(_ key: String, _ value: String = "v") -> ClientOperation {
-    .put(key: Bytes(key), value: Bytes(value), condition: .always)
+    .mutate(key: Bytes(key), .put(value: Bytes(value)))
   }
 
   @Test func aCallFetchesTheMapAndGoesToTheLeader() throws {
@@ -252,9 +252,9 @@ import Testing
     let cluster = FakeCluster()
     let bad: [ClientOperation] = [
       .get(key: ""),
-      .put(key: "a", value: Bytes([UInt8](repeating: 0, count: (1 << 20) + 1)), condition: .always),
+      .mutate(key: "a", .put(value: Bytes([UInt8](repeating: 0, count: (1 << 20) + 1)))),
       .get(key: Bytes([UInt8](repeating: 0, count: 4097))),
-      .add(key: "a", delta: 1, minimum: 2, maximum: 1),
+      .mutate(key: "a", .add(delta: 1, minimum: 2, maximum: 1)),
       .scan(ScanQuery(limit: 0)), .createKeyspace(name: "a b", mode: .cp),
     ]
     for operation in bad {
@@ -292,7 +292,7 @@ import Testing
     cluster.leaders[group] = cluster.view.placement[group - 1][1]
     for (peer, node) in cluster.open where node == old {
       cluster.core.goaway(
-        peer, Goaway(.unavailable, "it is shutting down"), now: cluster.clock,
+        peer, Goaway(.shuttingDown, "it is shutting down"), now: cluster.clock,
         into: &cluster.outputs)
     }
     cluster.drain()

@@ -183,10 +183,10 @@ extension LoopbackServer {
     let version = LogIndex(index)
     let result: CommandResult
     switch command.body {
-    case .put(_, let key, let value, let condition):
+    case .mutate(_, let key, .put(let put)):
       let current = data[key]
       let holds =
-        switch condition {
+        switch put.condition {
         case .always: true
         case .ifAbsent: current == nil
         case .ifPresent: current != nil
@@ -194,16 +194,16 @@ extension LoopbackServer {
         case .ifValue(let wanted): current?.value == wanted
         }
       if holds {
-        data[key] = Record(version: version, value: value)
+        data[key] = Record(version: version, value: put.value)
         result = .written(version: version)
       } else {
         result = .conditionFailed(current: current?.version ?? .zero)
       }
-    case .delete(_, let key, _):
+    case .mutate(_, let key, .delete):
       result = .deleted(existed: data.removeValue(forKey: key) != nil, version: version)
-    case .add(_, let key, let delta, _, let maximum):
-      let sum = (data[key]?.value.text.flatMap { Int64($0) } ?? 0) + delta
-      guard sum <= maximum else { return .outOfBounds(current: sum - delta) }
+    case .mutate(_, let key, .add(let add)):
+      let sum = (data[key]?.value.text.flatMap { Int64($0) } ?? 0) + add.delta
+      guard sum <= add.maximum else { return .outOfBounds(current: sum - add.delta) }
       data[key] = Record(version: version, value: Bytes("\(sum)"))
       result = .added(value: sum, version: version)
     default: result = .done

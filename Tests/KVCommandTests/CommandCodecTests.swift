@@ -48,23 +48,23 @@ import Testing
     let empty = bytes {
       Command(
         session: .none,
-        body: .put(keyspace: .default, key: Bytes(), value: "v", condition: .always)
+        body: .mutate(keyspace: .default, key: Bytes(), .put(value: "v"))
       ).encode(into: &$0)
     }
     #expect(throws: WireError.invalid("key: it is empty")) { try Command(decoding: empty) }
     let bounds = bytes {
       Command(
         session: .none,
-        body: .add(keyspace: .default, key: "k", delta: 1, minimum: 2, maximum: 1)
+        body: .mutate(keyspace: .default, key: "k", .add(delta: 1, minimum: 2, maximum: 1))
       ).encode(into: &$0)
     }
     #expect(throws: WireError.self) { try Command(decoding: bounds) }
     let long = bytes {
       Command(
         session: .none,
-        body: .delete(
+        body: .mutate(
           keyspace: .default, key: Bytes([UInt8](repeating: 1, count: Limits.keyBytes + 1)),
-          condition: .always)
+          .delete())
       ).encode(into: &$0)
     }
     #expect(throws: WireError.self) { try Command(decoding: long) }

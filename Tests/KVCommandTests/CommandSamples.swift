@@ -15,31 +15,31 @@ enum Samples {
 
   static let bodies: [(body: CommandBody, bytes: String)] = [
     (
-      .put(keyspace: KeyspaceID(9), key: "key", value: "value", condition: .always),
+      .mutate(keyspace: KeyspaceID(9), key: "key", .put(value: "value")),
       head("01") + "00000009" + "0003" + "6b6579" + "00" + "00000005" + "76616c7565"
     ),
     (
-      .put(keyspace: .default, key: "k", value: Bytes(), condition: .ifAbsent),
+      .mutate(keyspace: .default, key: "k", .put(value: Bytes(), condition: .ifAbsent)),
       head("01") + "00000001" + "0001" + "6b" + "01" + "00000000"
     ),
     (
-      .put(keyspace: .default, key: "k", value: "v", condition: .ifPresent),
+      .mutate(keyspace: .default, key: "k", .put(value: "v", condition: .ifPresent)),
       head("01") + "00000001" + "0001" + "6b" + "02" + "00000001" + "76"
     ),
     (
-      .put(keyspace: .default, key: "k", value: "v", condition: .ifVersion(LogIndex(258))),
+      .mutate(keyspace: .default, key: "k", .put(value: "v", condition: .ifVersion(LogIndex(258)))),
       head("01") + "00000001" + "0001" + "6b" + "03" + "0000000000000102" + "00000001" + "76"
     ),
     (
-      .put(keyspace: .default, key: "k", value: "v", condition: .ifValue("old")),
+      .mutate(keyspace: .default, key: "k", .put(value: "v", condition: .ifValue("old"))),
       head("01") + "00000001" + "0001" + "6b" + "04" + "00000003" + "6f6c64" + "00000001" + "76"
     ),
     (
-      .delete(keyspace: KeyspaceID(2), key: "k", condition: .ifVersion(LogIndex(3))),
+      .mutate(keyspace: KeyspaceID(2), key: "k", .delete(condition: .ifVersion(LogIndex(3)))),
       head("02") + "00000002" + "0001" + "6b" + "03" + "0000000000000003"
     ),
     (
-      .add(keyspace: KeyspaceID(2), key: "n", delta: -2, minimum: 0, maximum: .max),
+      .mutate(keyspace: KeyspaceID(2), key: "n", .add(delta: -2, minimum: 0, maximum: .max)),
       head("03") + "00000002" + "0001" + "6e" + "fffffffffffffffe" + "0000000000000000"
         + "7fffffffffffffff"
     ),

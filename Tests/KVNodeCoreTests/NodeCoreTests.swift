@@ -184,7 +184,7 @@ import Testing
     let key: Bytes = "a"
     let leader = try #require(cluster.leader(of: key))
     let put = cluster.mutation(
-      .put(keyspace: carts.id, key: key, value: "1", condition: .always))
+      .mutate(keyspace: carts.id, key: key, .put(value: "1")))
     guard case .applied(.written, _)? = try cluster.ask(leader, put, patience: 200) else {
       Issue.record("not written")
       return

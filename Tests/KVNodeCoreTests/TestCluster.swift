@@ -246,7 +246,7 @@ final class TestCluster {
   }
 
   func put(_ key: Bytes, _ value: Bytes) -> Request {
-    mutation(.put(keyspace: .default, key: key, value: value, condition: .always))
+    mutation(.mutate(keyspace: .default, key: key, .put(value: value)))
   }
 
   func get(_ key: Bytes, _ level: Consistency? = nil) -> Request {

@@ -9,12 +9,12 @@ import Testing
   private let key: Bytes = "k"
 
   private func put(
-    _ index: UInt64, _ value: String, sequence: UInt64
+    _ index: UInt64, _ value: String, sequence: UInt64, if condition: Condition = .always
   ) -> LogEntry {
     let client = ClientID(createdMilliseconds: 5, random: 6)
     let command = Command(
       session: SessionStamp(client: client, sequence: sequence, lowestUnacknowledged: 1),
-      body: .put(keyspace: .default, key: key, value: Bytes(value), condition: .always))
+      body: .mutate(keyspace: .default, key: key, .put(value: Bytes(value), condition: condition)))
     var writer = ByteWriter()
     command.encode(into: &writer)
     return LogEntry(
@@ -51,6 +51,18 @@ import Testing
     checks.applied(put(6, "b", sequence: 2), .written(version: LogIndex(6)), group: group)
     let found = checks.takeFound().map(\.check)
     #expect(found == [.exactlyOnce])
+  }
+
+  /// What the log made of the key decides what an entry may have answered.
+  @Test func anAnswerThatTheLogDoesNotGive() {
+    var checks = filled()
+    checks.applied(
+      put(6, "c", sequence: 3, if: .ifValue("b")), .written(version: LogIndex(6)), group: group)
+    #expect(!checks.hasFound)
+    checks.applied(
+      put(7, "d", sequence: 4, if: .ifAbsent), .written(version: LogIndex(7)), group: group)
+    let found = checks.takeFound().map(\.check)
+    #expect(found == [.stateMachineSafety])
   }
 
   @Test func readsAreHeldAgainstTheLog() {

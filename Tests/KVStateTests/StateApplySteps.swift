@@ -8,12 +8,12 @@ extension StateApplyTests {
     let all = (Int64.min, Int64.max)
     func add(_ key: Bytes, _ delta: Int64, _ low: Int64 = all.0, _ high: Int64 = all.1)
       -> CommandBody
-    { .add(keyspace: k, key: key, delta: delta, minimum: low, maximum: high) }
+    { .mutate(keyspace: k, key: key, .add(delta: delta, minimum: low, maximum: high)) }
     func put(_ key: Bytes, _ value: Bytes, _ condition: Condition = .always) -> CommandBody {
-      .put(keyspace: k, key: key, value: value, condition: condition)
+      .mutate(keyspace: k, key: key, .put(value: value, condition: condition))
     }
     func delete(_ key: Bytes, _ condition: Condition = .always) -> CommandBody {
-      .delete(keyspace: k, key: key, condition: condition)
+      .mutate(keyspace: k, key: key, .delete(condition: condition))
     }
     func at(_ index: UInt64) -> LogIndex { LogIndex(index) }
     return [
@@ -57,7 +57,7 @@ extension StateApplyTests {
       (delete("a"), .keyspaceDropped),
       (add("a", 1), .keyspaceDropped),
       (
-        .put(keyspace: KeyspaceID(2), key: "a", value: "1", condition: .always),
+        .mutate(keyspace: KeyspaceID(2), key: "a", .put(value: "1")),
         .written(version: at(40))
       ),
     ]

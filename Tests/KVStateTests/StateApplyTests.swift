@@ -162,7 +162,7 @@ import Testing
     try machines.createGroup(Self.group)
     var log = StateTestLog(Self.group)
     log.append(.noop)
-    log.append(.put(keyspace: .default, key: "k", value: "v", condition: .always))
+    log.append(.mutate(keyspace: .default, key: "k", .put(value: "v")))
     let result = try machines.apply([log.request(after: .zero)])[0]
     var digest: UInt64 = 0
     for entry in log.entries {
@@ -218,9 +218,8 @@ import Testing
       let other = KeyspaceID(2)
       for i in 100..<150 {
         log.append(
-          .put(
-            keyspace: .default, key: Bytes("k\(i)"), value: Bytes("v\(i)"), condition: .always))
-        log.append(.put(keyspace: other, key: Bytes("k\(i)"), value: "x", condition: .always))
+          .mutate(keyspace: .default, key: Bytes("k\(i)"), .put(value: Bytes("v\(i)"))))
+        log.append(.mutate(keyspace: other, key: Bytes("k\(i)"), .put(value: "x")))
       }
       _ = try machines.apply([log.request(after: .zero)])
       func page(
@@ -271,7 +270,7 @@ import Testing
       try machines.createGroup(Self.group)
       var log = StateTestLog(Self.group)
       func put(_ keyspace: UInt32, _ key: Bytes) -> CommandBody {
-        .put(keyspace: KeyspaceID(keyspace), key: key, value: "v", condition: .always)
+        .mutate(keyspace: KeyspaceID(keyspace), key: key, .put(value: "v"))
       }
       for keyspace in 2...4 as ClosedRange<UInt32> { log.append(put(keyspace, "early")) }
       _ = try machines.apply([log.request(after: .zero)])
@@ -292,7 +291,7 @@ import Testing
     var log = StateTestLog(Self.group)
     let value = Bytes([UInt8](repeating: 1, count: Limits.valueBytes))
     for key in ["a", "b", "c"] as [Bytes] {
-      log.append(.put(keyspace: .default, key: key, value: value, condition: .always))
+      log.append(.mutate(keyspace: .default, key: key, .put(value: value)))
     }
     _ = try machines.apply([log.request(after: .zero)])
     let scan = ScanCommand(

@@ -122,8 +122,8 @@ import Testing
     for sequence in 1...300 as ClosedRange<UInt64> {
       let stamp = SessionStamp(
         client: client, sequence: sequence, lowestUnacknowledged: max(3, sequence) - 2)
-      let command = CommandBody.add(
-        keyspace: .default, key: "n", delta: 1, minimum: 0, maximum: 1_000)
+      let command = CommandBody.mutate(
+        keyspace: .default, key: "n", .add(delta: 1, minimum: 0, maximum: 1_000))
       #expect(
         try machines.apply(command, stamp, to: &log)
           == .added(

@@ -70,7 +70,7 @@ import Testing
     log.time = 0x77
     let client = ClientID(createdMilliseconds: 0x11, random: 0x22)
     log.append(
-      .put(keyspace: KeyspaceID(5), key: "k", value: "v", condition: .always),
+      .mutate(keyspace: KeyspaceID(5), key: "k", .put(value: "v")),
       SessionStamp(client: client, sequence: 9, lowestUnacknowledged: 8))
     log.append(.dropKeyspaceRecords(KeyspaceID(6)))
     log.append(.expireSessions(createdThroughMilliseconds: 0x10))
@@ -125,7 +125,7 @@ import Testing
     var log = StateTestLog(group)
     let client = ClientID(createdMilliseconds: 0x11, random: 0x22)
     _ = try machines.apply(
-      .put(keyspace: KeyspaceID(5), key: "k", value: "v", condition: .always),
+      .mutate(keyspace: KeyspaceID(5), key: "k", .put(value: "v")),
       SessionStamp(client: client, sequence: 9, lowestUnacknowledged: 8), to: &log)
     let image = try machines.snapshot(group)
     #expect(

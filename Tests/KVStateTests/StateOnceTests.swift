@@ -12,8 +12,8 @@ import Testing
 
   private let group = GroupID(1)
   private let client = ClientID(createdMilliseconds: 500, random: 1)
-  private let increment = CommandBody.add(
-    keyspace: .default, key: "n", delta: 1, minimum: 0, maximum: .max)
+  private let increment = CommandBody.mutate(
+    keyspace: .default, key: "n", .add(delta: 1, minimum: 0, maximum: .max))
 
   private func stamp(_ sequence: UInt64, low: UInt64 = 1, of client: ClientID? = nil)
     -> SessionStamp
@@ -52,9 +52,9 @@ import Testing
   /// A refusal is a result too: a retry is answered as the first try was.
   @Test func aRetryOfWhatDidNotHappenDoesNotHappenEither() throws {
     var (machines, log) = try fresh()
-    let ifPresent = CommandBody.put(
-      keyspace: .default, key: "k", value: "1", condition: .ifPresent)
-    let plain = CommandBody.put(keyspace: .default, key: "k", value: "2", condition: .always)
+    let ifPresent = CommandBody.mutate(
+      keyspace: .default, key: "k", .put(value: "1", condition: .ifPresent))
+    let plain = CommandBody.mutate(keyspace: .default, key: "k", .put(value: "2"))
     #expect(
       try machines.apply(ifPresent, stamp(1), to: &log) == .conditionFailed(current: .zero))
     #expect(try machines.apply(plain, stamp(2), to: &log) == .written(version: LogIndex(2)))

@@ -6,8 +6,8 @@ import Testing
 @Suite struct StateSnapshotTests {
   private let group = GroupID(4)
   private let client = ClientID(createdMilliseconds: 50, random: 3)
-  private let increment = CommandBody.add(
-    keyspace: .default, key: "n", delta: 1, minimum: 0, maximum: .max)
+  private let increment = CommandBody.mutate(
+    keyspace: .default, key: "n", .add(delta: 1, minimum: 0, maximum: .max))
 
   /// Machines whose group has records, sessions, a dropped keyspace and a configuration.
   private func filled<S: StateStore>(_ store: S, seed: UInt64 = 1) throws -> (
@@ -94,7 +94,7 @@ import Testing
     var log = StateTestLog(group)
     let value = Bytes([UInt8](repeating: 9, count: Limits.valueBytes))
     for key in ["a", "b"] as [Bytes] {
-      log.append(.put(keyspace: .default, key: key, value: value, condition: .always))
+      log.append(.mutate(keyspace: .default, key: key, .put(value: value)))
     }
     _ = try machines.apply([log.request(after: .zero)])
     let image = try machines.snapshot(group, maxBytes: 1000)

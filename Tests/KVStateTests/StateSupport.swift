@@ -135,29 +135,29 @@ struct DumbGroup {
       sessions = sessions.filter { $0.key.createdMilliseconds > time }
       return .done
     }
-    switch body {
-    case .put(let keyspace, let key, let value, let condition):
-      if dropped.contains(keyspace) { return .keyspaceDropped }
-      let current = records[keyspace]?[key]
-      if !holds(condition, current) { return .conditionFailed(current: current?.version ?? .zero) }
-      records[keyspace, default: [:]][key] = Record(version: index, value: value.detached())
+    guard case .mutate(let keyspace, let key, let mutation) = body else { return .noSuchKeyspace }
+    if dropped.contains(keyspace) { return .keyspaceDropped }
+    let current = records[keyspace]?[key]
+    switch mutation {
+    case .put(let put):
+      if !holds(put.condition, current) {
+        return .conditionFailed(current: current?.version ?? .zero)
+      }
+      records[keyspace, default: [:]][key] = Record(version: index, value: put.value.detached())
       return .written(version: index)
-    case .delete(let keyspace, let key, let condition):
-      if dropped.contains(keyspace) { return .keyspaceDropped }
-      let current = records[keyspace]?[key]
-      if !holds(condition, current) { return .conditionFailed(current: current?.version ?? .zero) }
+    case .delete(let delete):
+      if !holds(delete.condition, current) {
+        return .conditionFailed(current: current?.version ?? .zero)
+      }
       records[keyspace]?[key] = nil
       return .deleted(existed: current != nil, version: index)
-    case .add(let keyspace, let key, let delta, let minimum, let maximum):
-      if dropped.contains(keyspace) { return .keyspaceDropped }
-      let text = records[keyspace]?[key].map { $0.value.text ?? "?" } ?? "0"
+    case .add(let add):
+      let text = current.map { $0.value.text ?? "?" } ?? "0"
       guard let value = Int64(text), String(value) == text else { return .notAnInteger }
-      let (sum, overflow) = value.addingReportingOverflow(delta)
-      if overflow || sum < minimum || sum > maximum { return .outOfBounds(current: value) }
+      let (sum, overflow) = value.addingReportingOverflow(add.delta)
+      if overflow || sum < add.minimum || sum > add.maximum { return .outOfBounds(current: value) }
       records[keyspace, default: [:]][key] = Record(version: index, value: Bytes("\(sum)"))
       return .added(value: sum, version: index)
-    default:
-      return .noSuchKeyspace
     }
   }
 
@@ -225,16 +225,17 @@ struct RandomClients {
     case 0: return .expireSessions(createdThroughMilliseconds: time - random.below(400))
     case 1: return .dropKeyspaceRecords(KeyspaceID(UInt32(3 + random.below(2))))
     case 2..<50:
-      return .add(
-        keyspace: keyspace, key: key, delta: Int64(random.below(20)) - 8, minimum: -20,
-        maximum: .max)
-    case 50..<90:
-      return .delete(keyspace: keyspace, key: key, condition: condition(&random, number))
-    default:
-      return .put(
+      return .mutate(
         keyspace: keyspace, key: key,
-        value: random.chance(1, in: 3) ? Bytes("not a number") : number,
-        condition: condition(&random, number))
+        .add(delta: Int64(random.below(20)) - 8, minimum: -20, maximum: .max))
+    case 50..<90:
+      return .mutate(keyspace: keyspace, key: key, .delete(condition: condition(&random, number)))
+    default:
+      return .mutate(
+        keyspace: keyspace, key: key,
+        .put(
+          value: random.chance(1, in: 3) ? Bytes("not a number") : number,
+          condition: condition(&random, number)))
     }
   }
 

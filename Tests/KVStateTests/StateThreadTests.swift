@@ -26,8 +26,8 @@ import Testing
     try machines.createGroup(Self.group)
     let isDone = Flag()
     let increments = ["a", "b"].map {
-      CommandBody.add(
-        keyspace: .default, key: Bytes($0), delta: 1, minimum: 0, maximum: .max)
+      CommandBody.mutate(
+        keyspace: .default, key: Bytes($0), .add(delta: 1, minimum: 0, maximum: .max))
     }
     var log = StateTestLog(Self.group)
     for increment in increments { log.append(increment) }

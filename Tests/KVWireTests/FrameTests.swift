@@ -40,6 +40,26 @@ func encoded(_ frames: [Frame]) -> [UInt8] {
     #expect(try decodeFrames(bytes) == [frame])
   }
 
+  @Test func goawayHasGoldenBytes() throws {
+    let goaway = Goaway(.wipedDisk, "a new disk")
+    var writer = ByteWriter()
+    goaway.encode(into: &writer)
+    let bytes = writer.take()
+    #expect(bytes.hexadecimal == "09" + "09" + "000a" + "61206e6577206469736b")
+    #expect(try Goaway(decoding: bytes) == goaway)
+    // Codes of later versions.
+    let later = try Goaway(decoding: Bytes([200, 201, 0, 1, 65]))
+    #expect(later.code == .unknown && later.reason == .unspecified && later.message == "A")
+    for cut in 0..<bytes.count {
+      #expect(throws: WireError.self) { try Goaway(decoding: bytes[0..<cut]) }
+    }
+  }
+
+  @Test func goawayReasonsKeepTheirNumbers() {
+    #expect(Goaway.Reason.allCases.map(\.rawValue) == Array(0...11))
+    #expect(Goaway.Reason.shuttingDown.rawValue == 1 && Goaway.Reason.wrongNode.rawValue == 11)
+  }
+
   @Test func typesKeepTheirNumbers() {
     let numbers = FrameType.allCases.map(\.rawValue)
     #expect(numbers == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])

@@ -11,9 +11,10 @@ enum Layers {
     ("KVQuorum", ["KVBase"]),
     ("KVSaga", ["KVBase"]),
     ("KVWire", ["KVCommand"]),
+    ("KVLink", ["KVWire"]),
     ("KVLog", ["KVBase"]),
     ("KVState", ["KVCommand", "KVQuorum", "KVSaga"]),
-    ("KVClientCore", ["KVWire", "KVPlacement"]),
+    ("KVClientCore", ["KVLink", "KVPlacement"]),
     (
       "KVNodeCore",
       ["KVWire", "KVLog", "KVState", "KVRaft", "KVGossip", "KVPlacement", "KVQuorum", "KVSaga"]
@@ -46,8 +47,8 @@ enum Layers {
   /// Modules that decide and therefore read nothing from the machine: no Foundation, C library,
   /// lock or thread.
   static let cores: Set<String> = [
-    "KVCommand", "KVRaft", "KVGossip", "KVPlacement", "KVQuorum", "KVSaga", "KVClientCore",
-    "KVNodeCore",
+    "KVCommand", "KVRaft", "KVGossip", "KVPlacement", "KVQuorum", "KVSaga", "KVLink",
+    "KVClientCore", "KVNodeCore",
   ]
 
   /// Modules that run in simulation beside the cores: no Foundation or C library either, but locks.

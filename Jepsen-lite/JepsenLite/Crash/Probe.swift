@@ -141,7 +141,7 @@ final class Probe: @unchecked Sendable {
     if isPut {
       let value = Bytes(Array(plan.value(number).utf8))
       driver.call(
-        CallID(UInt64(number)), .put(key: name, value: value, condition: .always),
+        CallID(UInt64(number)), .mutate(key: name, .put(value: value)),
         options: options)
     } else {
       options.consistency = .linearizable

@@ -31,13 +31,14 @@ final class KVSystemClient: SystemClient {
     case .replace(let key, let version, let new):
       await put(key, new, version == 0 ? .ifAbsent : .ifVersion(LogIndex(version)), timeout)
     case .delete(let key):
-      await mutate(key, .delete(key: Bytes(key), condition: .always), timeout)
+      await mutate(key, .mutate(key: Bytes(key), .delete()), timeout)
     case .deleteVersion(let key, let version):
       await mutate(
-        key, .delete(key: Bytes(key), condition: .ifVersion(LogIndex(version))), timeout)
+        key, .mutate(key: Bytes(key), .delete(condition: .ifVersion(LogIndex(version)))), timeout)
     case .add(let key, let delta):
       await mutate(
-        key, .add(key: Bytes(key), delta: delta, minimum: Int64.min, maximum: Int64.max), timeout)
+        key, .mutate(key: Bytes(key), .add(delta: delta, minimum: Int64.min, maximum: Int64.max)),
+        timeout)
     case .scan(let prefix): await scan(prefix, timeout)
     }
   }
@@ -48,7 +49,7 @@ final class KVSystemClient: SystemClient {
     _ key: String, _ value: String, _ condition: KVCommand.Condition, _ timeout: Duration
   ) async -> Answer {
     await mutate(
-      key, .put(key: Bytes(key), value: Bytes(value), condition: condition), timeout)
+      key, .mutate(key: Bytes(key), .put(value: Bytes(value), condition: condition)), timeout)
   }
 
   private func mutate(
@@ -57,24 +58,17 @@ final class KVSystemClient: SystemClient {
     let outcome = await client.perform(operation, CallOptions(timeout: TimeAmount(timeout)))
     guard case .applied(let result, let receipt) = outcome else { return failure(outcome) }
     var answer: Answer
-    switch result {
-    case .written(let version):
+    switch result.conclusion {
+    case .effective(let version):
       answer = Answer(.done)
-      answer.version = version.rawValue
-    case .deleted(_, let version):
-      answer = Answer(.done)
-      answer.version = version.rawValue
-    case .added(let sum, let version):
-      answer = Answer(.done)
-      answer.sum = sum
+      if case .added(let sum, _) = result { answer.sum = sum }
       answer.version = version.rawValue
     case .conditionFailed(let current):
       answer = Answer(.mismatch)
       answer.version = current.rawValue
-    case .outOfBounds, .notAnInteger, .keyspaceDropped, .noSuchKeyspace:
-      answer = Answer(.refused("\(result)"))
+    case .outOfRange, .keyspaceDropped: answer = Answer(.refused("\(result)"))
     // An earlier try of the same call may have taken effect.
-    default: answer = Answer(.unknown("\(result)"))
+    case .sessionRefused, .other: answer = Answer(.unknown("\(result)"))
     }
     took(receipt, key, &answer)
     return answer

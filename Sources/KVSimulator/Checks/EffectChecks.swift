@@ -51,18 +51,11 @@ package struct EffectChecks: Sendable {
   /// The first replica applied an entry that carries a command.
   package mutating func applied(_ entry: LogEntry, _ result: CommandResult, group: GroupID) {
     guard entry.kind == .command, let command = try? Command(decoding: entry.payload),
-      let target = command.target
+      case .mutate(let keyspace, let key, let change) = command.body,
+      case .effective(let version) = result.conclusion
     else { return }
     let index = entry.index.rawValue
-    let effect: (version: LogIndex, value: Bytes?)?
-    switch (result, command.body) {
-    case (.written(let version), .put(_, _, let value, _)): effect = (version, value)
-    case (.deleted(_, let version), _): effect = (version, nil)
-    case (.added(let sum, let version), _): effect = (version, Bytes(String(sum)))
-    default: effect = nil
-    }
-    guard let effect else { return }
-    guard effect.version == entry.index else {
+    guard version == entry.index else {
       // The session answered for an earlier entry.
       duplicatesSuppressed += 1
       return
@@ -77,10 +70,19 @@ package struct EffectChecks: Sendable {
       }
       effective[mutation] = (group.rawValue, index)
     }
-    versions[
-      GroupKey(group: group.rawValue, keyspace: target.keyspace.rawValue, key: target.key),
-      default: []
-    ].append(Version(index: index, value: effect.value))
+    let place = GroupKey(group: group.rawValue, keyspace: keyspace.rawValue, key: key)
+    let before = versions[place]?.last.flatMap { last in
+      last.value.map { Record(version: LogIndex(last.index), value: $0) }
+    }
+    let effect = change.effect(on: before, at: entry.index)
+    if effect.result != result {
+      report(
+        .stateMachineSafety,
+        "entry \(index) of \(group), a \(change.name) of \(key), was answered \(result); on what "
+          + "the log had made of the key it is \(effect.result)")
+    }
+    let value: Bytes? = if case .put(let value) = effect.change { value } else { nil }
+    versions[place, default: []].append(Version(index: index, value: value))
   }
 
   // MARK: Answers

@@ -1,0 +1,69 @@
+import KVBase
+import KVCommand
+import Testing
+
+@Suite struct KeyMutationTests {
+  /// Only what no other mutation can disturb needs no order, and only an unconditional put is
+  /// applied without a read.
+  @Test func whatEachNeeds() {
+    let conditions: [Condition] = [.ifAbsent, .ifPresent, .ifVersion(.zero), .ifValue("v")]
+    let put = KeyMutation.put(value: "v")
+    let delete = KeyMutation.delete()
+    #expect(!put.needsRecord && !put.needsConsensus)
+    #expect(delete.needsRecord && !delete.needsConsensus)
+    var others = [KeyMutation.add(delta: 1)]
+    for condition in conditions {
+      others.append(.put(value: "v", condition: condition))
+      others.append(.delete(condition: condition))
+    }
+    for mutation in others { #expect(mutation.needsRecord && mutation.needsConsensus) }
+  }
+
+  /// Where `needsRecord` is false the effect is the same whatever is there.
+  @Test func whatNeedsNoRecordAsksForNone() {
+    let put = KeyMutation.put(value: "v")
+    let there = Record(version: LogIndex(3), value: "old")
+    #expect(put.effect(on: there, at: LogIndex(4)) == put.effect(on: nil, at: LogIndex(4)))
+  }
+
+  @Test func limitsAreSaidInSentences() {
+    let long = Bytes([UInt8](repeating: 0, count: Limits.valueBytes + 1))
+    let sentence = "a value of 1048577 bytes: the limit is 1048576"
+    #expect(KeyMutation.put(value: long).problem == sentence)
+    #expect(KeyMutation.put(value: "v", condition: .ifValue(long)).problem == sentence)
+    #expect(KeyMutation.delete(condition: .ifValue(long)).problem == sentence)
+    #expect(
+      KeyMutation.add(delta: 1, minimum: 2, maximum: 1).problem
+        == "the minimum 2 is above the maximum 1")
+    let good: [KeyMutation] = [.put(value: long[1..<long.count]), .delete(), .add(delta: 1)]
+    for mutation in good { #expect(mutation.problem == nil) }
+  }
+
+  @Test func namesAreThoseOfTheCalls() {
+    #expect(KeyMutation.Kind.allCases.map { "\($0)" } == ["put", "delete", "add"])
+    #expect(KeyMutation.put(value: "v").name == "put")
+  }
+
+  /// What took effect says at which index; nothing else says so.
+  @Test func conclusions() {
+    let at = LogIndex(9)
+    let effective = Samples.results.map(\.result).filter {
+      if case .effective = $0.conclusion { true } else { false }
+    }
+    #expect(
+      effective == [
+        .written(version: at), .deleted(existed: true, version: at), .added(value: -1, version: at),
+      ])
+    for result in effective { #expect(result.conclusion == .effective(version: at)) }
+    #expect(
+      CommandResult.conditionFailed(current: at).conclusion == .conditionFailed(current: at))
+    #expect(
+      CommandResult.outOfBounds(current: 5).conclusion
+        == .outOfRange("the sum would leave its bounds: the value is 5"))
+    for result in [CommandResult.sessionExpired, .sequenceTooLow, .tooManyUnacknowledged] {
+      #expect(result.conclusion == .sessionRefused)
+    }
+    #expect(CommandResult.keyspaceDropped.conclusion == .keyspaceDropped)
+    #expect(CommandResult.done.conclusion == .other)
+  }
+}
