@@ -71,7 +71,7 @@ let package = Package(
     library("KVState", ["KVCommand"]),
     // Layer 4.
     library("KVClientCore", ["KVLink", "KVPlacement"]),
-    library("KVNodeCore", ["KVWire", "KVLog", "KVState", "KVRaft", "KVPlacement"]),
+    library("KVNodeCore", ["KVLink", "KVLog", "KVState", "KVRaft", "KVPlacement"]),
     library("KVRocks", ["KVState", "CRocksDB"]),
     library("KVFiles", ["KVLog"]),
     library("KVLoop", ["KVWire", "CLibUV"]),

@@ -10,6 +10,8 @@ package enum NodeEvent: Sendable {
   case configuration(group: GroupID, index: LogIndex, GroupConfiguration)
   case snapshotInstalled(group: GroupID, index: LogIndex, term: Term)
   case peer(NodeID, connected: Bool)
+  /// A connection that somebody opened to this node was closed, and why.
+  case connectionRefused(remote: String, String)
   case note(Severity, String)
 
   package enum Severity: UInt8, Sendable { case info, warning, error }

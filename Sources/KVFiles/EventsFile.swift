@@ -36,6 +36,10 @@ package final class EventsFile {
         "\"event\":\"snapshot\",\"group\":\(group.rawValue),\"index\":\(index),\"term\":\(term)"
     case .peer(let peer, let connected):
       line += "\"event\":\"peer\",\"peer\":\(peer.rawValue),\"connected\":\(connected)"
+    case .connectionRefused(let remote, let text):
+      line +=
+        "\"event\":\"refused\",\"remote\":\"\(Self.escape(remote))\","
+        + "\"text\":\"\(Self.escape(text))\""
     case .note(let severity, let text):
       line += "\"event\":\"note\",\"severity\":\"\(severity)\",\"text\":\"\(Self.escape(text))\""
     }

@@ -33,6 +33,10 @@ package struct NodeConfiguration: Sendable {
   /// What the data directory's identity file says; 0: not known yet.
   package var clusterID: UInt64 = 0
   package var software: String = ""
+  /// Where some of the other nodes are reached from here, whatever else says where they are.
+  package var peerAddresses: [(node: NodeID, address: String)] = []
+  /// Connections of clients; one more is refused.
+  package var clientLimit: Int = 4096
   /// Log bytes since the last flush of the state that ask for the next one.
   package var flushBytes: Int = 32 << 20
   /// Log bytes kept for followers that lag; beyond them they get a snapshot.

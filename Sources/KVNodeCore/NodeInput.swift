@@ -1,16 +1,23 @@
 package import KVBase
 package import KVCommand
 package import KVState
+package import KVWire
 
 /// What a node's interpreter tells its core. Both interpreters, the server and the simulator, feed
 /// this; what each asks for in return stands in `NodeOutputs`.
 package enum NodeInput: Sendable {
   /// Time has passed: at least every `NodeCore.tickInterval`.
   case tick(NodeGauges)
-  /// The payload of a REQUEST frame of a client.
-  case request(ConnectionID, stream: UInt32, Bytes)
-  /// The payload of a PEER frame of another node.
-  case peerFrame(NodeID, Bytes)
+  /// Somebody has opened a transport to this node, from this address.
+  case accepted(ConnectionID, from: String)
+  /// A transport that was asked for is open.
+  case opened(ConnectionID)
+  /// A frame has come. Its payload must stay as it is.
+  case frame(ConnectionID, Frame)
+  /// What has come is no frame.
+  case unreadable(ConnectionID, WireError)
+  /// A transport has ended, or could not be opened. `isRefused`: nobody listens there.
+  case closed(ConnectionID, isRefused: Bool)
   /// Answers `NodeOutputs.persists`: everything up to and including this one is durable.
   case persisted(UInt64)
   /// Answers `NodeOutputs.applies`.
@@ -47,16 +54,14 @@ package struct NodeGauges: Sendable {
   package var stateBytes: Int
   /// The state store is about to slow its writers down.
   package var isUnderPressure: Bool
-  package var clientConnections: Int
 
   package init(
     logRetainedBytes: Int = 0, logWrittenBytes: UInt64 = 0, stateBytes: Int = 0,
-    isUnderPressure: Bool = false, clientConnections: Int = 0
+    isUnderPressure: Bool = false
   ) {
     self.logRetainedBytes = logRetainedBytes
     self.logWrittenBytes = logWrittenBytes
     self.stateBytes = stateBytes
     self.isUnderPressure = isUnderPressure
-    self.clientConnections = clientConnections
   }
 }

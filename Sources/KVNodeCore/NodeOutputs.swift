@@ -2,6 +2,7 @@ package import KVBase
 package import KVCommand
 package import KVLog
 package import KVState
+package import KVWire
 
 /// A client's connection, named by the interpreter; never reused.
 package struct ConnectionID: Hashable, Comparable, Sendable {
@@ -17,11 +18,12 @@ package struct TransferID: Hashable, Comparable, Sendable {
   package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// What a `NodeCore` asks its interpreter for. Carried out in this order: persists, snapshots (a
-/// generation must be active before what belongs to it is applied or read), applies, reads, then
-/// all else in any order.
+/// What a `NodeCore` asks its interpreter for. Carried out in this order: persists; frames of links,
+/// of peers, and replies (never reordered on one connection), then connections; creations and
+/// snapshots (a generation must be there before what belongs to it is applied or read), applies,
+/// reads, then all else in any order. Answers are `NodeInput`s.
 package struct NodeOutputs: Sendable {
-  /// Append these records to the log as one batch, sync it, then call `persisted(number)`. Several
+  /// Append these records to the log as one batch, sync it, then tell `persisted(number)`. Several
   /// may be gathered under one sync; numbers rise by one.
   package struct Persist: Sendable {
     package var number: UInt64
@@ -36,20 +38,41 @@ package struct NodeOutputs: Sendable {
     package var end: Int
   }
 
-  /// The payload of a PEER frame. May be lost with the connection; never reordered on one.
-  package struct PeerFrame: Sendable {
-    package var to: NodeID
+  /// A frame of the links themselves: HELLO, PING, PONG, GOAWAY.
+  package struct LinkFrame: Sendable {
+    package var connection: ConnectionID
+    package var type: FrameType
+    package var stream: UInt32
     package var payload: Bytes
   }
 
-  /// Read the group's state, then call `readDone(number, …)`.
+  /// What is to be done with a transport. Of one that was closed nothing more is told to the core.
+  package enum ConnectionOrder: Sendable {
+    /// Open one to `host:port`: `opened`, or `closed` where it fails.
+    case open(ConnectionID, address: String)
+    /// Close it, or give up opening it.
+    case close(ConnectionID)
+    /// Close it when everything sent on it has left, or soon after.
+    case closeWhenSent(ConnectionID)
+  }
+
+  /// Make the state of a new replica: empty, of this generation and configuration. No answer.
+  package struct Creation: Sendable {
+    package var group: GroupID
+    package var generation: Generation
+    package var configuration: GroupConfiguration
+    /// What the state of the meta group begins with; `nil` for all other groups.
+    package var map: MetaState?
+  }
+
+  /// Read the group's state, then tell `readDone(number, …)`.
   package struct Read: Sendable {
     package var number: UInt64
     package var group: GroupID
     package var command: ReadCommand
   }
 
-  /// Read the log, then call `logRead(number, …)`.
+  /// Read the log, then tell `logRead(number, …)`.
   package struct LogRead: Sendable {
     package var number: UInt64
     package var group: GroupID
@@ -58,19 +81,19 @@ package struct NodeOutputs: Sendable {
     package var maxBytes: Int
   }
 
-  /// Work on snapshots, each answered by a call of the same name on the core.
+  /// Work on snapshots, each answered by a step of the transfer (`SnapshotStep`).
   package enum Snapshot: Sendable {
-    /// Open an image of the group's state: `snapshotOpened(transfer, status)`.
+    /// Open an image of the group's state: `opened`.
     case open(TransferID, GroupID)
-    /// Read a chunk of it: `snapshotChunk(transfer, bytes, next)`.
+    /// Read a chunk of it: `chunk`.
     case read(TransferID, cursor: Bytes, maxBytes: Int)
     /// Release it. No answer.
     case close(TransferID)
-    /// Begin to install: `snapshotStepDone(transfer, …)`.
+    /// Begin to install: `stepDone`.
     case beginInstall(TransferID, GroupID, Generation)
-    /// Install a chunk: `snapshotStepDone(transfer, …)`.
+    /// Install a chunk: `stepDone`.
     case installChunk(TransferID, GroupID, Generation, Bytes)
-    /// Check that it is whole and make it durable: `snapshotInstalled(transfer, status)`.
+    /// Check that it is whole and make it durable: `installed`.
     case finishInstall(TransferID, GroupID, Generation)
     /// Answer from this generation from now on. No answer.
     case activate(GroupID, Generation)
@@ -79,15 +102,21 @@ package struct NodeOutputs: Sendable {
   package var persists: [Persist] = []
   package var replies: [Reply] = []
   package var replyBytes = ByteWriter()
-  package var peerFrames: [PeerFrame] = []
-  /// Call `applied` with the results.
+  package var frames: [LinkFrame] = []
+  package var connections: [ConnectionOrder] = []
+  /// The payloads of PEER frames.
+  package var peerFrames = PeerFrames()
+  package var creations: [Creation] = []
+  /// Delete the state of these groups: their replicas have left the node. No answer.
+  package var removals: [GroupID] = []
+  /// Apply these, then tell `applied`.
   package var applies: [ApplyRequest] = []
   package var reads: [Read] = []
   package var logReads: [LogRead] = []
   package var snapshots: [Snapshot] = []
   /// The log may forget these entries.
   package var compactions: [(group: GroupID, through: LogIndex)] = []
-  /// Make the state durable, then call `stateFlushed`.
+  /// Make the state durable, then tell `stateFlushed`.
   package var flushState = false
   /// The cluster id became known: write it to the identity file.
   package var clusterID: UInt64?
@@ -98,7 +127,9 @@ package struct NodeOutputs: Sendable {
   package init() {}
 
   package var isEmpty: Bool {
-    persists.isEmpty && replies.isEmpty && peerFrames.isEmpty && applies.isEmpty && reads.isEmpty
+    persists.isEmpty && replies.isEmpty && frames.isEmpty && connections.isEmpty
+      && peerFrames.isEmpty && creations.isEmpty && removals.isEmpty
+      && applies.isEmpty && reads.isEmpty
       && logReads.isEmpty && snapshots.isEmpty && compactions.isEmpty && !flushState
       && clusterID == nil && events.isEmpty && fatal == nil
   }
@@ -107,7 +138,11 @@ package struct NodeOutputs: Sendable {
     persists.removeAll(keepingCapacity: true)
     replies.removeAll(keepingCapacity: true)
     replyBytes.removeAll()
-    peerFrames.removeAll(keepingCapacity: true)
+    frames.removeAll(keepingCapacity: true)
+    connections.removeAll(keepingCapacity: true)
+    peerFrames.removeAll()
+    creations.removeAll(keepingCapacity: true)
+    removals.removeAll(keepingCapacity: true)
     applies.removeAll(keepingCapacity: true)
     reads.removeAll(keepingCapacity: true)
     logReads.removeAll(keepingCapacity: true)

@@ -35,4 +35,7 @@ package struct NodePlan: Hashable, Sendable {
       voters: Array(replicas.prefix(Self.metaVoters)),
       learners: Array(replicas.dropFirst(Self.metaVoters)))
   }
+
+  /// By group: who should lead it.
+  package var preferredLeaders: [NodeID?] { groups.map { nodes(of: $0).first } }
 }

@@ -84,6 +84,12 @@ package struct RaftOutputs: Sendable {
 
   package init() {}
 
+  package var isEmpty: Bool {
+    sends.isEmpty && persists.isEmpty && readLogs.isEmpty && reads.isEmpty
+      && snapshotsNeeded.isEmpty && !roleChanged && !commitAdvanced && !leadershipLost
+      && !configurationChanged
+  }
+
   package mutating func removeAll() {
     sends.removeAll(keepingCapacity: true)
     persists.removeAll(keepingCapacity: true)

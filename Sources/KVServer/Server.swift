@@ -1,5 +1,6 @@
 internal import Glibc
 internal import KVBase
+internal import KVCommand
 internal import KVFiles
 internal import KVLog
 internal import KVLoop
@@ -108,10 +109,27 @@ struct OpenedStores: Sendable {
     machines = Unchecked(StateMachines(store: try RocksStore(path: path + "/state")))
     configuration.node.incarnation = directory.identity.incarnation
     configuration.node.clusterID = directory.identity.clusterID
-    recovery = try NodeRecovery.open(
-      configuration: configuration.node, log: log, machines: machines.value)
+    configuration.node.clientLimit = Listener.defaultConnectionLimit
+    recovery = try Self.recover(log, machines.value, configuration.node)
     if directory.isNew { try directory.commit() }
     self.directory = directory
+  }
+}
+
+extension OpenedStores {
+  /// Opens the state of every replica that the log holds.
+  private static func recover(
+    _ log: SegmentedLog, _ machines: StateMachines<RocksStore>, _ node: NodeConfiguration
+  ) throws(StorageError) -> NodeRecovery {
+    var groups: [NodeRecovery.Group] = []
+    for (group, log) in log.recovered {
+      let status = try machines.recover(
+        group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+        configuration: log.configurations.first?.configuration,
+        map: group == .meta ? MetaState(defaultMode: node.defaultMode) : nil)
+      groups.append(NodeRecovery.Group(group: group, log: log, status: status))
+    }
+    return NodeRecovery(groups: groups)
   }
 }
 

@@ -11,13 +11,15 @@ internal import KVWire
 extension Worker {
   func carryOut(_ asked: inout NodeOutputs, now: Now) {
     for persist in asked.persists { logThread?.append(.persist(persist)) }
-    for frame in asked.peerFrames {
-      links.first { $0.peer == frame.to }?.send(frame.payload)
+    sendFrames(asked)
+    if !asked.connections.isEmpty { carryOut(asked.connections) }
+    for creation in asked.creations { create(creation) }
+    for group in asked.removals {
+      orStop { () throws(StorageError) in try machines.value.remove(group) }
     }
-    sendReplies(asked)
-    for step in asked.snapshots { snapshot(step, now: now) }
-    if !asked.applies.isEmpty { apply(asked.applies, now: now) }
-    for read in asked.reads { self.read(read, now: now) }
+    for step in asked.snapshots { snapshot(step) }
+    if !asked.applies.isEmpty { apply(asked.applies) }
+    for read in asked.reads { self.read(read) }
     for read in asked.logReads { readLog(read) }
     for (group, through) in asked.compactions {
       logThread?.append(.compact(group, through: through))
@@ -37,29 +39,28 @@ extension Worker {
     }
   }
 
-  private func sendReplies(_ asked: NodeOutputs) {
-    for reply in asked.replies {
-      guard let client = clients[reply.connection] else { continue }
-      client.send(.response, stream: reply.stream, asked.replyBytes, reply.start..<reply.end)
+  // MARK: State
+
+  private func create(_ creation: NodeOutputs.Creation) {
+    orStop { () throws(StorageError) in
+      _ = try machines.value.create(
+        creation.group, generation: creation.generation, configuration: creation.configuration,
+        meta: creation.map)
     }
   }
 
-  // MARK: State
-
-  private func apply(_ requests: [ApplyRequest], now: Now) {
+  private func apply(_ requests: [ApplyRequest]) {
     orStop { () throws(StorageError) in
       let results = try machines.value.apply(requests)
-      core.applied(results, now: now, into: &outputs)
-      needsTurn = true
+      give(.applied(results))
     }
   }
 
   /// What is in memory is read here and now, and the rest on the background thread.
-  private func read(_ read: NodeOutputs.Read, now: Now) {
+  private func read(_ read: NodeOutputs.Read) {
     orStop { () throws(StorageError) in
       if let result = try machines.value.read(read.group, read.command, tier: .memory) {
-        core.readDone(read.number, result, now: now, into: &outputs)
-        needsTurn = true
+        give(.readDone(read.number, result))
       } else {
         readInBackground(read)
       }
@@ -73,7 +74,7 @@ extension Worker {
     } then: { worker, result in
       // A group that was removed meanwhile has no answer; the client's time-out ends the wait.
       guard let result else { return }
-      worker.core.readDone(read.number, result, now: SystemClock.now(), into: &worker.outputs)
+      worker.give(.readDone(read.number, result))
     }
   }
 
@@ -82,7 +83,7 @@ extension Worker {
     inBackground { () throws(StorageError) in
       try machines.value.flush()
     } then: { worker, applied in
-      worker.core.stateFlushed(applied, now: SystemClock.now(), into: &worker.outputs)
+      worker.give(.stateFlushed(applied))
     }
   }
 
@@ -92,8 +93,7 @@ extension Worker {
     switch result {
     case .success(let number):
       logWrittenBytes = UInt64(log.value.statistics.bytesWritten)
-      core.persisted(number, now: SystemClock.now(), into: &outputs)
-      needsTurn = true
+      give(.persisted(number))
     case .failure(let error): stop(error.description)
     }
   }
@@ -108,13 +108,13 @@ extension Worker {
         return nil
       }
     } then: { worker, entries in
-      worker.core.logRead(read.number, entries, now: SystemClock.now(), into: &worker.outputs)
+      worker.give(.logRead(read.number, entries))
     }
   }
 
   // MARK: Snapshots
 
-  private func snapshot(_ step: NodeOutputs.Snapshot, now: Now) {
+  private func snapshot(_ step: NodeOutputs.Snapshot) {
     switch step {
     case .open(let transfer, let group):
       let machines = machines
@@ -122,28 +122,26 @@ extension Worker {
         Unchecked(try machines.value.beginSnapshot(group))
       } then: { worker, reader in
         worker.snapshotReaders[transfer] = reader
-        worker.core.snapshotOpened(
-          transfer, reader.value.status, now: SystemClock.now(), into: &worker.outputs)
+        worker.give(.snapshot(transfer, .opened(reader.value.status)))
       }
     case .read(let transfer, let cursor, let maxBytes):
       guard let reader = snapshotReaders[transfer] else { return }
       inBackground { () throws(StorageError) in
         try reader.value.chunk(at: cursor, maxBytes: maxBytes)
       } then: { worker, chunk in
-        worker.core.snapshotChunk(
-          transfer, chunk.bytes, next: chunk.next, now: SystemClock.now(), into: &worker.outputs)
+        worker.give(.snapshot(transfer, .chunk(chunk.bytes, next: chunk.next)))
       }
     case .close(let transfer): snapshotReaders[transfer] = nil
     case .beginInstall(let transfer, let group, let generation):
-      installStep(transfer, now: now) { machines throws(StorageError) in
+      installStep(transfer) { machines throws(StorageError) in
         try machines.beginInstall(group, generation: generation)
       }
     case .installChunk(let transfer, let group, let generation, let bytes):
-      installStep(transfer, now: now) { machines throws(StorageError) in
+      installStep(transfer) { machines throws(StorageError) in
         try machines.installChunk(group, generation: generation, chunk: bytes)
       }
     case .finishInstall(let transfer, let group, let generation):
-      finishInstall(transfer, group, generation, now: now)
+      finishInstall(transfer, group, generation)
     case .activate(let group, let generation):
       orStop { () throws(StorageError) in
         try machines.value.activate(group, generation: generation)
@@ -152,7 +150,7 @@ extension Worker {
   }
 
   private func installStep(
-    _ transfer: TransferID, now: Now,
+    _ transfer: TransferID,
     _ body: (StateMachines<RocksStore>) throws(StorageError) -> Void
   ) {
     orStop { () throws(StorageError) in
@@ -163,29 +161,25 @@ extension Worker {
         // The chunk is at fault, not the store.
         problem = text
       }
-      core.snapshotStepDone(transfer, problem: problem, now: now, into: &outputs)
-      needsTurn = true
+      give(.snapshot(transfer, .stepDone(problem: problem)))
     }
   }
 
   private func finishInstall(
-    _ transfer: TransferID, _ group: GroupID, _ generation: Generation, now: Now
+    _ transfer: TransferID, _ group: GroupID, _ generation: Generation
   ) {
     orStop { () throws(StorageError) in
       let status: GroupStatus
       do throws(StorageError) {
         status = try machines.value.sealInstall(group, generation: generation)
       } catch .damaged {
-        core.snapshotInstalled(transfer, nil, now: now, into: &outputs)
-        needsTurn = true
-        return
+        return give(.snapshot(transfer, .installed(nil)))
       }
       let machines = machines
       inBackground { () throws(StorageError) in
         try machines.value.store.flush()
       } then: { worker, _ in
-        worker.core.snapshotInstalled(
-          transfer, status, now: SystemClock.now(), into: &worker.outputs)
+        worker.give(.snapshot(transfer, .installed(status)))
       }
     }
   }
@@ -208,9 +202,7 @@ extension Worker {
       let isPosted = self.loop.postPatiently {
         self.assumeIsolated { worker in
           switch handed.value {
-          case .success(let value):
-            next(worker, value)
-            worker.needsTurn = true
+          case .success(let value): next(worker, value)
           case .failure(let error): worker.stop(error.description)
           }
         }
@@ -234,6 +226,8 @@ extension Worker {
       report("node \(node.rawValue) is \(connected ? "connected" : "not connected any more")")
     case .snapshotInstalled(let group, let index, _):
       report("installed a snapshot of group \(group.rawValue) up to entry \(index)")
+    case .connectionRefused(let remote, let why):
+      reportRefusal("closing the connection from \(remote): \(why)")
     case .role, .committed, .configuration: break
     }
   }

@@ -34,12 +34,7 @@ actor Worker {
   private var ticksSinceGauges = 0
 
   var listener: Listener?
-  /// Further ones are refused, so that other nodes get in.
-  let clientLimit = Listener.defaultConnectionLimit
-  var clients: [ConnectionID: InboundConnection] = [:]
-  /// Accepted connections that have not said HELLO.
-  var silent: [UInt64: InboundConnection] = [:]
-  var links: [PeerLink] = []
+  var transports: [ConnectionID: Transport] = [:]
   var snapshotReaders: [TransferID: Unchecked<SnapshotReader<RocksView>>] = [:]
 
   private var timer: LoopTimer?
@@ -82,38 +77,37 @@ actor Worker {
       _ = loop.post { self.assumeIsolated { $0.logWritten(result) } }
     }
     listener = try Listener(
-      loop: loop, on: listen, connectionLimit: clientLimit + Limits.connectionsForNodes,
+      loop: loop, on: listen,
+      connectionLimit: configuration.node.clientLimit + Limits.connectionsForNodes,
       handler: Acceptor(worker: self))
     loop.onTurnEnd = { [weak self] in self?.assumeIsolated { $0.endTurn() } }
     let timer = LoopTimer(loop: loop) { [weak self] in self?.assumeIsolated { $0.tick() } }
     let interval = NodeCore.tickInterval
     timer.start(after: interval, every: interval)
     self.timer = timer
-    links = configuration.node.members.compactMap { member in
-      guard member.node != configuration.node.node else { return nil }
-      return PeerLink(worker: self, peer: member.node, address: member.address)
-    }
-    for link in links { link.connect() }
   }
 
   // MARK: Turns
 
+  /// Gives the core an input; its turn ends with the loop's.
+  func give(_ input: NodeInput) {
+    core.step(input, now: SystemClock.now(), into: &outputs)
+    needsTurn = true
+  }
+
   private func tick() {
-    let now = SystemClock.now()
     ticksSinceGauges += 1
     // These ask the stores, which is not for every ten milliseconds.
     if ticksSinceGauges >= 100 {
       ticksSinceGauges = 0
       stateBytes = machines.value.approximateStateBytes
     }
-    let gauges = NodeCore.Gauges(
-      logRetainedBytes: log.value.retainedBytes, logWrittenBytes: logWrittenBytes,
-      stateBytes: stateBytes, isUnderPressure: machines.value.store.isUnderPressure,
-      clientConnections: clients.count)
-    core.tick(now: now, gauges: gauges, into: &outputs)
-    needsTurn = true
-    expireSilent(now: now.instant)
-    for link in links { link.tick(now: now.instant) }
+    give(
+      .tick(
+        NodeGauges(
+          logRetainedBytes: log.value.retainedBytes, logWrittenBytes: logWrittenBytes,
+          stateBytes: stateBytes, isUnderPressure: machines.value.store.isUnderPressure)))
+    let now = SystemClock.now()
     if let deadline = shutdownDeadline, core.isDrained || now.instant >= deadline { stop(nil) }
   }
 
@@ -138,10 +132,8 @@ actor Worker {
   func beginShutdown() {
     guard shutdownDeadline == nil, !hasStopped else { return stop(nil) }
     report("shutting down: handing over leaderships")
-    let now = SystemClock.now()
-    shutdownDeadline = now.instant + .seconds(10)
-    core.beginShutdown(now: now, into: &outputs)
-    needsTurn = true
+    shutdownDeadline = SystemClock.instant() + .seconds(10)
+    give(.shutdown)
   }
 
   /// Stops at once; `problem` says why where nobody asked for it. Where somebody did, what was

@@ -1,11 +1,24 @@
 import KVBase
 import KVNodeCore
 import KVRaft
+import KVWire
 
 /// Frames as text, for the log of events.
-extension SimulatedFrame {
+extension SimulatedItem {
   var text: String {
-    guard case .peer(let payload) = self else { return "\(name) (\(payload.count) bytes)" }
+    switch self {
+    case .dial: return "a connection"
+    case .accepted: return "that it is accepted"
+    case .end: return "the end of the connection"
+    case .frame(let frame): return Self.text(frame)
+    }
+  }
+
+  private static func text(_ frame: Frame) -> String {
+    let payload = frame.payload
+    guard frame.type == .peer else {
+      return "\(frame.type) \(frame.stream) (\(payload.count) bytes)"
+    }
     var parts: [String] = []
     var reader = ByteReader(payload)
     while !reader.isAtEnd, let message = try? PeerMessage(from: &reader) {

@@ -1,30 +1,18 @@
 import KVBase
+import KVWire
 
-/// What travels on a connection: the payloads of frames, without their heads.
-enum SimulatedFrame: Sendable {
-  case hello(Bytes)
-  case helloReply(Bytes)
-  case goaway(Bytes)
-  case peer(Bytes)
-  case request(stream: UInt32, Bytes)
-  case response(stream: UInt32, Bytes)
+/// What travels on a connection, in order.
+enum SimulatedItem: Sendable {
+  /// The transport is being opened.
+  case dial
+  /// It was accepted.
+  case accepted
+  case frame(Frame)
+  /// The sender has closed it after everything else that it sent.
+  case end
 
   var payload: Bytes {
-    switch self {
-    case .hello(let bytes), .helloReply(let bytes), .goaway(let bytes), .peer(let bytes): bytes
-    case .request(_, let bytes), .response(_, let bytes): bytes
-    }
-  }
-
-  var name: String {
-    switch self {
-    case .hello: "HELLO"
-    case .helloReply: "HELLO back"
-    case .goaway: "GOAWAY"
-    case .peer: "PEER"
-    case .request(let stream, _): "REQUEST \(stream)"
-    case .response(let stream, _): "RESPONSE \(stream)"
-    }
+    if case .frame(let frame) = self { frame.payload } else { Bytes() }
   }
 }
 
@@ -60,32 +48,24 @@ struct SimulatedNetwork {
   }
 
   enum Event: Sendable {
-    case arrive(connection: Int, toOpener: Bool, SimulatedFrame)
+    case arrive(connection: Int, toOpener: Bool, SimulatedItem)
     /// One side learns that the connection is gone.
     case gone(connection: Int, toOpener: Bool, refused: Bool)
     /// What was held has waited too long.
     case stalled(connection: Int)
-    case openTimeout(connection: Int)
   }
-
-  enum Purpose: Sendable { case peer, client }
 
   struct Connection {
     var opener: Int
     var acceptor: Int
-    var purpose: Purpose
     var isOpen = true
-    /// HELLO was answered.
-    var isEstablished = false
     var isStallScheduled = false
     /// Whether a block holds frames; they stand in `held`.
     var holds = false
-    /// A client's connection, or a node that said HELLO; as the acceptor sees it.
-    var acceptedNode: NodeID?
-    var isAccepted = false
+    /// A side that has closed it, and waits only for what it sent to arrive.
+    var hasOpenerLeft = false
+    var hasAcceptorLeft = false
   }
-
-  static let openTimeout: UInt64 = 1_000_000_000
 
   let endpoints: Int
   private(set) var links: [Link]
@@ -93,7 +73,7 @@ struct SimulatedNetwork {
   /// By connection and direction (2 × id, + 1 towards the opener): when the last frame arrives, and
   /// what a block holds back.
   private var lastArrival: [UInt64] = []
-  private var held: [[SimulatedFrame]] = []
+  private var held: [[SimulatedItem]] = []
   /// Open ones, in order of opening: what a fault walks through.
   private var open: [Int] = []
   var random: SeededRandom
@@ -153,29 +133,29 @@ struct SimulatedNetwork {
 
   // MARK: Connections
 
-  /// Opens a connection and sends HELLO on it.
-  mutating func open(
-    from opener: Int, to acceptor: Int, purpose: Purpose, hello: Bytes, time: UInt64
-  ) -> Int {
+  /// Begins to open a connection.
+  mutating func open(from opener: Int, to acceptor: Int, time: UInt64) -> Int {
     let id = connections.count
-    connections.append(Connection(opener: opener, acceptor: acceptor, purpose: purpose))
+    connections.append(Connection(opener: opener, acceptor: acceptor))
     lastArrival += [0, 0]
     held += [[], []]
     open.append(id)
-    scheduled.append((time + Self.openTimeout, .openTimeout(connection: id)))
-    send(id, toOpener: false, .hello(hello), time: time)
+    send(id, toOpener: false, .dial, time: time)
     return id
   }
 
-  /// The acceptor answered HELLO.
-  mutating func accept(_ id: Int, node: NodeID?) {
-    connections[id].isAccepted = true
-    connections[id].acceptedNode = node
+  /// One side closes it, after everything that it has sent; the other side learns of it then.
+  mutating func closeWhenSent(_ id: Int, byOpener: Bool, time: UInt64) {
+    guard connections[id].isOpen else { return }
+    send(id, toOpener: !byOpener, .end, time: time)
+    if byOpener {
+      connections[id].hasOpenerLeft = true
+    } else {
+      connections[id].hasAcceptorLeft = true
+    }
   }
 
-  mutating func establish(_ id: Int) { connections[id].isEstablished = true }
-
-  mutating func send(_ id: Int, toOpener: Bool, _ frame: SimulatedFrame, time: UInt64) {
+  mutating func send(_ id: Int, toOpener: Bool, _ item: SimulatedItem, time: UInt64) {
     counts.sent += 1
     guard connections[id].isOpen else {
       counts.lostWithConnection += 1
@@ -184,21 +164,21 @@ struct SimulatedNetwork {
     let (from, to) = Self.ends(connections[id], toOpener: toOpener)
     let link = links[at(from, to)]
     guard link.blocks == 0 else {
-      hold(id, toOpener: toOpener, frame, time: time)
+      hold(id, toOpener: toOpener, item, time: time)
       return
     }
-    if link.isUnruly, case .peer = frame {
-      transmitUnruly(id, link, toOpener: toOpener, frame, time: time)
+    if link.isUnruly, case .frame(let frame) = item, frame.type == .peer {
+      transmitUnruly(id, link, toOpener: toOpener, item, time: time)
     } else {
-      transmit(id, toOpener: toOpener, frame, time: time)
+      transmit(id, toOpener: toOpener, item, time: time)
     }
   }
 
   private mutating func hold(
-    _ id: Int, toOpener: Bool, _ frame: SimulatedFrame, time: UInt64
+    _ id: Int, toOpener: Bool, _ item: SimulatedItem, time: UInt64
   ) {
     counts.held += 1
-    held[2 * id + (toOpener ? 1 : 0)].append(frame)
+    held[2 * id + (toOpener ? 1 : 0)].append(item)
     connections[id].holds = true
     guard !connections[id].isStallScheduled else { return }
     connections[id].isStallScheduled = true
@@ -219,17 +199,17 @@ struct SimulatedNetwork {
   }
 
   private mutating func transmit(
-    _ id: Int, toOpener: Bool, _ frame: SimulatedFrame, time: UInt64
+    _ id: Int, toOpener: Bool, _ item: SimulatedItem, time: UInt64
   ) {
     let (from, to) = Self.ends(connections[id], toOpener: toOpener)
     let direction = 2 * id + (toOpener ? 1 : 0)
     let arrival = max(time + delay(links[at(from, to)]), lastArrival[direction] + 1)
     lastArrival[direction] = arrival
-    scheduled.append((arrival, .arrive(connection: id, toOpener: toOpener, frame)))
+    scheduled.append((arrival, .arrive(connection: id, toOpener: toOpener, item)))
   }
 
   private mutating func transmitUnruly(
-    _ id: Int, _ link: Link, toOpener: Bool, _ frame: SimulatedFrame, time: UInt64
+    _ id: Int, _ link: Link, toOpener: Bool, _ item: SimulatedItem, time: UInt64
   ) {
     if random.chance(link.lossPerMille, in: 1000) {
       counts.lost += 1
@@ -238,25 +218,29 @@ struct SimulatedNetwork {
     if random.chance(link.duplicatePerMille, in: 1000) {
       counts.duplicated += 1
       let again = time + delay(link) + random.below(50_000_000)
-      scheduled.append((again, .arrive(connection: id, toOpener: toOpener, frame)))
+      scheduled.append((again, .arrive(connection: id, toOpener: toOpener, item)))
     }
     if random.chance(link.reorderPerMille, in: 1000) {
       counts.reordered += 1
       let late = time + delay(link) + random.below(50_000_000)
-      scheduled.append((late, .arrive(connection: id, toOpener: toOpener, frame)))
+      scheduled.append((late, .arrive(connection: id, toOpener: toOpener, item)))
       return
     }
-    transmit(id, toOpener: toOpener, frame, time: time)
+    transmit(id, toOpener: toOpener, item, time: time)
   }
 
-  /// Whether an arriving frame is still wanted.
-  mutating func takes(_ id: Int) -> Bool {
-    guard connections[id].isOpen else {
+  /// Whether what arrives is still expected.
+  mutating func delivers(_ id: Int, toOpener: Bool) -> Bool {
+    guard connections[id].isOpen, !hasLeft(id, opener: toOpener) else {
       counts.lostWithConnection += 1
       return false
     }
     counts.delivered += 1
     return true
+  }
+
+  func hasLeft(_ id: Int, opener: Bool) -> Bool {
+    opener ? connections[id].hasOpenerLeft : connections[id].hasAcceptorLeft
   }
 
   /// Ends a connection. Who closed it knows; `toOpener` and `toAcceptor` say who must be told, and
@@ -274,6 +258,7 @@ struct SimulatedNetwork {
     }
     if let place = open.firstIndex(of: id) { open.remove(at: place) }
     for toOpener in [true, false] where toOpener ? tellOpener : tellAcceptor {
+      guard !hasLeft(id, opener: toOpener) else { continue }
       let (from, to) = Self.ends(connections[id], toOpener: toOpener)
       var delay = delay(links[at(from, to)])
       // The end of a connection does not cross a block: keep-alive finds out.

@@ -3,17 +3,9 @@ import KVCommand
 import KVLog
 import KVNodeCore
 import KVState
-import KVWire
 
 /// One node: its core, its twins of log and state, its disk, clock and connections.
 final class SimulatedNode {
-  /// The connection that this node opens to another.
-  struct PeerLink {
-    var connection: Int?
-    var isUp = false
-    var failures: UInt64 = 0
-  }
-
   enum LogWork {
     case persist(NodeOutputs.Persist)
     case read(NodeOutputs.LogRead)
@@ -42,8 +34,8 @@ final class SimulatedNode {
   /// Faults that keep it down; it starts when the last one ends.
   var downCount = 0
 
-  var inbox: [NodeInput] = []
-  var turnInputs: [NodeInput] = []
+  var inbox: [LoopInput] = []
+  var turnInputs: [LoopInput] = []
   var isTurnScheduled = false
   var turns: UInt64 = 0
   var outputs = NodeOutputs()
@@ -59,14 +51,14 @@ final class SimulatedNode {
   var retainedBytes = 0
   var gaugesAge = 0
   var isFlushing = false
-  var links: [PeerLink]
+  /// The transports that this node has opened, as its core and as the network name them.
+  var dialed: [(core: ConnectionID, network: Int)] = []
   /// Groups that it has just begun to lead, for a fault that waits for the first commit.
   var watchedGroups: [GroupID] = []
-  var clientConnections = 0
   var readers: [(transfer: TransferID, reader: SnapshotReader<MemoryStateView>)] = []
 
   init(
-    index: Int, configuration: NodeConfiguration, nodes: Int, log: MemoryLog, clock: SimulatedClock,
+    index: Int, configuration: NodeConfiguration, log: MemoryLog, clock: SimulatedClock,
     random: SeededRandom
   ) {
     self.index = index
@@ -77,7 +69,6 @@ final class SimulatedNode {
     self.log = log
     disk = SimulatedDisk(random: self.random.fork())
     machines = StateMachines(store: MemoryState())
-    links = Array(repeating: PeerLink(), count: nodes)
   }
 
   func begin(_ core: NodeCore) {
@@ -103,9 +94,8 @@ final class SimulatedNode {
     isFlushing = false
     readers = []
     watchedGroups = []
-    clientConnections = 0
     logWrittenBytes = 0
     gaugesAge = 0
-    for at in links.indices { links[at] = PeerLink() }
+    dialed = []
   }
 }

@@ -68,7 +68,8 @@ extension Simulation {
       guard let connection = client.connection(of: send.peer) else { continue }
       let payload = Bytes(Array(outputs.sendBytes.bytes[send.start..<send.end]))
       network.send(
-        connection, toOpener: false, .request(stream: send.stream, payload), time: time)
+        connection, toOpener: false,
+        .frame(Frame(type: .request, stream: send.stream, payload: payload)), time: time)
     }
     drainNetwork()
     for completion in outputs.completions { complete(completion, client) }
@@ -91,37 +92,43 @@ extension Simulation {
     while client.connections.count <= at { client.connections.append(nil) }
     guard let node = nodes.firstIndex(where: { Self.address(of: $0.index) == order.address })
     else { return }
-    var writer = ByteWriter()
-    client.core.hello.encode(into: &writer)
-    client.connections[at] = network.open(
-      from: client.endpoint, to: node, purpose: .client, hello: writer.take(), time: time)
+    client.connections[at] = network.open(from: client.endpoint, to: node, time: time)
   }
 
   // MARK: Inputs
 
-  func clientReceives(_ index: Int, connection: Int, _ frame: SimulatedFrame) {
+  func clientOpened(_ index: Int, connection: Int) {
+    let client = clients[index]
+    guard client.connections.contains(connection) else { return }
+    var writer = ByteWriter()
+    client.core.hello.encode(into: &writer)
+    let hello = Frame(type: .hello, stream: 0, payload: writer.take())
+    network.send(connection, toOpener: false, .frame(hello), time: time)
+    drainNetwork()
+  }
+
+  func clientReceives(_ index: Int, connection: Int, _ frame: Frame) {
     let client = clients[index]
     guard let at = client.connections.firstIndex(of: connection) else { return }
     let peer = PeerID(UInt32(at))
-    switch frame {
-    case .helloReply(let payload):
-      guard let hello = try? Hello(decoding: payload) else {
+    switch frame.type {
+    case .hello:
+      guard let hello = try? Hello(decoding: frame.payload) else {
         return violate(.peerProtocol, "a client can't read a node's HELLO")
       }
-      network.establish(connection)
       client.core.connected(peer, hello, now: clientNow, into: &client.outputs)
-    case .goaway(let payload):
-      guard let goaway = try? Goaway(decoding: payload) else { return }
+    case .goaway:
+      guard let goaway = try? Goaway(decoding: frame.payload) else { return }
       client.core.goaway(peer, goaway, now: clientNow, into: &client.outputs)
-    case .response(let stream, let payload):
+    case .response:
       do throws(WireError) {
-        _ = try Reply(decoding: payload)
+        _ = try Reply(decoding: frame.payload)
       } catch {
         violate(.peerProtocol, "a client can't read a reply: \(error)")
       }
       client.core.response(
-        peer, stream: stream, payload, now: clientNow, into: &client.outputs)
-    case .hello, .peer, .request: return
+        peer, stream: frame.stream, frame.payload, now: clientNow, into: &client.outputs)
+    default: return
     }
     settle(client)
   }

@@ -2,7 +2,8 @@ import KVBase
 import KVNodeCore
 import KVWire
 
-/// Connections of nodes: HELLO in both directions, what arrives, what ends, and trying again.
+/// Transports between endpoints: opening them, what arrives, what ends. What is to be said on them,
+/// and when they are opened again, is decided by the cores' links.
 extension Simulation {
   /// Puts what the network has decided into the schedule.
   func drainNetwork() {
@@ -10,41 +11,78 @@ extension Simulation {
     network.scheduled.removeAll(keepingCapacity: true)
   }
 
-  func connect(_ node: SimulatedNode, to peer: Int) {
-    guard let core = node.core, node.links[peer].connection == nil else { return }
-    var writer = ByteWriter()
-    core.hello.encode(into: &writer)
-    node.links[peer].connection = network.open(
-      from: node.index, to: peer, purpose: .peer, hello: writer.take(), time: time)
-    drainNetwork()
-  }
-
   func handle(_ event: SimulatedNetwork.Event) {
     switch event {
-    case .arrive(let id, let toOpener, let frame):
-      guard network.takes(id) else { return }
-      arrive(id, toOpener: toOpener, frame)
+    case .arrive(let id, let toOpener, let item):
+      guard network.delivers(id, toOpener: toOpener) else { return }
+      arrive(id, toOpener: toOpener, item)
     case .gone(let id, let toOpener, let refused):
       gone(id, toOpener: toOpener, refused: refused)
     case .stalled(let id):
       network.stalled(id, time: time)
       drainNetwork()
-    case .openTimeout(let id):
-      guard network.connections[id].isOpen, !network.connections[id].isEstablished else { return }
-      network.close(id, tellOpener: true, tellAcceptor: true, time: time)
-      drainNetwork()
     }
   }
 
-  private func arrive(_ id: Int, toOpener: Bool, _ frame: SimulatedFrame) {
+  // MARK: Orders of nodes
+
+  func send(_ frame: Frame, on connection: ConnectionID, of node: SimulatedNode) {
+    if let dialed = node.dialed.first(where: { $0.core == connection }) {
+      network.send(dialed.network, toOpener: false, .frame(frame), time: time)
+    } else if connection.rawValue < UInt64(network.connections.count) {
+      network.send(Int(connection.rawValue), toOpener: true, .frame(frame), time: time)
+    } else {
+      counts.framesWithoutConnection += 1
+    }
+  }
+
+  func carryOut(_ order: NodeOutputs.ConnectionOrder, _ node: SimulatedNode) {
+    switch order {
+    case .open(let connection, let address):
+      guard let peer = nodes.firstIndex(where: { Self.address(of: $0.index) == address }) else {
+        return violate(.peerProtocol, "\(node.id) dials \(address), where nobody is")
+      }
+      let id = network.open(from: node.index, to: peer, time: time)
+      node.dialed.append((connection, id))
+    case .close(let connection):
+      guard let (id, isOpener) = release(connection, of: node) else { return }
+      network.close(id, tellOpener: !isOpener, tellAcceptor: isOpener, time: time)
+    case .closeWhenSent(let connection):
+      guard let (id, isOpener) = release(connection, of: node) else { return }
+      network.closeWhenSent(id, byOpener: isOpener, time: time)
+    }
+  }
+
+  /// The node's core hears no more of a transport.
+  private func release(
+    _ connection: ConnectionID, of node: SimulatedNode
+  ) -> (network: Int, isOpener: Bool)? {
+    if let at = node.dialed.firstIndex(where: { $0.core == connection }) {
+      return (node.dialed.remove(at: at).network, true)
+    }
+    guard connection.rawValue < UInt64(network.connections.count) else { return nil }
+    return (Int(connection.rawValue), false)
+  }
+
+  // MARK: What arrives
+
+  private func arrive(_ id: Int, toOpener: Bool, _ item: SimulatedItem) {
     let connection = network.connections[id]
     let to = toOpener ? connection.opener : connection.acceptor
+    let from = toOpener ? connection.acceptor : connection.opener
     trace.record(
-      time, 1, UInt64(id) << 1 | (toOpener ? 1 : 0), XXH3.hash(frame.payload),
-      "\(endpointName(to)) gets from "
-        + "\(endpointName(toOpener ? connection.acceptor : connection.opener)): \(frame.text)")
+      time, 1, UInt64(id) << 1 | (toOpener ? 1 : 0), XXH3.hash(item.payload),
+      "\(endpointName(to)) gets from \(endpointName(from)): \(item.text)")
+    if case .end = item {
+      network.close(id, tellOpener: false, tellAcceptor: false, time: time)
+      return gone(id, toOpener: toOpener, refused: false)
+    }
     guard to < nodes.count else {
-      clientReceives(to - nodes.count, connection: id, frame)
+      switch item {
+      case .accepted: clientOpened(to - nodes.count, connection: id)
+      case .frame(let frame): clientReceives(to - nodes.count, connection: id, frame)
+      case .dial, .end: break
+      }
       return
     }
     let node = nodes[to]
@@ -56,17 +94,22 @@ extension Simulation {
       }
       return
     }
-    switch frame {
-    case .hello(let payload): arrives(.hello(connection: id, payload), at: node)
-    case .peer(let payload): arrives(.peerFrame(connection: id, payload), at: node)
-    case .request(let stream, let payload):
-      arrives(.request(connection: id, stream: stream, payload), at: node)
-    case .helloReply(let payload):
-      give(.peerHello(peer: connection.acceptor, connection: id, payload), to: node)
-    case .goaway(let payload):
-      give(.peerGoaway(peer: connection.acceptor, connection: id, payload), to: node)
-    case .response: break
+    guard let name = coreName(of: id, toOpener: toOpener, at: node) else { return }
+    switch item {
+    case .dial:
+      network.send(id, toOpener: true, .accepted, time: time)
+      drainNetwork()
+      arrives(.core(.accepted(name, from: endpointName(from))), at: node)
+    case .accepted: arrives(.core(.opened(name)), at: node)
+    case .frame(let frame): arrives(.core(.frame(name, frame)), at: node)
+    case .end: break
     }
+  }
+
+  /// What the node's core calls a connection; `nil` where it has given it up.
+  private func coreName(of id: Int, toOpener: Bool, at node: SimulatedNode) -> ConnectionID? {
+    guard toOpener else { return ConnectionID(UInt64(id)) }
+    return node.dialed.first { $0.network == id }?.core
   }
 
   private func gone(_ id: Int, toOpener: Bool, refused: Bool) {
@@ -79,91 +122,10 @@ extension Simulation {
       clientLoses(to - nodes.count, connection: id, refused: refused)
       return
     }
-    if toOpener {
-      give(.peerLost(peer: connection.acceptor, connection: id, refused: refused), to: nodes[to])
-    } else if connection.purpose == .client, connection.isAccepted {
-      give(.clientLost(connection: id), to: nodes[to])
-    }
-  }
-
-  // MARK: In a turn
-
-  func receiveHello(_ payload: Bytes, _ id: Int, _ node: SimulatedNode, now: Now) {
-    guard network.connections[id].isOpen,
-      let decision = node.core?.receiveHello(payload, now: now, into: &node.outputs)
-    else { return }
-    switch decision {
-    case .client:
-      node.clientConnections += 1
-      network.accept(id, node: nil)
-    case .node(let peer): network.accept(id, node: peer)
-    case .refuse(let goaway):
-      var writer = ByteWriter()
-      goaway.encode(into: &writer)
-      network.send(id, toOpener: true, .goaway(writer.take()), time: time)
-      drainNetwork()
-      return
-    }
-    var writer = ByteWriter()
-    node.core?.hello.encode(into: &writer)
-    network.send(id, toOpener: true, .helloReply(writer.take()), time: time)
-    drainNetwork()
-  }
-
-  func receivePeer(_ payload: Bytes, _ id: Int, _ node: SimulatedNode, now: Now) {
-    guard let peer = network.connections[id].acceptedNode else { return }
-    do throws(WireError) {
-      try node.core?.receivePeer(from: peer, payload, now: now, into: &node.outputs)
-    } catch {
-      violate(.peerProtocol, "\(node.id) can't read what \(peer) sent: \(error)")
-      network.close(id, tellOpener: true, tellAcceptor: false, time: time)
-      drainNetwork()
-    }
-  }
-
-  func receivePeerHello(
-    _ payload: Bytes, _ peer: Int, _ id: Int, _ node: SimulatedNode, now: Now
-  ) {
-    guard node.links[peer].connection == id, network.connections[id].isOpen else { return }
-    let goaway = node.core?.peerConnected(
-      nodes[peer].id, hello: payload, now: now, into: &node.outputs)
-    if let goaway {
-      trace.record(
-        time, 8, UInt64(id), 0, "\(node.id) refuses \(nodes[peer].id): \(goaway.message)")
-      network.close(id, tellOpener: false, tellAcceptor: true, time: time)
-      drainNetwork()
-      losePeer(peer, node, refused: false, now: now)
-      return
-    }
-    node.links[peer].isUp = true
-    node.links[peer].failures = 0
-    network.establish(id)
-  }
-
-  func receiveGoaway(
-    _ payload: Bytes, _ peer: Int, _ id: Int, _ node: SimulatedNode, now: Now
-  ) {
-    guard node.links[peer].connection == id, let goaway = try? Goaway(decoding: payload) else {
-      return
-    }
-    trace.record(time, 8, UInt64(id), 1, "\(nodes[peer].id) refuses \(node.id): \(goaway.message)")
-    node.core?.peerRefused(nodes[peer].id, goaway, now: now, into: &node.outputs)
-    network.close(id, tellOpener: false, tellAcceptor: true, time: time)
-    drainNetwork()
-    losePeer(peer, node, refused: false, now: now)
-  }
-
-  /// The link to a peer is down: tell the core, and try again with back-off.
-  func losePeer(_ peer: Int, _ node: SimulatedNode, refused: Bool, now: Now) {
-    node.links[peer].connection = nil
-    node.links[peer].isUp = false
-    node.core?.peerDisconnected(nodes[peer].id, refused: refused, now: now, into: &node.outputs)
-    let shift = min(node.links[peer].failures, 4)
-    node.links[peer].failures += 1
-    let wait: UInt64 = 20_000_000 << shift
-    queue.schedule(
-      .reconnect(node: node.index, life: node.life, peer: peer),
-      at: time + wait / 2 + node.random.below(wait))
+    let node = nodes[to]
+    guard let name = coreName(of: id, toOpener: toOpener, at: node) else { return }
+    node.dialed.removeAll { $0.core == name }
+    give(.core(.closed(name, isRefused: refused)), to: node)
   }
 
   func endpointName(_ endpoint: Int) -> String {

@@ -1,4 +1,5 @@
 import KVBase
+import KVCommand
 import KVLog
 import KVNodeCore
 import KVState
@@ -28,7 +29,7 @@ extension Simulation {
     }
     guard let last else { return }
     node.syncing = last
-    if saysPersistedBeforeSync { give(.persisted(last), to: node) }
+    if saysPersistedBeforeSync { give(.core(.persisted(last)), to: node) }
     let end = node.disk.syncEnds(time)
     queue.schedule(.syncDone(node: node.index, life: node.life), at: end)
     if node.diesWriting {
@@ -52,7 +53,7 @@ extension Simulation {
     }
     counts.logReads += 1
     queue.schedule(
-      .answer(node: node.index, life: node.life, .logRead(read.number, entries)),
+      .answer(node: node.index, life: node.life, .core(.logRead(read.number, entries))),
       at: node.disk.readEnds(time))
   }
 
@@ -73,14 +74,14 @@ extension Simulation {
     }
     trace.record(time, 4, UInt64(node.index), number, "\(node.id) wrote \(number) durably")
     startLogWork(node)
-    if !saysPersistedBeforeSync { arrives(.persisted(number), at: node) }
+    if !saysPersistedBeforeSync { arrives(.core(.persisted(number)), at: node) }
   }
 
   func flushDone(_ node: SimulatedNode) {
     node.isFlushing = false
     attempt(node) {
       let flushed = try node.machines.flush()
-      give(.stateFlushed(flushed), to: node)
+      give(.core(.stateFlushed(flushed)), to: node)
     }
   }
 
@@ -134,8 +135,7 @@ extension Simulation {
     node.hasPower = true
     let now = node.now(time)
     do throws(StorageError) {
-      let recovery = try NodeRecovery.open(
-        configuration: node.configuration, log: node.log, machines: node.machines)
+      let recovery = try recover(node)
       for group in recovery.groups {
         let entries = try readAll(group, of: node)
         raftChecks.recovered(
@@ -157,7 +157,18 @@ extension Simulation {
       time, 7, UInt64(node.index), UInt64(node.life), "\(node.id) starts (life \(node.life))")
     queue.schedule(
       .tick(node: node.index, life: node.life), at: time + node.random.below(tickInterval))
-    for peer in nodes.indices where peer != node.index { connect(node, to: peer) }
+  }
+
+  private func recover(_ node: SimulatedNode) throws(StorageError) -> NodeRecovery {
+    var groups: [NodeRecovery.Group] = []
+    for (group, log) in node.log.recovered {
+      let status = try node.machines.recover(
+        group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+        configuration: log.configurations.first?.configuration,
+        map: group == .meta ? MetaState(defaultMode: node.configuration.defaultMode) : nil)
+      groups.append(NodeRecovery.Group(group: group, log: log, status: status))
+    }
+    return NodeRecovery(groups: groups)
   }
 
   private func readAll(

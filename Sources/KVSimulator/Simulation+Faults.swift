@@ -283,7 +283,7 @@ extension Simulation {
     active.nodes = [node.index]
     guard node.isRunning else { return }
     active.didBite = true
-    give(.shutdown, to: node)
+    give(.core(.shutdown), to: node)
     queue.schedule(
       .drainCheck(node: node.index, life: node.life, giveUpAt: time + 5_000_000_000),
       at: time + 10_000_000)

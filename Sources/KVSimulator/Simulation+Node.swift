@@ -12,14 +12,14 @@ extension Simulation {
   /// The cores' own checks look at everything they hold, which is too much for every turn.
   private static let turnsPerInvariantCheck: UInt64 = 16
 
-  func give(_ input: NodeInput, to node: SimulatedNode) {
+  func give(_ input: LoopInput, to node: SimulatedNode) {
     guard node.isRunning else { return }
     node.inbox.append(input)
     scheduleTurn(node)
   }
 
   /// Something arrived: most often the loop is idle and takes it up at once, else it gathers.
-  func arrives(_ input: NodeInput, at node: SimulatedNode) {
+  func arrives(_ input: LoopInput, at node: SimulatedNode) {
     guard node.isRunning else { return }
     node.inbox.append(input)
     if node.isTurnScheduled || node.isPaused || node.random.next() & 3 == 0 {
@@ -54,63 +54,26 @@ extension Simulation {
     }
   }
 
-  private func deliver(_ input: NodeInput, to node: SimulatedNode, now: Now) {
+  private func deliver(_ input: LoopInput, to node: SimulatedNode, now: Now) {
     switch input {
-    case .tick:
-      node.core?.tick(now: now, gauges: gauges(of: node), into: &node.outputs)
-    case .hello(let connection, let payload):
-      receiveHello(payload, connection, node, now: now)
-    case .peerFrame(let connection, let payload):
-      receivePeer(payload, connection, node, now: now)
-    case .request(let connection, let stream, let payload):
-      node.core?.receiveRequest(
-        payload, connection: ConnectionID(UInt64(connection)), stream: stream, now: now,
-        into: &node.outputs)
-    case .clientLost(let connection):
-      node.clientConnections -= 1
-      node.core?.clientDisconnected(ConnectionID(UInt64(connection)))
-    case .peerHello(let peer, let connection, let payload):
-      receivePeerHello(payload, peer, connection, node, now: now)
-    case .peerGoaway(let peer, let connection, let payload):
-      receiveGoaway(payload, peer, connection, node, now: now)
-    case .peerLost(let peer, let connection, let refused):
-      guard node.links[peer].connection == connection else { return }
-      losePeer(peer, node, refused: refused, now: now)
-    case .persisted(let number):
-      raftChecks.persisted(number, by: node.id)
-      node.core?.persisted(number, now: now, into: &node.outputs)
+    case .tick: step(node, .tick(gauges(of: node)), now: now)
     case .read(let read): answer(read, node, now: now)
-    case .logRead(let number, let entries):
-      node.core?.logRead(number, entries, now: now, into: &node.outputs)
-    case .snapshotOpened, .snapshotChunk, .snapshotStepDone, .snapshotInstalled:
-      deliverSnapshot(input, to: node, now: now)
-    case .stateFlushed(let applied):
-      node.core?.stateFlushed(applied, now: now, into: &node.outputs)
-    case .shutdown: node.core?.beginShutdown(now: now, into: &node.outputs)
+    case .core(let input):
+      if case .persisted(let number) = input { raftChecks.persisted(number, by: node.id) }
+      step(node, input, now: now)
     }
   }
 
-  private func deliverSnapshot(_ input: NodeInput, to node: SimulatedNode, now: Now) {
-    switch input {
-    case .snapshotOpened(let transfer, let status):
-      node.core?.snapshotOpened(transfer, status, now: now, into: &node.outputs)
-    case .snapshotChunk(let transfer, let bytes, let next):
-      node.core?.snapshotChunk(transfer, bytes, next: next, now: now, into: &node.outputs)
-    case .snapshotStepDone(let transfer, let problem):
-      node.core?.snapshotStepDone(transfer, problem: problem, now: now, into: &node.outputs)
-    case .snapshotInstalled(let transfer, let status):
-      node.core?.snapshotInstalled(transfer, status, now: now, into: &node.outputs)
-    default: break
-    }
+  private func step(_ node: SimulatedNode, _ input: NodeInput, now: Now) {
+    node.core?.step(input, now: now, into: &node.outputs)
   }
 
-  private func gauges(of node: SimulatedNode) -> NodeCore.Gauges {
+  private func gauges(of node: SimulatedNode) -> NodeGauges {
     if node.gaugesAge == 0 { node.retainedBytes = node.log.retainedBytes }
     node.gaugesAge = (node.gaugesAge + 1) % 8
-    return NodeCore.Gauges(
+    return NodeGauges(
       logRetainedBytes: node.retainedBytes, logWrittenBytes: node.logWrittenBytes,
-      isUnderPressure: node.machines.store.isUnderPressure,
-      clientConnections: node.clientConnections)
+      isUnderPressure: node.machines.store.isUnderPressure)
   }
 
   // MARK: Outputs
@@ -138,7 +101,15 @@ extension Simulation {
     startLogWork(node)
     guard node.isRunning else { return false }
     sendFrames(node)
-    // A generation is activated before what belongs to it is applied and read.
+    // A generation is made or activated before what belongs to it is applied and read.
+    for creation in node.carried.creations {
+      attempt(node) {
+        _ = try node.machines.create(
+          creation.group, generation: creation.generation, configuration: creation.configuration,
+          meta: creation.map)
+      }
+    }
+    for group in node.carried.removals { attempt(node) { try node.machines.remove(group) } }
     for order in node.carried.snapshots { carryOut(order, node) }
     guard node.isRunning else { return false }
     var gaveInput = false
@@ -185,21 +156,32 @@ extension Simulation {
   }
 
   private func sendFrames(_ node: SimulatedNode) {
-    for frame in node.carried.peerFrames {
-      let link = node.links[Int(frame.to.rawValue) - 1]
-      guard link.isUp, let connection = link.connection else {
-        counts.framesWithoutConnection += 1
-        continue
-      }
-      network.send(connection, toOpener: false, .peer(frame.payload), time: time)
+    for frame in node.carried.frames {
+      if frame.type == .goaway { check(frame.payload, node) }
+      send(
+        Frame(type: frame.type, stream: frame.stream, payload: frame.payload),
+        on: frame.connection, of: node)
+    }
+    node.carried.peerFrames.forEach { connection, writer, range in
+      let payload = Bytes(Array(writer.bytes[range]))
+      send(Frame(type: .peer, stream: 0, payload: payload), on: connection, of: node)
     }
     for reply in node.carried.replies {
       let payload = Bytes(Array(node.carried.replyBytes.bytes[reply.start..<reply.end]))
-      network.send(
-        Int(reply.connection.rawValue), toOpener: true,
-        .response(stream: reply.stream, payload), time: time)
+      send(
+        Frame(type: .response, stream: reply.stream, payload: payload), on: reply.connection,
+        of: node)
     }
+    for order in node.carried.connections { carryOut(order, node) }
     drainNetwork()
+  }
+
+  /// Nobody here sends what can't be read.
+  private func check(_ goaway: Bytes, _ node: SimulatedNode) {
+    guard let goaway = try? Goaway(decoding: goaway), goaway.reason == .protocolViolation else {
+      return
+    }
+    violate(.peerProtocol, "\(node.id) closes a connection: \(goaway.message)")
   }
 
   private func apply(_ node: SimulatedNode, now: Now) {
@@ -215,7 +197,7 @@ extension Simulation {
           "\(node.id) applies \(request.group) through \(result.index) (\(result.results))")
       }
       takeFound()
-      node.core?.applied(results, now: now, into: &node.outputs)
+      step(node, .applied(results), now: now)
     }
   }
 
@@ -225,7 +207,7 @@ extension Simulation {
         violate(.nodeStopped, "\(node.id) read with every tier and found nothing")
         return
       }
-      node.core?.readDone(read.number, result, now: now, into: &node.outputs)
+      step(node, .readDone(read.number, result), now: now)
     }
   }
 
@@ -235,7 +217,8 @@ extension Simulation {
       attempt(node) {
         let reader = try node.machines.beginSnapshot(group)
         node.readers.append((transfer, reader))
-        later(.snapshotOpened(transfer, reader.status), node, at: node.disk.readEnds(time))
+        later(
+          .core(.snapshot(transfer, .opened(reader.status))), node, at: node.disk.readEnds(time))
       }
     case .read(let transfer, let cursor, let maxBytes):
       guard let reader = node.readers.first(where: { $0.transfer == transfer })?.reader else {
@@ -245,13 +228,15 @@ extension Simulation {
         let (bytes, next) = try reader.chunk(
           at: cursor, maxBytes: min(maxBytes, profile.snapshotChunkBytes))
         counts.snapshotChunks += 1
-        later(.snapshotChunk(transfer, bytes, next: next), node, at: node.disk.readEnds(time))
+        later(
+          .core(.snapshot(transfer, .chunk(bytes, next: next))), node, at: node.disk.readEnds(time))
       }
     case .close(let transfer): node.readers.removeAll { $0.transfer == transfer }
     case .beginInstall(let transfer, let group, let generation):
       attempt(node) {
         try node.machines.beginInstall(group, generation: generation)
-        later(.snapshotStepDone(transfer, problem: nil), node, at: node.disk.readEnds(time))
+        later(
+          .core(.snapshot(transfer, .stepDone(problem: nil))), node, at: node.disk.readEnds(time))
       }
     case .installChunk(let transfer, let group, let generation, let chunk):
       var problem: String?
@@ -261,11 +246,12 @@ extension Simulation {
         problem = error.description
         violate(.nodeStopped, "\(node.id) refuses a chunk that \(group)'s leader sent: \(error)")
       }
-      later(.snapshotStepDone(transfer, problem: problem), node, at: node.disk.readEnds(time))
+      later(
+        .core(.snapshot(transfer, .stepDone(problem: problem))), node, at: node.disk.readEnds(time))
     case .finishInstall(let transfer, let group, let generation):
       attempt(node) {
         let status = try node.machines.finishInstall(group, generation: generation)
-        later(.snapshotInstalled(transfer, status), node, at: node.disk.flushEnds(time))
+        later(.core(.snapshot(transfer, .installed(status))), node, at: node.disk.flushEnds(time))
       }
     case .activate(let group, let generation):
       counts.snapshotsInstalled += 1
@@ -273,7 +259,7 @@ extension Simulation {
     }
   }
 
-  private func later(_ input: NodeInput, _ node: SimulatedNode, at due: UInt64) {
+  private func later(_ input: LoopInput, _ node: SimulatedNode, at due: UInt64) {
     queue.schedule(.answer(node: node.index, life: node.life, input), at: due)
   }
 

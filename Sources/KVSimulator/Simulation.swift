@@ -135,7 +135,7 @@ package final class Simulation {
         node: configuration.node, creationDigest: configuration.creationDigest,
         options: logOptions)
       let node = SimulatedNode(
-        index: index, configuration: configuration, nodes: profile.nodes, log: log, clock: clock,
+        index: index, configuration: configuration, log: log, clock: clock,
         random: random.fork())
       node.ownDrift = drift
       node.disk.slowness = profile.diskSlowness
@@ -215,8 +215,6 @@ package final class Simulation {
       if let node = current(index, life) { flushDone(node) }
     case .answer(let index, let life, let input):
       if let node = current(index, life) { arrives(input, at: node) }
-    case .reconnect(let index, let life, let peer):
-      if let node = current(index, life) { connect(node, to: peer) }
     case .start(let index): start(nodes[index])
     case .powerLoss(let index, let life):
       if let node = current(index, life) { stop(node, losesPower: true) }

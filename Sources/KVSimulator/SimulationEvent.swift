@@ -1,8 +1,5 @@
 import KVBase
-import KVCommand
 import KVNodeCore
-import KVState
-import KVWire
 
 /// What the scheduler holds. `life` tells apart the lives of a node: what was meant for an earlier
 /// one is dropped.
@@ -12,8 +9,7 @@ enum SimulationEvent: Sendable {
   case tick(node: Int, life: UInt32)
   case syncDone(node: Int, life: UInt32)
   case flushDone(node: Int, life: UInt32)
-  case answer(node: Int, life: UInt32, NodeInput)
-  case reconnect(node: Int, life: UInt32, peer: Int)
+  case answer(node: Int, life: UInt32, LoopInput)
   case start(node: Int)
   case powerLoss(node: Int, life: UInt32)
   case drainCheck(node: Int, life: UInt32, giveUpAt: UInt64)
@@ -25,24 +21,11 @@ enum SimulationEvent: Sendable {
   case flap(fault: Int, isBlocked: Bool)
 }
 
-/// What a node's loop turn is given. What is large and rare stands apart, so that the rest is cheap
-/// to move.
-enum NodeInput: Sendable {
+/// What a node's loop turn is given.
+enum LoopInput: Sendable {
+  case core(NodeInput)
+  /// What a tick tells is measured when it is given.
   case tick
-  case hello(connection: Int, Bytes)
-  case peerFrame(connection: Int, Bytes)
-  case request(connection: Int, stream: UInt32, Bytes)
-  case clientLost(connection: Int)
-  case peerHello(peer: Int, connection: Int, Bytes)
-  case peerGoaway(peer: Int, connection: Int, Bytes)
-  case peerLost(peer: Int, connection: Int, refused: Bool)
-  case persisted(UInt64)
+  /// The read thread has come to this read.
   indirect case read(NodeOutputs.Read)
-  case logRead(UInt64, [LogEntry]?)
-  indirect case snapshotOpened(TransferID, GroupStatus)
-  indirect case snapshotChunk(TransferID, Bytes, next: Bytes?)
-  indirect case snapshotStepDone(TransferID, problem: String?)
-  indirect case snapshotInstalled(TransferID, GroupStatus?)
-  case stateFlushed([(group: GroupID, index: LogIndex)])
-  case shutdown
 }

@@ -1,6 +1,7 @@
 import KVBase
 import KVCommand
 import KVLog
+import KVPlacement
 import KVRaft
 import KVState
 import KVWire
@@ -17,7 +18,8 @@ final class TestNode {
   /// Log writes are not done while this is set.
   var isDiskStuck = false
   var stuck: [UInt64] = []
-  var sent: [NodeOutputs.PeerFrame] = []
+  var frames: [(connection: ConnectionID, frame: Frame)] = []
+  var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
   var fatal: String?
   var readers: [TransferID: SnapshotReader<MemoryState.View>] = [:]
@@ -26,10 +28,24 @@ final class TestNode {
     self.configuration = configuration
     self.log = log
     machines = StateMachines(store: state)
-    let recovery = try NodeRecovery.open(configuration: configuration, log: log, machines: machines)
+    var groups: [NodeRecovery.Group] = []
+    for (group, log) in log.recovered {
+      groups.append(
+        NodeRecovery.Group(
+          group: group, log: log,
+          status: try machines.recover(
+            group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+            configuration: log.configurations.first?.configuration,
+            map: group == .meta ? MetaState(defaultMode: configuration.defaultMode) : nil)))
+    }
     core = NodeCore(
-      configuration: configuration, recovery: recovery,
+      configuration: configuration, recovery: NodeRecovery(groups: groups),
       random: SeededRandom(seed: UInt64(configuration.node.rawValue)), now: now)
+  }
+
+  func give(_ input: NodeInput, _ now: Now) throws {
+    core.step(input, now: now, into: &outputs)
+    try endTurn(now)
   }
 
   func endTurn(_ now: Now) throws {
@@ -49,57 +65,109 @@ final class TestNode {
         stuck.append(persist.number)
       } else {
         try log.sync()
-        core.persisted(persist.number, now: now, into: &outputs)
+        core.step(.persisted(persist.number), now: now, into: &outputs)
       }
     }
-    sent += asked.peerFrames
+    for frame in asked.frames {
+      frames.append(
+        (
+          frame.connection,
+          Frame(type: frame.type, stream: frame.stream, payload: frame.payload)
+        ))
+    }
+    asked.peerFrames.forEach { connection, writer, range in
+      let payload = Bytes(Array(writer.bytes[range]))
+      frames.append((connection, Frame(type: .peer, stream: 0, payload: payload)))
+    }
     let bytes = Bytes(asked.replyBytes.bytes)
     for reply in asked.replies {
       replies.append((reply.stream, try Reply(decoding: bytes[reply.start..<reply.end])))
     }
+    connections += asked.connections
+    for creation in asked.creations {
+      _ = try machines.create(
+        creation.group, generation: creation.generation, configuration: creation.configuration,
+        meta: creation.map)
+    }
+    for group in asked.removals { try machines.remove(group) }
+    for step in asked.snapshots { try snapshot(step, now) }
     if !asked.applies.isEmpty {
-      core.applied(try machines.apply(asked.applies), now: now, into: &outputs)
+      core.step(.applied(try machines.apply(asked.applies)), now: now, into: &outputs)
     }
     for read in asked.reads {
       let result = try machines.read(read.group, read.command, tier: .all)
-      core.readDone(read.number, result ?? .record(nil), now: now, into: &outputs)
+      core.step(.readDone(read.number, result ?? .record(nil)), now: now, into: &outputs)
     }
     for read in asked.logReads {
       let entries = try? log.read(
         read.group, from: read.from, through: read.through, maxBytes: read.maxBytes)
-      core.logRead(read.number, entries, now: now, into: &outputs)
+      core.step(.logRead(read.number, entries), now: now, into: &outputs)
     }
-    for step in asked.snapshots { try snapshot(step, now) }
     for (group, through) in asked.compactions { try log.compact(group, through: through) }
     if asked.flushState {
-      core.stateFlushed(try machines.flush(), now: now, into: &outputs)
+      core.step(.stateFlushed(try machines.flush()), now: now, into: &outputs)
     }
     if let problem = asked.fatal { fatal = problem }
   }
 
-  private func snapshot(_ step: NodeOutputs.Snapshot, _ now: Now) throws {
-    switch step {
+  private func snapshot(_ order: NodeOutputs.Snapshot, _ now: Now) throws {
+    func answer(_ transfer: TransferID, _ step: SnapshotStep) {
+      core.step(.snapshot(transfer, step), now: now, into: &outputs)
+    }
+    switch order {
     case .open(let transfer, let group):
       let reader = try machines.beginSnapshot(group)
       readers[transfer] = reader
-      core.snapshotOpened(transfer, reader.status, now: now, into: &outputs)
+      answer(transfer, .opened(reader.status))
     case .read(let transfer, let cursor, let maxBytes):
       guard let reader = readers[transfer] else { return }
       let chunk = try reader.chunk(at: cursor, maxBytes: maxBytes)
-      core.snapshotChunk(transfer, chunk.bytes, next: chunk.next, now: now, into: &outputs)
+      answer(transfer, .chunk(chunk.bytes, next: chunk.next))
     case .close(let transfer): readers[transfer] = nil
     case .beginInstall(let transfer, let group, let generation):
       try machines.beginInstall(group, generation: generation)
-      core.snapshotStepDone(transfer, problem: nil, now: now, into: &outputs)
+      answer(transfer, .stepDone(problem: nil))
     case .installChunk(let transfer, let group, let generation, let bytes):
       try machines.installChunk(group, generation: generation, chunk: bytes)
-      core.snapshotStepDone(transfer, problem: nil, now: now, into: &outputs)
+      answer(transfer, .stepDone(problem: nil))
     case .finishInstall(let transfer, let group, let generation):
-      let status = try machines.finishInstall(group, generation: generation)
-      core.snapshotInstalled(transfer, status, now: now, into: &outputs)
+      answer(transfer, .installed(try machines.finishInstall(group, generation: generation)))
     case .activate(let group, let generation):
       try machines.activate(group, generation: generation)
     }
+  }
+
+  func report(_ group: GroupID, _ now: Now) -> NodeReport.Group? {
+    core.report(now: now.instant).groups.first { $0.group == group }
+  }
+}
+
+/// Transports between nodes: in order, and without delay.
+struct TestTransports {
+  struct End: Hashable {
+    var node: Int
+    var connection: ConnectionID
+  }
+
+  private(set) var others: [End: End] = [:]
+  private var nextAccepted: UInt64 = 1_000
+
+  mutating func open(from dialer: End, to node: Int) -> End {
+    nextAccepted += 1
+    let acceptor = End(node: node, connection: ConnectionID(nextAccepted))
+    others[dialer] = acceptor
+    others[acceptor] = dialer
+    return acceptor
+  }
+
+  mutating func close(_ end: End) -> End? {
+    guard let other = others.removeValue(forKey: end) else { return nil }
+    others[other] = nil
+    return other
+  }
+
+  func ends(of node: Int) -> [End] {
+    others.keys.filter { $0.node == node }.sorted { $0.connection < $1.connection }
   }
 }
 
@@ -107,6 +175,7 @@ final class TestNode {
 final class TestCluster {
   var nodes: [TestNode]
   var isDown: [Bool]
+  private var transports = TestTransports()
   var milliseconds: UInt64 = 1_000
   var nextStream: UInt32 = 1
   var nextSequence: UInt64 = 1
@@ -142,63 +211,71 @@ final class TestCluster {
         try TestNode(
           configuration, log: try Self.makeLog(node: UInt32(id)), state: MemoryState(), now: now))
     }
-    try connectAll()
+    try run(milliseconds: 10)
   }
 
   static func makeLog(node: UInt32) throws -> MemoryLog {
     try MemoryLog.create(node: NodeID(node))
   }
 
-  func connect(_ from: Int, _ to: Int) throws {
-    var writer = ByteWriter()
-    nodes[from].core.hello.encode(into: &writer)
-    let hello = writer.take()
-    let decision = nodes[to].core.receiveHello(hello, now: now, into: &nodes[to].outputs)
-    if case .refuse(let goaway) = decision {
-      nodes[from].core.peerRefused(
-        nodes[to].configuration.node, goaway, now: now, into: &nodes[from].outputs)
-    } else {
-      nodes[to].core.hello.encode(into: &writer)
-      _ = nodes[from].core.peerConnected(
-        nodes[to].configuration.node, hello: writer.take(), now: now, into: &nodes[from].outputs)
-    }
-    try nodes[from].endTurn(now)
-    try nodes[to].endTurn(now)
-  }
-
-  func connectAll() throws {
-    for from in nodes.indices where !isDown[from] {
-      for to in nodes.indices where to != from && !isDown[to] { try connect(from, to) }
-    }
-  }
-
   func setDown(_ at: Int) throws {
     isDown[at] = true
-    for other in nodes.indices where other != at && !isDown[other] {
-      nodes[other].core.peerDisconnected(
-        nodes[at].configuration.node, refused: true, now: now, into: &nodes[other].outputs)
-      try nodes[other].endTurn(now)
+    nodes[at].frames = []
+    nodes[at].connections = []
+    for end in transports.ends(of: at) {
+      guard let other = transports.close(end) else { continue }
+      try nodes[other.node].give(.closed(other.connection, isRefused: false), now)
     }
+    clientsOf.remove(at)
+    try deliver()
   }
 
-  /// Delivers everything, and what that brings, until nothing is left.
+  func setUp(_ at: Int, _ node: TestNode? = nil) throws {
+    if let node { nodes[at] = node }
+    isDown[at] = false
+    try run(milliseconds: 10)
+  }
+
+  /// Carries out what nodes ask of transports, delivers everything, and what that brings, until
+  /// nothing is left.
   func deliver() throws {
     var isBusy = true
     while isBusy {
       isBusy = false
       for from in nodes.indices where !isDown[from] {
-        let frames = nodes[from].sent
-        nodes[from].sent = []
-        for frame in frames {
-          guard let to = nodes.firstIndex(where: { $0.configuration.node == frame.to }), !isDown[to]
-          else { continue }
+        let frames = nodes[from].frames
+        nodes[from].frames = []
+        for (connection, frame) in frames {
+          guard let other = transports.others[.init(node: from, connection: connection)] else {
+            continue
+          }
           isBusy = true
-          try nodes[to].core.receivePeer(
-            from: nodes[from].configuration.node, frame.payload, now: now,
-            into: &nodes[to].outputs)
-          try nodes[to].endTurn(now)
+          try nodes[other.node].give(.frame(other.connection, frame), now)
+        }
+        let orders = nodes[from].connections
+        nodes[from].connections = []
+        for order in orders {
+          isBusy = true
+          try carryOut(order, of: from)
         }
       }
+    }
+  }
+
+  private func carryOut(_ order: NodeOutputs.ConnectionOrder, of from: Int) throws {
+    switch order {
+    case .open(let connection, let address):
+      let to = nodes.indices.first { "127.0.0.1:\(7401 + $0)" == address }
+      guard let to, !isDown[to] else {
+        return try nodes[from].give(.closed(connection, isRefused: true), now)
+      }
+      let acceptor = transports.open(from: .init(node: from, connection: connection), to: to)
+      try nodes[to].give(.accepted(acceptor.connection, from: "n\(from + 1)"), now)
+      try nodes[from].give(.opened(connection), now)
+    case .close(let connection), .closeWhenSent(let connection):
+      // What was sent before has been delivered.
+      guard let other = transports.close(.init(node: from, connection: connection)) else { return }
+      try nodes[other.node].give(.closed(other.connection, isRefused: false), now)
     }
   }
 
@@ -206,15 +283,37 @@ final class TestCluster {
     for _ in 0..<count / 10 {
       milliseconds += 10
       for at in nodes.indices where !isDown[at] {
-        nodes[at].core.tick(
-          now: now,
-          gauges: .init(
-            logRetainedBytes: nodes[at].log.retainedBytes,
-            logWrittenBytes: UInt64(nodes[at].log.retainedBytes)), into: &nodes[at].outputs)
-        try nodes[at].endTurn(now)
+        try nodes[at].give(
+          .tick(
+            .init(
+              logRetainedBytes: nodes[at].log.retainedBytes,
+              logWrittenBytes: UInt64(nodes[at].log.retainedBytes))), now)
       }
       try deliver()
     }
+  }
+
+  /// The client's connection to a node.
+  private static let client = ConnectionID(1)
+  private var clientsOf: Set<Int> = []
+
+  private func greet(_ at: Int) throws {
+    guard clientsOf.insert(at).inserted else { return }
+    let hello = Hello(
+      role: .client, clusterID: 0, creationDigest: 0, node: NodeID(0), incarnation: 0,
+      isBlank: false, software: "test")
+    var writer = ByteWriter()
+    hello.encode(into: &writer)
+    try nodes[at].give(.accepted(Self.client, from: "a client"), now)
+    try nodes[at].give(
+      .frame(Self.client, Frame(type: .hello, stream: 0, payload: writer.take())), now)
+  }
+
+  /// Sends the bytes of a request, whatever they are.
+  func send(_ at: Int, stream: UInt32, _ payload: Bytes) throws {
+    try greet(at)
+    try nodes[at].give(
+      .frame(Self.client, Frame(type: .request, stream: stream, payload: payload)), now)
   }
 
   /// Sends a request to a node and returns its answer, after at most `patience` milliseconds.
@@ -223,10 +322,7 @@ final class TestCluster {
     nextStream += 1
     var writer = ByteWriter()
     request.encode(into: &writer)
-    nodes[at].core.receiveRequest(
-      writer.take(), connection: ConnectionID(1), stream: stream, now: now,
-      into: &nodes[at].outputs)
-    try nodes[at].endTurn(now)
+    try send(at, stream: stream, writer.take())
     try deliver()
     for _ in 0...patience / 10 {
       if let found = nodes[at].replies.first(where: { $0.stream == stream }) { return found.reply }
@@ -254,11 +350,17 @@ final class TestCluster {
   }
 
   /// The position of the node that leads a key, as node `at` sees it.
-  func leader(of key: Bytes, seenBy at: Int = 0) -> Int? {
-    let core = nodes[at].core
-    guard let slot = core.slot(of: core.groupOf(key)),
-      let leader = core.replicas[slot].raft.leader
-    else { return nil }
-    return nodes.firstIndex { $0.configuration.node == leader.node }
+  func leader(of key: Bytes, seenBy at: Int = 0) -> Int? { leader(of: group(of: key), seenBy: at) }
+
+  func group(of key: Bytes) -> GroupID {
+    GroupID(
+      partition: Ring.partition(of: key, partitions: nodes[0].configuration.partitions))
+  }
+
+  func leader(of group: GroupID, seenBy at: Int = 0) -> Int? {
+    guard let leader = nodes[at].report(group, now)?.leader, leader != NodeID(0) else {
+      return nil
+    }
+    return nodes.firstIndex { $0.configuration.node == leader }
   }
 }

@@ -50,6 +50,11 @@ final class TemporaryDirectory {
   static func fill(_ configuration: ServerConfiguration) throws {
     var configuration = configuration
     let stores = try OpenedStores(&configuration, log: { _ in })
+    let group = GroupConfiguration(voters: [ReplicaID(node: configuration.node.node)])
+    try stores.log.append([
+      .reset(
+        GroupID(1), generation: Generation(1), index: .zero, term: .zero, configuration: group)
+    ])
     for term in 1...20 {
       try stores.log.append([.hardState(GroupID(1), HardState(term: Term(UInt64(term))))])
       try stores.log.sync()

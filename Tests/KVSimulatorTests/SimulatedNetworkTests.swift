@@ -1,4 +1,5 @@
 import KVBase
+import KVWire
 import Testing
 
 @testable import KVSimulator
@@ -6,7 +7,9 @@ import Testing
 @Suite struct SimulatedNetworkTests {
   private static let second: UInt64 = 1_000_000_000
 
-  private func payload(_ number: Int) -> SimulatedFrame { .peer(Bytes("\(number)")) }
+  private func payload(_ number: Int) -> SimulatedItem {
+    .frame(Frame(type: .peer, stream: 0, payload: Bytes("\(number)")))
+  }
 
   /// The network's decisions in order of time, with what arrives as numbers.
   private func arrivals(_ network: inout SimulatedNetwork) -> [(time: UInt64, number: Int)] {
@@ -16,8 +19,8 @@ import Testing
     }
     network.scheduled = []
     return due.compactMap {
-      guard case .arrive(_, _, .peer(let bytes)) = $0.element.event,
-        let number = bytes.text.flatMap({ Int($0) })
+      guard case .arrive(_, _, .frame(let frame)) = $0.element.event,
+        let number = frame.payload.text.flatMap({ Int($0) })
       else { return nil }
       return ($0.element.time, number)
     }
@@ -25,8 +28,7 @@ import Testing
 
   private func connected(seed: UInt64 = 1) -> (SimulatedNetwork, Int) {
     var network = SimulatedNetwork(endpoints: 3, random: SeededRandom(seed: seed))
-    let id = network.open(from: 0, to: 1, purpose: .peer, hello: Bytes("hello"), time: 0)
-    network.establish(id)
+    let id = network.open(from: 0, to: 1, time: 0)
     network.scheduled = []
     return (network, id)
   }
@@ -109,7 +111,8 @@ import Testing
     var (network, id) = connected()
     network.makeUnruly(
       from: 0, to: 1, lossPerMille: 1000, duplicatePerMille: 0, reorderPerMille: 0)
-    network.send(id, toOpener: false, .request(stream: 1, Bytes("x")), time: 0)
+    network.send(
+      id, toOpener: false, .frame(Frame(type: .request, stream: 1, payload: Bytes("x"))), time: 0)
     #expect(network.scheduled.count == 1)
   }
 
@@ -117,7 +120,7 @@ import Testing
     var (network, id) = connected()
     network.send(id, toOpener: false, payload(1), time: 5)
     network.endpointDied(1, losesPower: false, time: 6)
-    let isTaken = network.takes(id)
+    let isTaken = network.delivers(id, toOpener: false)
     #expect(!isTaken)
     #expect(network.counts.lostWithConnection == 1)
     let told = network.scheduled.compactMap { due -> Bool? in

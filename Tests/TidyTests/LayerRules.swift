@@ -17,7 +17,7 @@ enum Layers {
     ("KVClientCore", ["KVLink", "KVPlacement"]),
     (
       "KVNodeCore",
-      ["KVWire", "KVLog", "KVState", "KVRaft", "KVGossip", "KVPlacement", "KVQuorum", "KVSaga"]
+      ["KVLink", "KVLog", "KVState", "KVRaft", "KVGossip", "KVPlacement", "KVQuorum", "KVSaga"]
     ),
     ("KVRocks", ["KVState", "CRocksDB"]),
     ("KVFiles", ["KVLog"]),

@@ -1,12 +1,15 @@
 internal import KVBase
 internal import KVCommand
+internal import KVLink
 internal import KVLog
+internal import KVPlacement
 internal import KVRaft
 internal import KVWire
 
-/// What a node has once, whatever the number of its shards: the other nodes, its admission, the
-/// map and the duties of the meta group's leader, the log's writes and the watch over them, what
-/// the log keeps, and the rounds of maintenance. What it decides goes to the shards as inputs.
+/// What a node has once, whatever the number of its shards: the links to other nodes and clients,
+/// membership, the duties of the meta group's leader, the log's writes and the watch over them,
+/// what the log keeps, and the rounds of maintenance. What it decides goes to the shard as
+/// `ShardInput`s.
 struct Host: Sendable {
   private static let maintenanceInterval = TimeAmount.milliseconds(100)
   /// Leaderships handed to their preferred nodes in one round of maintenance.
@@ -14,30 +17,41 @@ struct Host: Sendable {
 
   private let configuration: NodeConfiguration
   private let plan: NodePlan
-  private(set) var directory: PeerDirectory
+  private var membership: Membership
+  private var formation: Formation
+  private var peers: PeerDirectory
+  private var inbound: InboundLinks
   private var duties: MetaDuties
-  private var writes: LogWrites
+  private var writes = LogWrites()
   private var disk: DiskWatch
   private var retention: LogRetention
   private(set) var gauges = NodeGauges()
   private var nextMaintenance: Instant
   private(set) var isShuttingDown = false
+  private var hasStarted = false
 
   init(
     _ configuration: NodeConfiguration, recovery: NodeRecovery, map: MetaState,
     random: SeededRandom, now: Instant
   ) {
+    var random = random
     self.configuration = configuration
     plan = NodePlan(configuration)
-    directory = PeerDirectory(configuration, isBlank: recovery.isBlank, map: map, now: now)
+    membership = Membership(configuration, isBlank: recovery.isBlank, map: map)
+    formation = Formation(isBlank: recovery.isBlank, members: configuration.members.count)
+    peers = PeerDirectory(configuration, random: &random, now: now)
+    inbound = InboundLinks(node: configuration.node, clientLimit: configuration.clientLimit)
     duties = MetaDuties(random: random)
-    writes = LogWrites()
     disk = DiskWatch(isAlone: configuration.members.count == 1, configuration.raft)
     retention = LogRetention(configuration)
     nextMaintenance = now
   }
 
-  var map: MetaState { directory.map }
+  var isAdmitted: Bool { formation.isAdmitted }
+  var map: MetaState { membership.map }
+  var clusterID: UInt64 { membership.clusterID }
+  var clientCount: Int { inbound.clientCount }
+  func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
 
   // MARK: Time
 
@@ -45,12 +59,17 @@ struct Host: Sendable {
     _ gauges: NodeGauges, meta: MetaStatus, now: Now, _ orders: inout [ShardInput],
     _ outputs: inout NodeOutputs
   ) {
+    if !hasStarted { start(now: now.instant, &orders, &outputs) }
     if gauges.isUnderPressure != self.gauges.isUnderPressure {
       orders.append(.pressure(gauges.isUnderPressure))
     }
     self.gauges = gauges
-    directory.tick(plan, &orders)
-    guard directory.isAdmitted else { return }
+    inbound.tick(now: now.instant, &outputs)
+    for change in peers.tick(hello: membership.hello, now: now.instant, &outputs) {
+      apply(change, now: now.instant, &orders, &outputs)
+    }
+    if formation.begins() { makeReplicas(&orders) }
+    guard formation.isAdmitted else { return }
     if let isStalled = disk.tick(oldest: writes.oldest, now: now.instant, &outputs) {
       orders.append(.diskStalled(isStalled))
     }
@@ -61,16 +80,39 @@ struct Host: Sendable {
     }
   }
 
+  private mutating func start(
+    now: Instant, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
+  ) {
+    hasStarted = true
+    peers.dialAll(now: now, hello: membership.hello, &outputs)
+    for node in peers.nodes { orders.append(.peer(node, nil, isRefusing: false)) }
+    guard formation.isAdmitted else { return }
+    orders.append(.preferredLeaders(plan.preferredLeaders))
+    orders.append(.admitted)
+    orders.append(.campaignWherePreferred)
+  }
+
+  /// The node is admitted, and was blank.
+  private func makeReplicas(_ orders: inout [ShardInput]) {
+    for group in plan.groups where plan.nodes(of: group).contains(configuration.node) {
+      orders.append(
+        .addReplica(
+          group, ReplicaID(node: configuration.node), plan.initialConfiguration(of: group)))
+    }
+    orders.append(.preferredLeaders(plan.preferredLeaders))
+    orders.append(.admitted)
+    orders.append(.campaignWherePreferred)
+  }
+
   private mutating func maintain(
     _ meta: MetaStatus, now: Now, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
     orders.append(isShuttingDown ? .handOver : .balance(transfers: Self.transfersPerRound))
     orders.append(.watchCommits)
-    directory.tellClusterID(&outputs)
-    if meta.leads, meta.isIdle, !isShuttingDown,
-      let command = duties.next(directory, own: configuration)
-    {
-      orders.append(.propose(command))
+    membership.tellClusterID(&outputs)
+    if meta.leads, meta.isIdle, !isShuttingDown {
+      let command = duties.next(map, peers, own: configuration)
+      if let command { orders.append(.propose(command)) }
     }
     orders.append(.dropRecords)
     if retention.mustFlush(gauges) { outputs.flushState = true }
@@ -78,8 +120,7 @@ struct Host: Sendable {
 
   // MARK: The log
 
-  /// Asks for the write of a turn's batch. False where too many writes are on their way: the batch
-  /// gathers on.
+  /// False where too many writes are on their way: the next batch gathers on.
   var mayWrite: Bool { !writes.isFull }
 
   mutating func write(_ batch: LogBatch, now: Instant, _ outputs: inout NodeOutputs) {
@@ -105,16 +146,132 @@ struct Host: Sendable {
   mutating func mapApplied(
     _ map: MetaState, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
-    directory.update(map, &outputs)
+    membership.update(map)
+    membership.tellClusterID(&outputs)
     orders.append(.map(map))
   }
 
-  // MARK: Other nodes
+  // MARK: Links
 
-  mutating func withDirectory<Result>(
-    _ body: (inout PeerDirectory, NodePlan) -> Result
-  ) -> Result {
-    body(&directory, plan)
+  mutating func accepted(_ connection: ConnectionID, from remote: String, now: Instant) {
+    inbound.accepted(connection, from: remote, now: now)
+  }
+
+  mutating func opened(
+    _ connection: ConnectionID, now: Instant, _ outputs: inout NodeOutputs
+  ) {
+    peers.opened(connection, hello: membership.hello, now: now, &outputs)
+  }
+
+  /// What a frame is for, where it is not the links' own.
+  mutating func receive(
+    _ frame: Frame, on connection: ConnectionID, now: Instant, _ orders: inout [ShardInput],
+    _ outputs: inout NodeOutputs
+  ) -> InboundLinks.Delivery {
+    guard peers.owns(connection) else {
+      return inbound.receive(frame, on: connection, now: now, &outputs)
+    }
+    let change = peers.receive(
+      frame, on: connection, hello: membership.hello, now: now, &outputs)
+    apply(change, now: now, &orders, &outputs)
+    return .none
+  }
+
+  /// The HELLO on a connection that was accepted. `canJudge`: the members in the map are those that
+  /// the cluster has agreed on so far.
+  mutating func judge(
+    _ hello: Hello, on connection: ConnectionID, canJudge: Bool, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) {
+    let problem =
+      switch hello.role {
+      case .client: membership.problem(withClient: hello)
+      case .node: membership.problem(withDialing: hello, canJudge: canJudge)
+      }
+    let isLetIn = inbound.decide(
+      connection, hello, problem, own: membership.hello, now: now, &outputs)
+    if isLetIn, hello.role == .node {
+      peers.appeared(hello.node, hello: membership.hello, now: now, &outputs)
+    }
+  }
+
+  mutating func unreadable(
+    _ connection: ConnectionID, _ error: WireError, now: Instant, _ orders: inout [ShardInput],
+    _ outputs: inout NodeOutputs
+  ) {
+    guard peers.owns(connection) else {
+      return inbound.unreadable(connection, error, now: now, &outputs)
+    }
+    let change = peers.unreadable(
+      connection, error, hello: membership.hello, now: now, &outputs)
+    apply(change, now: now, &orders, &outputs)
+  }
+
+  mutating func closed(
+    _ connection: ConnectionID, isRefused: Bool, now: Instant, _ orders: inout [ShardInput],
+    _ outputs: inout NodeOutputs
+  ) {
+    guard peers.owns(connection) else {
+      return inbound.closed(connection, now: now, &outputs)
+    }
+    let change = peers.closed(
+      connection, isRefused: isRefused, hello: membership.hello, now: now, &outputs)
+    apply(change, now: now, &orders, &outputs)
+  }
+
+  mutating func makeRoom(now: Instant, _ outputs: inout NodeOutputs) -> Bool {
+    inbound.makeRoom(now: now, &outputs)
+  }
+
+  private mutating func apply(
+    _ change: PeerDirectory.Change, now: Instant, _ orders: inout [ShardInput],
+    _ outputs: inout NodeOutputs
+  ) {
+    switch change {
+    case .none: return
+    case .judge(let node, let hello):
+      let decision = peers.decide(
+        node, hello, membership.problem(withDialed: hello, expected: node),
+        own: membership.hello, now: now, &outputs)
+      if case .up = decision { formation.vouched(by: node, isJudge: !hello.isBlank, &outputs) }
+      apply(decision, now: now, &orders, &outputs)
+    case .up(let node, let connection):
+      orders.append(.peer(node, connection, isRefusing: false))
+      outputs.events.append(.peer(node, connected: true))
+    case .down(let node, let end):
+      orders.append(.peer(node, nil, isRefusing: end.cause == .refused))
+      if end.wasReady { outputs.events.append(.peer(node, connected: false)) }
+      note(end, of: node, &outputs)
+    }
+  }
+
+  private func note(_ end: LinkEnd, of node: NodeID, _ outputs: inout NodeOutputs) {
+    switch end.cause {
+    case .goaway(let goaway):
+      let text = "node \(node.rawValue) refuses the connection: \(goaway.message)"
+      if goaway.reason == .wipedDisk {
+        outputs.fatal = text
+      } else {
+        outputs.events.append(.note(.warning, text))
+      }
+    case .rejected(let goaway):
+      outputs.events.append(
+        .note(.warning, "closing the connection to node \(node.rawValue): \(goaway.message)"))
+    case .unreadable(let error):
+      outputs.events.append(
+        .note(.warning, "protocol violation of node \(node.rawValue): \(error)"))
+    case .version(let lowest, let highest):
+      outputs.events.append(
+        .note(
+          .warning,
+          "node \(node.rawValue) speaks versions \(lowest) to \(highest) of the protocol, and this "
+            + "one \(Hello.protocolVersion)"))
+    case .unexpected(let type):
+      outputs.events.append(
+        .note(
+          .warning, "protocol violation of node \(node.rawValue): an unexpected \(type) frame"))
+    case .refused, .lost, .connectTimeout, .helloTimeout, .silence, .requested: break
+    }
   }
 
   mutating func beginShutdown(_ orders: inout [ShardInput]) {
@@ -136,4 +293,8 @@ struct Host: Sendable {
   }
 
   var groupCount: Int { plan.groups.count }
+
+  #if PlantedFaults
+    mutating func plant(_ fault: PlantedFault) { peers.plant(fault) }
+  #endif
 }

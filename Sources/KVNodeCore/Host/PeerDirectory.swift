@@ -1,161 +1,224 @@
-package import KVBase
+internal import KVBase
 internal import KVCommand
-package import KVWire
+internal import KVLink
+internal import KVWire
 
-/// The other nodes as the host knows them, and whether this node may take part.
-///
-/// A data directory that has never been part of a cluster may be a wiped one, so a blank node asks
-/// its peers, who know the incarnations of members, before it votes: one that knows the cluster
-/// judges it alone; where all are blank, as many must have met as rule out that the rest has formed
-/// a cluster. Then it is admitted, and its replicas are made, once.
+/// The other nodes: the link that this node keeps to each, and sends on; the links that they keep
+/// to this one are `InboundLinks`.
 struct PeerDirectory: Sendable {
   private struct Peer: Sendable {
     let node: NodeID
     let address: String
-    /// The connection that this node opened to it has said HELLO.
-    var isConnected = false
-    /// Since when that is so.
+    var link: Link
+    /// The transport of the link, where there is one or one was asked for.
+    var connection: ConnectionID?
+    /// Since when the link is ready, or is not.
     var since: Instant
     /// What its HELLO said; 0: not met yet.
     var incarnation: UInt64 = 0
   }
 
-  private enum Admission: Sendable, Hashable {
-    case asking(vouchers: [NodeID])
-    /// The replicas are to be made.
-    case forming
-    case admitted
+  /// A link's end, as far as others than the link must know of it.
+  enum Change: Sendable {
+    case none
+    case judge(NodeID, Hello)
+    case up(NodeID, ConnectionID)
+    case down(NodeID, LinkEnd)
   }
 
-  private let configuration: NodeConfiguration
-  /// The data directory had never been part of a cluster when the node started.
-  private let startedBlank: Bool
   private var peers: [Peer]
-  private var admission: Admission
-  private(set) var map: MetaState
-  private var hasToldClusterID = false
+  /// Dialed transports are named by this node, accepted ones by the interpreter: the highest bit
+  /// tells them apart.
+  private var nextConnection: UInt64 = 1 << 63
 
-  init(_ configuration: NodeConfiguration, isBlank: Bool, map: MetaState, now: Instant) {
-    self.configuration = configuration
-    startedBlank = isBlank
-    self.map = map
-    peers = configuration.members.filter { $0.node != configuration.node }.map {
-      Peer(node: $0.node, address: $0.address, since: now)
-    }
-    if !isBlank {
-      admission = .admitted
-    } else {
-      admission = peers.isEmpty ? .forming : .asking(vouchers: [])
+  init(_ configuration: NodeConfiguration, random: inout SeededRandom, now: Instant) {
+    peers = []
+    for member in configuration.members where member.node != configuration.node {
+      peers.append(
+        Peer(
+          node: member.node,
+          address: configuration.peerAddresses.first { $0.node == member.node }?.address
+            ?? member.address,
+          link: Link(dialing: .dialsAsNode, settings: .toNode, random: random.fork()),
+          since: now))
     }
   }
 
-  var isAdmitted: Bool { admission == .admitted }
-  var peerNodes: [NodeID] { peers.map(\.node) }
-  var clusterID: UInt64 { map.clusterID != 0 ? map.clusterID : configuration.clusterID }
-  /// This node knows of no cluster: it started blank and has seen none since.
-  private var isUnformed: Bool { startedBlank && map.clusterID == 0 }
-
-  /// What this node says first on every connection.
-  var hello: Hello {
-    Hello(
-      role: .node, clusterID: clusterID, creationDigest: configuration.creationDigest,
-      node: configuration.node, incarnation: configuration.incarnation, isBlank: isUnformed,
-      software: configuration.software)
+  var nodes: [NodeID] { peers.map(\.node) }
+  func owns(_ connection: ConnectionID) -> Bool { connection.rawValue >= 1 << 63 }
+  func incarnation(of node: NodeID) -> UInt64 {
+    peers.first { $0.node == node }?.incarnation ?? 0
   }
 
   func reports(now: Instant) -> [NodeReport.Peer] {
     peers.map {
       NodeReport.Peer(
-        node: $0.node, isConnected: $0.isConnected,
+        node: $0.node, isConnected: $0.link.isReady,
         sinceMilliseconds: (now - $0.since).milliseconds)
     }
   }
 
-  // MARK: Admission
+  // MARK: Events
 
-  /// Has the replicas made where the node has just been admitted.
-  mutating func tick(_ plan: NodePlan, _ orders: inout [ShardInput]) {
-    guard admission == .forming else { return }
-    admission = .admitted
-    orders.append(.admitted)
-    for group in plan.groups where plan.nodes(of: group).contains(configuration.node) {
-      orders.append(
-        .addReplica(
-          group, ReplicaID(node: configuration.node), plan.initialConfiguration(of: group)))
+  /// The node starts: keeps itself connected to everybody from now on.
+  mutating func dialAll(now: Instant, hello: Hello, _ outputs: inout NodeOutputs) {
+    for at in peers.indices {
+      let action = peers[at].link.dial(now: now)
+      _ = carryOut(action, at, hello: hello, now: now, &outputs)
     }
-    orders.append(.preferredLeaders(plan.preferredLeaders))
-    orders.append(.campaignWherePreferred)
   }
 
-  /// A node that knows the cluster has judged this one. One that knows of no cluster can only say
-  /// so; where so many say it that no majority without them can have formed one, there is none.
-  private mutating func vouched(
-    by peer: NodeID, isJudge: Bool, _ outputs: inout NodeOutputs
+  /// Another node has dialed this one: it is there, so the way back is worth a try now.
+  mutating func appeared(
+    _ node: NodeID, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
   ) {
-    guard case .asking(var vouchers) = admission else { return }
-    if !vouchers.contains(peer) { vouchers.append(peer) }
-    admission = .asking(vouchers: vouchers)
-    let count = configuration.members.count
-    guard isJudge || vouchers.count >= count - count / 2 else { return }
-    admission = .forming
-    outputs.events.append(
-      .note(
-        .info,
-        isJudge
-          ? "node \(peer.rawValue) knows the cluster, and no other data directory of this node"
-          : "nobody knows of a cluster yet: beginning a new one"))
+    guard let at = peers.firstIndex(where: { $0.node == node }) else { return }
+    let action = peers[at].link.otherSideAppeared(now: now)
+    _ = carryOut(action, at, hello: hello, now: now, &outputs)
   }
 
-  // MARK: The map
-
-  mutating func update(_ new: MetaState, _ outputs: inout NodeOutputs) {
-    map = new
-    tellClusterID(&outputs)
+  mutating func opened(
+    _ connection: ConnectionID, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
+  ) {
+    guard let at = find(connection) else { return }
+    let action = peers[at].link.opened(now: now)
+    _ = carryOut(action, at, hello: hello, now: now, &outputs)
   }
 
-  /// Has the identity file say what the meta group says, once in a life of this node.
-  mutating func tellClusterID(_ outputs: inout NodeOutputs) {
-    guard !hasToldClusterID, map.clusterID != 0, configuration.clusterID == 0 else { return }
-    hasToldClusterID = true
-    outputs.clusterID = map.clusterID
-  }
-
-  /// A member that has been met and is not recorded in the map.
-  var nextToRegister: MemberRecord? {
-    for member in configuration.members {
-      let incarnation =
-        member.node == configuration.node
-        ? configuration.incarnation
-        : peers.first { $0.node == member.node }?.incarnation ?? 0
-      if incarnation != 0, !map.members.contains(where: { $0.node == member.node }) {
-        return MemberRecord(
-          node: member.node, incarnation: incarnation, address: member.address)
-      }
+  mutating func receive(
+    _ frame: Frame, on connection: ConnectionID, hello: Hello, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) -> Change {
+    guard let at = find(connection) else { return .none }
+    let action = peers[at].link.receive(frame.type, frame.payload, now: now)
+    if case .sendPong = action {
+      outputs.frames.append(
+        .init(
+          connection: connection, type: .pong, stream: frame.stream, payload: frame.payload))
+      return .none
     }
-    return nil
+    return carryOut(action, at, hello: hello, now: now, &outputs)
   }
 
-  // MARK: HELLO
+  mutating func unreadable(
+    _ connection: ConnectionID, _ error: WireError, hello: Hello, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) -> Change {
+    guard let at = find(connection) else { return .none }
+    let action = peers[at].link.protocolViolation(error, now: now)
+    return carryOut(action, at, hello: hello, now: now, &outputs)
+  }
 
-  /// The first frame on a connection that was accepted. `canJudge`: the members recorded here are
-  /// those that the cluster has agreed on so far.
-  func judge(_ payload: Bytes, canJudge: Bool) -> NodeCore.HelloDecision {
-    guard let hello = try? Hello(decoding: payload) else {
-      return .refuse(Goaway(.invalidArgument, .protocolViolation, "the HELLO can't be decoded"))
+  mutating func closed(
+    _ connection: ConnectionID, isRefused: Bool, hello: Hello, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) -> Change {
+    guard let at = find(connection) else { return .none }
+    let action = peers[at].link.closed(isRefused: isRefused, now: now)
+    return carryOut(action, at, hello: hello, now: now, &outputs)
+  }
+
+  /// The decision on a HELLO.
+  mutating func decide(
+    _ node: NodeID, _ hello: Hello, _ problem: Goaway?, own: Hello, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) -> Change {
+    guard let at = peers.firstIndex(where: { $0.node == node }) else { return .none }
+    if let problem {
+      let action = peers[at].link.refuse(problem, now: now)
+      return carryOut(action, at, hello: own, now: now, &outputs)
     }
-    if let goaway = problem(withVersionOf: hello) { return .refuse(goaway) }
-    switch hello.role {
-    case .client:
-      guard hello.clusterID == 0 || clusterID == 0 || hello.clusterID == clusterID else {
-        return .refuse(
-          Goaway(
-            .failedPrecondition, .wrongCluster,
-            "this node is of another cluster than the client expects"))
-      }
-      return .client
-    case .node:
-      if let goaway = problem(withNode: hello, canJudge: canJudge) { return .refuse(goaway) }
-      return .node(hello.node)
+    _ = peers[at].link.accept(isWatched: true, now: now)
+    guard let connection = peers[at].connection, peers[at].link.isReady else { return .none }
+    peers[at].incarnation = hello.incarnation
+    peers[at].since = now
+    return .up(node, connection)
+  }
+
+  mutating func tick(hello: Hello, now: Instant, _ outputs: inout NodeOutputs) -> [Change] {
+    var changes: [Change] = []
+    for at in peers.indices {
+      guard let due = peers[at].link.nextDeadline, due <= now else { continue }
+      let action = peers[at].link.tick(now: now)
+      let change = carryOut(action, at, hello: hello, now: now, &outputs)
+      if case .none = change { continue }
+      changes.append(change)
+    }
+    return changes
+  }
+
+  private func find(_ connection: ConnectionID) -> Int? {
+    peers.firstIndex { $0.connection == connection }
+  }
+
+  private mutating func carryOut(
+    _ action: LinkAction, _ at: Int, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
+  ) -> Change {
+    switch action {
+    case .none, .deliver, .sendPong: return .none
+    case .open:
+      open(at, &outputs)
+      return .none
+    case .sendHello:
+      send(.hello, Self.payload { hello.encode(into: &$0) }, at, &outputs)
+      return .none
+    case .judge(let hello): return .judge(peers[at].node, hello)
+    case .sendPing:
+      send(.ping, Bytes(), at, &outputs)
+      return .none
+    case .sendGoaway(let goaway):
+      send(.goaway, Self.payload { goaway.encode(into: &$0) }, at, &outputs)
+      return .none
+    case .drain:
+      // Messages between nodes have no answers to wait for.
+      let action = peers[at].link.drained(now: now)
+      return carryOut(action, at, hello: hello, now: now, &outputs)
+    case .end(let end):
+      close(end.transport, at, &outputs)
+      if end.wasReady { peers[at].since = now }
+      if end.reopens { open(at, &outputs) }
+      return .down(peers[at].node, end)
     }
   }
+
+  private mutating func open(_ at: Int, _ outputs: inout NodeOutputs) {
+    let connection = ConnectionID(nextConnection)
+    nextConnection += 1
+    peers[at].connection = connection
+    outputs.connections.append(.open(connection, address: peers[at].address))
+  }
+
+  private mutating func close(
+    _ transport: LinkEnd.Transport, _ at: Int, _ outputs: inout NodeOutputs
+  ) {
+    guard let connection = peers[at].connection else { return }
+    switch transport {
+    case .gone: break
+    case .close: outputs.connections.append(.close(connection))
+    case .closeAfter(let goaway):
+      send(.goaway, Self.payload { goaway.encode(into: &$0) }, at, &outputs)
+      outputs.connections.append(.closeWhenSent(connection))
+    }
+    peers[at].connection = nil
+  }
+
+  private func send(
+    _ type: FrameType, _ payload: Bytes, _ at: Int, _ outputs: inout NodeOutputs
+  ) {
+    guard let connection = peers[at].connection else { return }
+    outputs.frames.append(
+      .init(connection: connection, type: type, stream: 0, payload: payload))
+  }
+
+  static func payload(_ encode: (inout ByteWriter) -> Void) -> Bytes {
+    var writer = ByteWriter()
+    encode(&writer)
+    return writer.take()
+  }
+
+  #if PlantedFaults
+    mutating func plant(_ fault: PlantedFault) {
+      for at in peers.indices { peers[at].link.plantedFault = fault }
+    }
+  #endif
 }

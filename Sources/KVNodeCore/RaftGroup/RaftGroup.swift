@@ -541,7 +541,7 @@ struct RaftGroup: Engine {
     var best: RaftCore.PeerProgress?
     for candidate in raft.progress {
       guard !candidate.isLearner, candidate.state == .replicate,
-        context.peers.isUp(candidate.replica.node)
+        context.peers.connection(to: candidate.replica.node) != nil
       else { continue }
       if best.map({ candidate.match > $0.match }) ?? true { best = candidate }
     }
@@ -614,7 +614,8 @@ struct RaftGroup: Engine {
       _ encoded: Bytes, _ caller: Caller, index: LogIndex, _ outputs: inout NodeOutputs
     ) -> Bool {
       guard raft.plantedFault == .acknowledgeBeforeCommit,
-        case .put(_, _, _, .always)? = (try? Command(decoding: encoded))?.body
+        case .mutate(_, _, .put(let put))? = (try? Command(decoding: encoded))?.body,
+        put.condition == .always
       else { return false }
       let receipt = Receipt(
         served: .commit, node: identity.id.node, group: group, term: raft.term, index: index,

@@ -8,11 +8,13 @@ struct Caller: Sendable {
 }
 
 extension NodeOutputs {
-  mutating func reply(_ caller: Caller, _ reply: Reply) {
+  mutating func reply(_ caller: Caller, _ reply: KVWire.Reply) {
     let start = replyBytes.count
     reply.encode(into: &replyBytes)
     replies.append(
-      ReplyRange(connection: caller.connection, stream: caller.stream, start: start, end: replyBytes.count))
+      Reply(
+        connection: caller.connection, stream: caller.stream, start: start,
+        end: replyBytes.count))
   }
 
   mutating func fail(_ caller: Caller, _ failure: Failure) { reply(caller, .failed(failure)) }

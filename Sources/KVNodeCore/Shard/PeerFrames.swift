@@ -5,7 +5,7 @@ package import KVBase
 /// from turn to turn.
 package struct PeerFrames: Sendable {
   private struct Lane: Sendable {
-    var node: NodeID
+    var connection: ConnectionID
     var writer = ByteWriter()
     /// Where frames end, but for the last one.
     var boundaries: [Int] = []
@@ -17,8 +17,8 @@ package struct PeerFrames: Sendable {
 
   package var isEmpty: Bool { lanes.allSatisfy { $0.writer.count == 0 } }
 
-  mutating func append(_ message: PeerMessage, to node: NodeID) {
-    let at = lane(of: node)
+  mutating func append(_ message: PeerMessage, on connection: ConnectionID) {
+    let at = lane(of: connection)
     let mark = lanes[at].writer.count
     message.encode(into: &lanes[at].writer)
     let start = lanes[at].boundaries.last ?? 0
@@ -27,22 +27,32 @@ package struct PeerFrames: Sendable {
     }
   }
 
-  /// Few nodes: found by looking at each.
-  private mutating func lane(of node: NodeID) -> Int {
-    for at in lanes.indices where lanes[at].node == node { return at }
-    lanes.append(Lane(node: node))
-    return lanes.count - 1
+  /// Few nodes: found by looking at each. Lanes of earlier connections are used again.
+  private mutating func lane(of connection: ConnectionID) -> Int {
+    var unused: Int?
+    for at in lanes.indices {
+      if lanes[at].connection == connection { return at }
+      if lanes[at].writer.count == 0 { unused = at }
+    }
+    guard let unused else {
+      lanes.append(Lane(connection: connection))
+      return lanes.count - 1
+    }
+    lanes[unused].connection = connection
+    return unused
   }
 
-  /// Visits every frame, in the order in which they must be sent to its node.
-  package func forEach(_ body: (_ to: NodeID, _ writer: ByteWriter, _ range: Range<Int>) -> Void) {
+  /// Visits every frame, in the order in which they must be sent on its connection.
+  package func forEach(
+    _ body: (_ on: ConnectionID, _ writer: ByteWriter, _ range: Range<Int>) -> Void
+  ) {
     for lane in lanes where lane.writer.count > 0 {
       var start = 0
       for end in lane.boundaries {
-        body(lane.node, lane.writer, start..<end)
+        body(lane.connection, lane.writer, start..<end)
         start = end
       }
-      body(lane.node, lane.writer, start..<lane.writer.count)
+      body(lane.connection, lane.writer, start..<lane.writer.count)
     }
   }
 

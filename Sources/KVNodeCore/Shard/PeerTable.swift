@@ -4,7 +4,8 @@ internal import KVBase
 struct PeerTable: Sendable {
   struct Peer: Sendable {
     let node: NodeID
-    var isUp = false
+    /// The connection to send on; `nil`: it can't be reached.
+    var connection: ConnectionID?
     /// Nobody listens at its address.
     var isRefusing = false
     /// Since when it is up or down.
@@ -13,20 +14,23 @@ struct PeerTable: Sendable {
 
   private(set) var peers: [Peer] = []
 
-  func isUp(_ node: NodeID) -> Bool {
-    for peer in peers where peer.node == node { return peer.isUp }
-    return false
+  func connection(to node: NodeID) -> ConnectionID? {
+    for peer in peers where peer.node == node { return peer.connection }
+    return nil
   }
 
-  var hasAnyUp: Bool { peers.contains { $0.isUp } }
+  var hasAnyUp: Bool { peers.contains { $0.connection != nil } }
 
-  mutating func set(_ node: NodeID, isUp: Bool, isRefusing: Bool, now: Instant) {
+  mutating func set(
+    _ node: NodeID, _ connection: ConnectionID?, isRefusing: Bool, now: Instant
+  ) {
     guard let at = peers.firstIndex(where: { $0.node == node }) else {
-      peers.append(Peer(node: node, isUp: isUp, isRefusing: isRefusing, since: now))
+      peers.append(
+        Peer(node: node, connection: connection, isRefusing: isRefusing, since: now))
       return
     }
-    if peers[at].isUp != isUp { peers[at].since = now }
-    peers[at].isUp = isUp
+    if (peers[at].connection == nil) != (connection == nil) { peers[at].since = now }
+    peers[at].connection = connection
     peers[at].isRefusing = isRefusing
   }
 
@@ -39,7 +43,7 @@ struct PeerTable: Sendable {
         if voter.node == own { reachable += 1 }
         continue
       }
-      if peer.isUp {
+      if peer.connection != nil {
         reachable += 1
       } else {
         absent +=

@@ -1,5 +1,6 @@
 internal import KVBase
 internal import KVCommand
+internal import KVLog
 internal import KVRaft
 internal import KVState
 internal import KVWire
@@ -114,7 +115,7 @@ struct Shard: Sendable {
       return Refusals.shuttingDown(context.node, leader: leader == context.node ? nil : leader)
     }
     guard isAdmitted else {
-      let missing = context.peers.peers.filter { !$0.isUp }.map { "\($0.node)" }
+      let missing = context.peers.peers.filter { $0.connection == nil }.map { "\($0.node)" }
       return Failure(
         .unavailable, .starting, notStarted: true,
         "node \(context.node.rawValue) is new and has not met enough of the others yet to know "
@@ -214,8 +215,8 @@ struct Shard: Sendable {
     case .campaignWherePreferred: campaignWherePreferred(now: now.instant)
     case .map(let map): router.update(map)
     case .preferredLeaders(let leaders): setPreferredLeaders(leaders)
-    case .peer(let node, let isUp, let isRefusing):
-      context.peers.set(node, isUp: isUp, isRefusing: isRefusing, now: now.instant)
+    case .peer(let node, let connection, let isRefusing):
+      context.peers.set(node, connection, isRefusing: isRefusing, now: now.instant)
       guard isRefusing, isAdmitted else { return }
       forEach { $0.nodeUnreachable(node, now: now, &$1, &outputs) }
     case .diskStalled(let isStalled):

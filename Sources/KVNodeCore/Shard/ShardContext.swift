@@ -41,9 +41,10 @@ struct ShardContext: Sendable {
     _ body: PeerMessage.Body, term: Term, from own: ReplicaIdentity, to: ReplicaID,
     _ outputs: inout NodeOutputs
   ) {
-    guard peers.isUp(to.node) else { return }
+    guard let connection = peers.connection(to: to.node) else { return }
     outputs.peerFrames.append(
-      PeerMessage(group: own.group, from: own.id, to: to, term: term, body: body), to: to.node)
+      PeerMessage(group: own.group, from: own.id, to: to, term: term, body: body),
+      on: connection)
   }
 
   func overloaded(_ what: String) -> Failure {

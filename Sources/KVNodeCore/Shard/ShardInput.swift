@@ -17,7 +17,8 @@ enum ShardInput: Sendable {
   case map(MetaState)
   /// The map's first choice for the leader of each group.
   case preferredLeaders([NodeID?])
-  case peer(NodeID, isUp: Bool, isRefusing: Bool)
+  /// Where another node can be sent to; `nil`: nowhere. `isRefusing`: nobody listens where it was.
+  case peer(NodeID, ConnectionID?, isRefusing: Bool)
   /// The node's log makes no progress, or makes progress again.
   case diskStalled(Bool)
   /// The state store is about to slow its writers down, or no longer is.

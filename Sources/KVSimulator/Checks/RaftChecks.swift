@@ -245,7 +245,7 @@ package struct RaftChecks: Sendable {
       groups[Int(id.rawValue)].replicas[node].appliedIndex = index.rawValue
     case .configuration(let id, _, let configuration):
       if !configuration.isJoint { setVoters(configuration.voters.map(\.node), of: id) }
-    case .peer, .note: break
+    case .peer, .connectionRefused, .note: break
     }
   }
 

@@ -1,0 +1,175 @@
+internal import KVBase
+internal import KVLink
+internal import KVWire
+
+/// The connections that clients and other nodes have opened to this one.
+struct InboundLinks: Sendable {
+  private enum Party: Sendable, Hashable {
+    case unknown
+    case client
+    case node(NodeID)
+  }
+
+  private struct Inbound: Sendable {
+    var link: Link
+    var party = Party.unknown
+    /// The other side's address, for messages.
+    let remote: String
+    let since: Instant
+  }
+
+  /// What a frame is for.
+  enum Delivery: Sendable {
+    case none
+    case judge(Hello)
+    case request
+    case peer(NodeID)
+  }
+
+  private let clientLimit: Int
+  private let node: NodeID
+  /// For look-up only.
+  private var links: [ConnectionID: Inbound] = [:]
+  /// Connections that have something to do at a time, in order of acceptance: all but those of
+  /// clients that have said HELLO.
+  private var timed: [ConnectionID] = []
+  private(set) var clientCount = 0
+
+  init(node: NodeID, clientLimit: Int) {
+    self.node = node
+    self.clientLimit = clientLimit
+  }
+
+  // MARK: Events
+
+  mutating func accepted(_ connection: ConnectionID, from remote: String, now: Instant) {
+    links[connection] = Inbound(link: Link(acceptedAt: now), remote: remote, since: now)
+    timed.append(connection)
+  }
+
+  mutating func receive(
+    _ frame: Frame, on connection: ConnectionID, now: Instant, _ outputs: inout NodeOutputs
+  ) -> Delivery {
+    guard let action = links[connection]?.link.receive(frame.type, frame.payload, now: now) else {
+      return .none
+    }
+    switch action {
+    case .deliver:
+      switch links[connection]?.party {
+      case .client where frame.type == .request: return .request
+      case .node(let node): return .peer(node)
+      case .client, .unknown, nil: return .none
+      }
+    case .judge(let hello): return .judge(hello)
+    case .sendPong:
+      outputs.frames.append(
+        .init(
+          connection: connection, type: .pong, stream: frame.stream, payload: frame.payload))
+    default: carryOut(action, connection, now: now, &outputs)
+    }
+    return .none
+  }
+
+  /// The decision on a HELLO. True where a client or a node was let in.
+  mutating func decide(
+    _ connection: ConnectionID, _ hello: Hello, _ problem: Goaway?, own: Hello, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) -> Bool {
+    let problem = problem ?? (hello.role == .client ? tooManyClients : nil)
+    if let problem {
+      let action = links[connection]?.link.refuse(problem, now: now) ?? .none
+      carryOut(action, connection, now: now, &outputs)
+      return false
+    }
+    let isNode = hello.role == .node
+    guard case .sendHello? = links[connection]?.link.accept(isWatched: isNode, now: now) else {
+      return false
+    }
+    links[connection]?.party = isNode ? .node(hello.node) : .client
+    if !isNode {
+      clientCount += 1
+      timed.removeAll { $0 == connection }
+    }
+    outputs.frames.append(
+      .init(
+        connection: connection, type: .hello, stream: 0,
+        payload: PeerDirectory.payload { own.encode(into: &$0) }))
+    return true
+  }
+
+  private var tooManyClients: Goaway? {
+    guard clientCount >= clientLimit else { return nil }
+    return Goaway(
+      .tooManyClients,
+      "node \(node.rawValue) serves \(clientLimit) clients and has files for no more: raise its "
+        + "limit of open files, or use fewer connections")
+  }
+
+  /// What came is no frame, or the payload of one that can't be decoded.
+  mutating func unreadable(
+    _ connection: ConnectionID, _ error: WireError, now: Instant, _ outputs: inout NodeOutputs
+  ) {
+    let action = links[connection]?.link.protocolViolation(error, now: now) ?? .none
+    carryOut(action, connection, now: now, &outputs)
+  }
+
+  mutating func closed(_ connection: ConnectionID, now: Instant, _ outputs: inout NodeOutputs) {
+    let action = links[connection]?.link.closed(isRefused: false, now: now) ?? .none
+    carryOut(action, connection, now: now, &outputs)
+  }
+
+  mutating func tick(now: Instant, _ outputs: inout NodeOutputs) {
+    // Ended ones leave the list while it is walked.
+    for connection in timed {
+      guard let due = links[connection]?.link.nextDeadline, due <= now else { continue }
+      let action = links[connection]?.link.tick(now: now) ?? .none
+      carryOut(action, connection, now: now, &outputs)
+    }
+  }
+
+  /// There are as many connections as there may be, and one more wants in: closes the oldest that
+  /// has said no HELLO. One that has just come is given time, since where many come at once their
+  /// HELLOs are not read yet. True where there is room now.
+  mutating func makeRoom(now: Instant, _ outputs: inout NodeOutputs) -> Bool {
+    guard let oldest = timed.first(where: { links[$0]?.party == .unknown }),
+      let since = links[oldest]?.since, now - since >= Limits.helloPatienceWhenFull
+    else { return false }
+    let action = links[oldest]?.link.hangUp(now: now) ?? .none
+    carryOut(action, oldest, now: now, &outputs)
+    return true
+  }
+
+  private mutating func carryOut(
+    _ action: LinkAction, _ connection: ConnectionID, now: Instant, _ outputs: inout NodeOutputs
+  ) {
+    switch action {
+    case .end(let end): self.end(connection, end, &outputs)
+    case .sendPing:
+      outputs.frames.append(
+        .init(connection: connection, type: .ping, stream: 0, payload: Bytes()))
+    case .drain:
+      // What was asked and has no answer yet is not waited for: the other side is leaving.
+      let action = links[connection]?.link.drained(now: now) ?? .none
+      carryOut(action, connection, now: now, &outputs)
+    case .none, .open, .sendHello, .judge, .deliver, .sendPong, .sendGoaway: break
+    }
+  }
+
+  private mutating func end(
+    _ connection: ConnectionID, _ end: LinkEnd, _ outputs: inout NodeOutputs
+  ) {
+    guard let ended = links.removeValue(forKey: connection) else { return }
+    if ended.party == .client { clientCount -= 1 } else { timed.removeAll { $0 == connection } }
+    switch end.transport {
+    case .gone: break
+    case .close: outputs.connections.append(.close(connection))
+    case .closeAfter(let goaway):
+      outputs.frames.append(
+        .init(
+          connection: connection, type: .goaway, stream: 0,
+          payload: PeerDirectory.payload { goaway.encode(into: &$0) }))
+      outputs.connections.append(.closeWhenSent(connection))
+      outputs.events.append(.connectionRefused(remote: ended.remote, goaway.message))
+    }
+  }
+}

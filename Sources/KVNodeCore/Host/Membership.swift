@@ -1,0 +1,107 @@
+internal import KVBase
+internal import KVCommand
+internal import KVWire
+
+/// Who belongs to the cluster, as this node knows it: its own identity, the map, and what of other
+/// nodes and clients can be talked with.
+struct Membership: Sendable {
+  private let configuration: NodeConfiguration
+  /// The data directory had never been part of a cluster when the node started.
+  private let startedBlank: Bool
+  private(set) var map: MetaState
+  private var hasToldClusterID = false
+
+  init(_ configuration: NodeConfiguration, isBlank: Bool, map: MetaState) {
+    self.configuration = configuration
+    startedBlank = isBlank
+    self.map = map
+  }
+
+  /// 0: not known yet.
+  var clusterID: UInt64 { map.clusterID != 0 ? map.clusterID : configuration.clusterID }
+  /// This node knows of no cluster: it started blank and has seen none since.
+  private var isUnformed: Bool { startedBlank && map.clusterID == 0 }
+
+  /// What this node says first on every connection.
+  var hello: Hello {
+    Hello(
+      role: .node, clusterID: clusterID, creationDigest: configuration.creationDigest,
+      node: configuration.node, incarnation: configuration.incarnation, isBlank: isUnformed,
+      software: configuration.software)
+  }
+
+  mutating func update(_ new: MetaState) { map = new }
+
+  /// Has the identity file say what the meta group says, once in a life of this node.
+  mutating func tellClusterID(_ outputs: inout NodeOutputs) {
+    guard !hasToldClusterID, map.clusterID != 0, configuration.clusterID == 0 else { return }
+    hasToldClusterID = true
+    outputs.clusterID = map.clusterID
+  }
+
+  // MARK: Judging HELLO
+
+  /// Why a client can't be served here, or `nil`.
+  func problem(withClient hello: Hello) -> Goaway? {
+    guard hello.clusterID == 0 || clusterID == 0 || hello.clusterID == clusterID else {
+      return Goaway(
+        .wrongCluster, "this node is of another cluster than the client expects")
+    }
+    return nil
+  }
+
+  /// Why a node that was dialed as `expected` can't be talked with, or `nil`. It has judged this
+  /// one by sending HELLO and not GOAWAY.
+  func problem(withDialed hello: Hello, expected: NodeID) -> Goaway? {
+    guard hello.role == .node, hello.node == expected else {
+      return Goaway(
+        .wrongNode,
+        "node \(hello.node.rawValue) answered where node \(expected.rawValue) was expected: check "
+          + "the addresses in --peers")
+    }
+    return problem(withNode: hello)
+  }
+
+  /// Why a node that dialed this one can't be talked with, or `nil`. `canJudge`: the members in the
+  /// map are those that the cluster has agreed on so far.
+  func problem(withDialing hello: Hello, canJudge: Bool) -> Goaway? {
+    if let problem = problem(withNode: hello) { return problem }
+    guard hello.isBlank, !isUnformed, !canJudge else { return nil }
+    return Goaway(
+      .cannotJudgeYet,
+      "node \(configuration.node.rawValue) does not know yet whether node "
+        + "\(hello.node.rawValue) was a member before: no leader of the meta group yet")
+  }
+
+  private func problem(withNode hello: Hello) -> Goaway? {
+    guard hello.node != configuration.node else {
+      return Goaway(.wrongNode, "both sides are node \(hello.node.rawValue)")
+    }
+    guard configuration.members.contains(where: { $0.node == hello.node }) else {
+      return Goaway(
+        .notAMember,
+        "node \(hello.node.rawValue) is not among the peers of node "
+          + "\(configuration.node.rawValue): give all nodes the same --peers")
+    }
+    guard hello.creationDigest == configuration.creationDigest else {
+      return Goaway(
+        .creationDiffers,
+        "nodes \(hello.node.rawValue) and \(configuration.node.rawValue) were started with "
+          + "different --peers ids, --partitions, --replication or --mode: make them equal")
+    }
+    guard hello.clusterID == 0 || clusterID == 0 || hello.clusterID == clusterID else {
+      return Goaway(
+        .wrongCluster,
+        "node \(hello.node.rawValue) belongs to another cluster: check --peers and --data-dir")
+    }
+    if let member = map.members.first(where: { $0.node == hello.node }),
+      member.incarnation != hello.incarnation
+    {
+      return Goaway(
+        .wipedDisk,
+        "node \(hello.node.rawValue) is known with another data directory than it has now: if its "
+          + "disk was lost, start it under a new id; else give it its old --data-dir")
+    }
+    return nil
+  }
+}
