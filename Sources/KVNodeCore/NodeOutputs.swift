@@ -18,10 +18,10 @@ package struct TransferID: Hashable, Comparable, Sendable {
   package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// What a `NodeCore` asks its interpreter for. Carried out in this order: persists; frames of links,
-/// of peers, and replies (never reordered on one connection), then connections; creations and
-/// snapshots (a generation must be there before what belongs to it is applied or read), applies,
-/// reads, then all else in any order. Answers are `NodeInput`s.
+/// What a `NodeCore` asks its interpreter for, answered by `NodeInput`s. Carried out in this order:
+/// persists; frames of links, frames of peers, and replies (never reordered on one connection),
+/// then connections; creations and snapshots (a generation must be there before what belongs to it
+/// is applied or read), applies, reads, then all else in any order.
 package struct NodeOutputs: Sendable {
   /// Append these records to the log as one batch, sync it, then tell `persisted(number)`. Several
   /// may be gathered under one sync; numbers rise by one.

@@ -25,7 +25,7 @@ struct RaftGroup: Engine {
   private var held = HeldMessages()
   private var applying: ApplyProgress
   private var proposals = ProposalQueue()
-  private var reads = WaitingReads()
+  private var reads = GroupReads()
   private var transfers: SnapshotTransfers
   private var duties: LeaderDuties
 
@@ -81,8 +81,8 @@ struct RaftGroup: Engine {
       isLeader || proposals.isEmpty, "\(group): \(proposals.count) proposals wait at a \(raft.role)"
     )
     precondition(
-      isLeader || reads.ticketCount == 0,
-      "\(group): \(reads.ticketCount) reads wait for a round of a \(raft.role)")
+      isLeader || reads.waitingForRound == 0,
+      "\(group): \(reads.waitingForRound) reads wait for a round of a \(raft.role)")
   }
 
   // MARK: Requests
@@ -97,9 +97,9 @@ struct RaftGroup: Engine {
         outputs.fail(caller, failure)
       }
     case .read(let command, let terms):
-      if let failure = read(command, terms, caller: caller, now: now, &context, &outputs) {
-        outputs.fail(caller, failure)
-      }
+      reads.request(
+        command, terms, caller: caller, own, &raft, applied: applying.index, now: now.instant,
+        &context, &outputs)
     }
   }
 
@@ -144,85 +144,9 @@ struct RaftGroup: Engine {
     return true
   }
 
-  private mutating func read(
-    _ command: ReadCommand, _ terms: ReadTerms, caller: Caller, now: Now,
-    _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) -> Failure? {
-    var read = PendingRead(
-      caller: caller, command: command, served: .readIndex, deadline: terms.deadline)
-    switch terms.level {
-    case .linearizable, .quorum:
-      if terms.level == .linearizable, context.linearizableReads == .lease,
-        let index = raft.leaseRead(now: now.instant)
-      {
-        read.served = .lease
-        return serve(read, whenApplied: index, &context, &outputs)
-      }
-      #if PlantedFaults
-        if raft.plantedFault == .readFromFollower, !isLeader {
-          return serve(read, &context, &outputs)
-        }
-      #endif
-      guard isLeader, !context.isShuttingDown || !raft.isTransferring,
-        let ticket = raft.requestRead(now: now.instant)
-      else { return notLeader(now.instant, context) }
-      return reads.wait(for: ticket, read)
-        ? nil : context.overloaded("group \(group.rawValue)")
-    case .session:
-      read.served = .session
-      return serve(read, whenApplied: terms.after ?? .zero, &context, &outputs)
-    case .stale:
-      let age = raft.age(now: now.instant)
-      if let limit = terms.maximumAge, age.map({ $0 > limit }) ?? true {
-        return Refusals.tooOld(age: age, limit: limit, node: context.node)
-      }
-      read.served = .stale
-      return serve(read, &context, &outputs)
-    case .one, .all: return Refusals.readLevel(terms.level)
-    }
-  }
-
-  private mutating func serve(
-    _ read: PendingRead, whenApplied index: LogIndex, _ context: inout ShardContext,
-    _ outputs: inout NodeOutputs
-  ) -> Failure? {
-    if applying.index >= index { return serve(read, &context, &outputs) }
-    return reads.wait(for: index, read) ? nil : context.overloaded("group \(group.rawValue)")
-  }
-
-  /// Has the interpreter read the state as it is now.
-  private func serve(
-    _ read: PendingRead, _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) -> Failure? {
-    guard !context.reads.isFull else { return context.overloaded("the background thread") }
-    let receipt = Receipt(
-      served: read.served, node: context.node, group: group, term: raft.term,
-      index: applying.index, replicas: read.served == .readIndex ? majority : 1)
-    let number = context.reads.begin(.init(caller: read.caller, receipt: receipt))
-    outputs.reads.append(NodeOutputs.Read(number: number, group: group, command: read.command))
-    return nil
-  }
-
-  private func serveOrFail(
-    _ read: PendingRead, _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) {
-    if let failure = serve(read, &context, &outputs) { outputs.fail(read.caller, failure) }
-  }
-
-  private mutating func serveApplied(
-    _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) {
-    guard reads.waitsForIndex else { return }
-    for read in reads.removeServable(applied: applying.index) {
-      serveOrFail(read, &context, &outputs)
-    }
-  }
-
   func readDone(_ read: OpenReads.Read, _ result: ReadResult, _ outputs: inout NodeOutputs) {
     outputs.reply(read.caller, .read(result, read.receipt))
   }
-
-  private var majority: UInt8 { UInt8(clamping: raft.configuration.voters.count / 2 + 1) }
 
   private func notLeader(_ now: Instant, _ context: ShardContext) -> Failure {
     Refusals.notLeader(of: group, raft, now: now, context)
@@ -275,7 +199,7 @@ struct RaftGroup: Engine {
     if let map = status.meta { context.appliedMap = map }
     outputs.events.append(
       .snapshotInstalled(group: group, index: status.appliedIndex, term: status.appliedTerm))
-    serveApplied(&context, &outputs)
+    reads.applied(own, raft, through: applying.index, &context, &outputs)
   }
 
   // MARK: Answers of the log
@@ -347,7 +271,10 @@ struct RaftGroup: Engine {
       context.log.append(LogBatch.Completion(replica: handle, kind: .raft(persist.token)))
     }
     for send in asked.sends where held.admits(send) { self.send(send, &context, &outputs) }
-    for read in asked.reads { advance(read, now: now, &context, &outputs) }
+    for read in asked.reads {
+      reads.advance(
+        read, own, raft, applied: applying.index, now: now.instant, &context, &outputs)
+    }
     for order in asked.readLogs {
       _ = readLog(
         from: order.from, through: order.through, maxBytes: order.maxBytes, for: .replicate,
@@ -366,25 +293,6 @@ struct RaftGroup: Engine {
     if asked.configurationChanged {
       outputs.events.append(
         .configuration(group: group, index: raft.lastIndex, raft.configuration))
-    }
-  }
-
-  /// What the core says of rounds: reads go on to wait for the state, or fail.
-  private mutating func advance(
-    _ read: RaftOutputs.Read, now: Now, _ context: inout ShardContext,
-    _ outputs: inout NodeOutputs
-  ) {
-    switch read {
-    case .ready(let through, let index):
-      while let confirmed = reads.popConfirmed(through: through) {
-        if let failure = serve(confirmed, whenApplied: index, &context, &outputs) {
-          outputs.fail(confirmed.caller, failure)
-        }
-      }
-    case .aborted:
-      while let aborted = reads.popTicketed() {
-        outputs.fail(aborted.caller, notLeader(now.instant, context))
-      }
     }
   }
 
@@ -412,7 +320,7 @@ struct RaftGroup: Engine {
   ) {
     // A store that must catch up first would hold the whole node in its write.
     guard !context.isUnderPressure, !transfers.isResetting else { return }
-    switch applying.next(from: &raft, isUrgent: reads.waitsForIndex) {
+    switch applying.next(from: &raft, isUrgent: reads.waitForIndex) {
     case .nothing: return
     case .entries(let entries): apply(entries, &outputs)
     case .readLog(let from, let through):
@@ -439,9 +347,9 @@ struct RaftGroup: Engine {
     if let map = result.meta { context.appliedMap = map }
     let receipt = Receipt(
       served: .commit, node: context.node, group: group, term: raft.term, index: result.index,
-      replicas: majority)
+      replicas: raft.majority)
     proposals.answer(result, from: first, receipt: receipt, into: &outputs)
-    serveApplied(&context, &outputs)
+    reads.applied(own, raft, through: applying.index, &context, &outputs)
   }
 
   // MARK: Time and turns
@@ -452,7 +360,7 @@ struct RaftGroup: Engine {
       raft.tick(now: now.instant, into: &context.asked)
     }
     transfers.tick(own, &raft, now: now.instant, &context, &outputs)
-    expireReads(now: now.instant, &context, &outputs)
+    reads.expire(own, applied: applying.index, now: now.instant, context, &outputs)
     carryOut(now: now, &context, &outputs)
   }
 
@@ -461,21 +369,6 @@ struct RaftGroup: Engine {
   mutating func mayApply() -> Bool {
     applying.ticked()
     return raft.commitIndex > applying.index
-  }
-
-  private mutating func expireReads(
-    now: Instant, _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) {
-    guard now >= reads.nextDeadline else { return }
-    let expired = reads.removeExpired(now: now)
-    for read in expired.unconfirmed {
-      outputs.fail(read.caller, Refusals.unconfirmed(group, context.node))
-    }
-    for (index, read) in expired.behind {
-      outputs.fail(
-        read.caller,
-        Refusals.notApplied(group, applied: applying.index, wanted: index, context.node))
-    }
   }
 
   mutating func finishTurn(

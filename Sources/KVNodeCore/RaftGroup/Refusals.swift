@@ -70,12 +70,12 @@ enum Refusals {
   }
 
   static func notApplied(
-    _ group: GroupID, applied: LogIndex, wanted: LogIndex, _ node: NodeID
+    _ group: GroupID, applied: LogIndex, required: LogIndex, _ node: NodeID
   ) -> Failure {
     Failure(
       .deadlineExceeded, .expired, notStarted: true,
       "node \(node.rawValue) has applied entry \(applied) of group \(group.rawValue), and "
-        + "\(wanted) was asked for")
+        + "\(required) was asked for")
   }
 
   static func removed(_ group: GroupID, _ node: NodeID) -> Failure {

@@ -15,11 +15,15 @@ struct RequestRouter: Sendable {
     case refused(Failure)
   }
 
-  let node: NodeID
+  private let node: NodeID
   private let partitions: Int
   /// How long a read waits that names no deadline.
   private let readTimeout: TimeAmount
   private(set) var map: MetaState
+  /// The node may take part.
+  private(set) var isAdmitted = false
+  /// By group: the map's first choice.
+  private var preferredLeaders: [NodeID?] = []
 
   init(node: NodeID, partitions: Int, readTimeout: TimeAmount, map: MetaState) {
     self.node = node
@@ -29,6 +33,13 @@ struct RequestRouter: Sendable {
   }
 
   mutating func update(_ map: MetaState) { self.map = map }
+  mutating func admitted() { isAdmitted = true }
+  mutating func setPreferredLeaders(_ leaders: [NodeID?]) { preferredLeaders = leaders }
+
+  func preferredLeader(of group: GroupID) -> NodeID? {
+    let at = Int(group.rawValue)
+    return at < preferredLeaders.count ? preferredLeaders[at] : nil
+  }
 
   func group(of key: Bytes) -> GroupID {
     GroupID(partition: Ring.partition(of: key, partitions: partitions))
@@ -143,5 +154,35 @@ struct RequestRouter: Sendable {
 
   // MARK: Refusals
 
-  func isKnown(_ group: GroupID) -> Bool { Int(group.rawValue) <= partitions }
+  /// What stands against any work, on whatever group. `leader`: of the replica here, if any.
+  func refusal(
+    of group: GroupID, _ request: Request, leader: NodeID?, _ context: borrowing ShardContext
+  ) -> Failure? {
+    if request.deadline == .zero {
+      return Failure(
+        .deadlineExceeded, .expired, notStarted: true, "the time was over before it was begun")
+    }
+    if context.isShuttingDown, request.consistency != .stale {
+      return Refusals.shuttingDown(node, leader: leader == node ? nil : leader)
+    }
+    guard isAdmitted else {
+      let missing = context.peers.peers.filter { $0.connection == nil }.map { "\($0.node)" }
+      return Failure(
+        .unavailable, .starting, notStarted: true,
+        "node \(node.rawValue) is new and has not met enough of the others yet to know that it "
+          + "may begin (not met: \(missing.joined(separator: ", "))): start them",
+        retryAfter: .milliseconds(100))
+    }
+    return nil
+  }
+
+  func notReplica(of group: GroupID) -> Failure {
+    Int(group.rawValue) <= partitions
+      ? Failure(
+        .unavailable, .notReplica, notStarted: true,
+        "node \(node.rawValue) holds no replica of group \(group.rawValue)",
+        leader: preferredLeader(of: group))
+      : Failure(
+        .invalidArgument, .notReplica, notStarted: true, "there is no group \(group.rawValue)")
+  }
 }

@@ -17,9 +17,6 @@ struct Shard: Sendable {
   private var router: RequestRouter
   private var random: SeededRandom
   private let raftSettings: RaftSettings
-  private var isAdmitted = false
-  /// By group.
-  private var preferredLeaders: [NodeID?] = []
   /// Slots that were given an input in this turn.
   private var dirty: [Int] = []
   private var isDirty: [Bool] = []
@@ -92,52 +89,19 @@ struct Shard: Sendable {
     case .health: return .health
     case .refused(let failure): outputs.fail(caller, failure)
     case .engine(let group, let engineRequest):
-      if let failure = refusal(of: group, request) {
+      let slot = table.slot(of: group)
+      if let failure = router.refusal(
+        of: group, request, leader: slot.flatMap { table[$0].leader }, context)
+      {
         outputs.fail(caller, failure)
-      } else if let slot = table.slot(of: group) {
+      } else if let slot {
         touch(slot)
         table[slot].request(engineRequest, caller: caller, now: now, &context, &outputs)
       } else {
-        outputs.fail(caller, notReplica(of: group))
+        outputs.fail(caller, router.notReplica(of: group))
       }
     }
     return nil
-  }
-
-  /// What stands against any work, on whatever group.
-  private func refusal(of group: GroupID, _ request: Request) -> Failure? {
-    if request.deadline == .zero {
-      return Failure(
-        .deadlineExceeded, .expired, notStarted: true, "the time was over before it was begun")
-    }
-    if context.isShuttingDown, request.consistency != .stale {
-      let leader = table.slot(of: group).flatMap { table[$0].leader }
-      return Refusals.shuttingDown(context.node, leader: leader == context.node ? nil : leader)
-    }
-    guard isAdmitted else {
-      let missing = context.peers.peers.filter { $0.connection == nil }.map { "\($0.node)" }
-      return Failure(
-        .unavailable, .starting, notStarted: true,
-        "node \(context.node.rawValue) is new and has not met enough of the others yet to know "
-          + "that it may begin (not met: \(missing.joined(separator: ", "))): start them",
-        retryAfter: .milliseconds(100))
-    }
-    return nil
-  }
-
-  private func notReplica(of group: GroupID) -> Failure {
-    router.isKnown(group)
-      ? Failure(
-        .unavailable, .notReplica, notStarted: true,
-        "node \(context.node.rawValue) holds no replica of group \(group.rawValue)",
-        leader: preferred(of: group))
-      : Failure(
-        .invalidArgument, .notReplica, notStarted: true, "there is no group \(group.rawValue)")
-  }
-
-  private func preferred(of group: GroupID) -> NodeID? {
-    let at = Int(group.rawValue)
-    return at < preferredLeaders.count ? preferredLeaders[at] : nil
   }
 
   // MARK: Inputs of the interpreter
@@ -208,7 +172,7 @@ struct Shard: Sendable {
 
   mutating func step(_ input: ShardInput, now: Now, _ outputs: inout NodeOutputs) {
     switch input {
-    case .admitted: isAdmitted = true
+    case .admitted: router.admitted()
     case .addReplica(let group, let id, let configuration):
       addReplica(group, id, configuration, now: now.instant, &outputs)
     case .removeReplica(let group): removeReplica(group, &outputs)
@@ -217,7 +181,7 @@ struct Shard: Sendable {
     case .preferredLeaders(let leaders): setPreferredLeaders(leaders)
     case .peer(let node, let connection, let isRefusing):
       context.peers.set(node, connection, isRefusing: isRefusing, now: now.instant)
-      guard isRefusing, isAdmitted else { return }
+      guard isRefusing, router.isAdmitted else { return }
       forEach { $0.nodeUnreachable(node, now: now, &$1, &outputs) }
     case .diskStalled(let isStalled):
       context.isDiskStalled = isStalled
@@ -277,14 +241,14 @@ struct Shard: Sendable {
   }
 
   private mutating func setPreferredLeaders(_ leaders: [NodeID?]) {
-    preferredLeaders = leaders
+    router.setPreferredLeaders(leaders)
     for slot in table.live {
-      table[slot].setPreferredLeader(preferred(of: table[slot].group))
+      table[slot].setPreferredLeader(router.preferredLeader(of: table[slot].group))
     }
   }
 
   private mutating func campaignWherePreferred(now: Instant) {
-    for slot in table.live where preferred(of: table[slot].group) == context.node {
+    for slot in table.live where router.preferredLeader(of: table[slot].group) == context.node {
       touch(slot)
       table[slot].campaignIfNew(now: now)
     }
