@@ -1,6 +1,7 @@
 import KVBase
 import KVClientCore
 import KVCommand
+import KVLink
 import KVWire
 
 /// One client process: the client's core, its connections, and lanes that each do one operation
@@ -48,6 +49,9 @@ final class SimulatedClient {
     self.index = index
     self.endpoint = endpoint
     self.random = random
+    var settings = settings
+    // Nodes in simulation answer no PING yet; silence alone ends a connection.
+    settings.link.pingInterval = .zero
     core = ClientCore(settings: settings, random: self.random.fork(), now: now)
     self.lanes = Array(repeating: Lane(), count: lanes)
     seen = Array(repeating: .zero, count: groups)

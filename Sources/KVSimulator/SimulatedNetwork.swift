@@ -153,9 +153,9 @@ struct SimulatedNetwork {
 
   // MARK: Connections
 
-  /// Opens a connection and sends HELLO on it.
+  /// Opens a connection and sends HELLO on it, where it is given.
   mutating func open(
-    from opener: Int, to acceptor: Int, purpose: Purpose, hello: Bytes, time: UInt64
+    from opener: Int, to acceptor: Int, purpose: Purpose, hello: Bytes? = nil, time: UInt64
   ) -> Int {
     let id = connections.count
     connections.append(Connection(opener: opener, acceptor: acceptor, purpose: purpose))
@@ -163,7 +163,7 @@ struct SimulatedNetwork {
     held += [[], []]
     open.append(id)
     scheduled.append((time + Self.openTimeout, .openTimeout(connection: id)))
-    send(id, toOpener: false, .hello(hello), time: time)
+    if let hello { send(id, toOpener: false, .hello(hello), time: time) }
     return id
   }
 

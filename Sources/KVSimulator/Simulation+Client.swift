@@ -44,37 +44,56 @@ extension Simulation {
       "c\(client.index + 1).\(lane) asks \(call.rawValue): \(operation.kind) \(operation.key)")
     client.core.call(
       call, operation.call, options: options, now: clientNow, into: &client.outputs)
-    settle(client)
+    carryOut(client)
   }
 
   func wake(_ client: SimulatedClient) {
     client.wakeAt = .max
     client.core.tick(now: clientNow, into: &client.outputs)
-    settle(client)
+    carryOut(client)
   }
 
-  private func settle(_ client: SimulatedClient) {
-    // What is carried out may complete calls, and completions may begin others.
-    guard !client.outputs.isEmpty else { return scheduleWake(client) }
-    var outputs = client.spareOutputs.popLast() ?? ClientOutputs()
-    swap(&outputs, &client.outputs)
-    for peer in outputs.closes {
-      guard let connection = client.connection(of: peer) else { continue }
+  /// Carries out what the core asks for. That may complete calls, and completions may begin others.
+  private func carryOut(_ client: SimulatedClient) {
+    while !client.outputs.isEmpty {
+      var outputs = client.spareOutputs.popLast() ?? ClientOutputs()
+      swap(&outputs, &client.outputs)
+      for step in outputs.steps { carryOut(step, outputs.sendBytes, client) }
+      drainNetwork()
+      for completion in outputs.completions { complete(completion, client) }
+      outputs.removeAll()
+      client.spareOutputs.append(outputs)
+    }
+    scheduleWake(client)
+  }
+
+  private func carryOut(
+    _ step: ClientOutputs.Step, _ bytes: ByteWriter, _ client: SimulatedClient
+  ) {
+    switch step {
+    case .connect(let peer): connect(client, peer)
+    case .send(let send):
+      guard let connection = client.connection(of: send.peer) else { return }
+      let payload = Bytes(Array(bytes.bytes[send.start..<send.end]))
+      guard let frame = Self.frame(send.type, send.stream, payload) else { return }
+      network.send(connection, toOpener: false, frame, time: time)
+    case .close(let peer), .closeAfterSending(let peer):
+      guard let connection = client.connection(of: peer) else { return }
       client.connections[Int(peer.rawValue)] = nil
       network.close(connection, tellOpener: false, tellAcceptor: true, time: time)
     }
-    for order in outputs.connects { connect(client, order) }
-    for send in outputs.sends {
-      guard let connection = client.connection(of: send.peer) else { continue }
-      let payload = Bytes(Array(outputs.sendBytes.bytes[send.start..<send.end]))
-      network.send(
-        connection, toOpener: false, .request(stream: send.stream, payload), time: time)
+  }
+
+  /// What a client sends; `nil` for what nodes in simulation do not speak yet.
+  private static func frame(
+    _ type: FrameType, _ stream: UInt32, _ payload: Bytes
+  ) -> SimulatedFrame? {
+    switch type {
+    case .hello: .hello(payload)
+    case .request: .request(stream: stream, payload)
+    case .goaway: .goaway(payload)
+    case .response, .data, .end, .cancel, .window, .ping, .pong, .peer: nil
     }
-    drainNetwork()
-    for completion in outputs.completions { complete(completion, client) }
-    outputs.removeAll()
-    client.spareOutputs.append(outputs)
-    scheduleWake(client)
   }
 
   private func scheduleWake(_ client: SimulatedClient) {
@@ -86,15 +105,17 @@ extension Simulation {
     queue.schedule(.clientWake(client: client.index), at: due)
   }
 
-  private func connect(_ client: SimulatedClient, _ order: ClientOutputs.Connect) {
-    let at = Int(order.peer.rawValue)
+  private func connect(_ client: SimulatedClient, _ peer: PeerID) {
+    let at = Int(peer.rawValue)
     while client.connections.count <= at { client.connections.append(nil) }
-    guard let node = nodes.firstIndex(where: { Self.address(of: $0.index) == order.address })
-    else { return }
-    var writer = ByteWriter()
-    client.core.hello.encode(into: &writer)
+    let address = client.core.address(of: peer)
+    guard let node = nodes.firstIndex(where: { Self.address(of: $0.index) == address }) else {
+      return
+    }
     client.connections[at] = network.open(
-      from: client.endpoint, to: node, purpose: .client, hello: writer.take(), time: time)
+      from: client.endpoint, to: node, purpose: .client, time: time)
+    // Whether somebody is there shows when HELLO arrives.
+    client.core.opened(peer, now: clientNow, into: &client.outputs)
   }
 
   // MARK: Inputs
@@ -103,36 +124,37 @@ extension Simulation {
     let client = clients[index]
     guard let at = client.connections.firstIndex(of: connection) else { return }
     let peer = PeerID(UInt32(at))
+    func give(_ type: FrameType, stream: UInt32 = 0, _ payload: Bytes) {
+      client.core.received(
+        type, stream: stream, payload, from: peer, now: clientNow, into: &client.outputs)
+    }
     switch frame {
     case .helloReply(let payload):
-      guard let hello = try? Hello(decoding: payload) else {
+      guard (try? Hello(decoding: payload)) != nil else {
         return violate(.peerProtocol, "a client can't read a node's HELLO")
       }
       network.establish(connection)
-      client.core.connected(peer, hello, now: clientNow, into: &client.outputs)
-    case .goaway(let payload):
-      guard let goaway = try? Goaway(decoding: payload) else { return }
-      client.core.goaway(peer, goaway, now: clientNow, into: &client.outputs)
+      give(.hello, payload)
+    case .goaway(let payload): give(.goaway, payload)
     case .response(let stream, let payload):
       do throws(WireError) {
         _ = try Reply(decoding: payload)
       } catch {
         violate(.peerProtocol, "a client can't read a reply: \(error)")
       }
-      client.core.response(
-        peer, stream: stream, payload, now: clientNow, into: &client.outputs)
+      give(.response, stream: stream, payload)
     case .hello, .peer, .request: return
     }
-    settle(client)
+    carryOut(client)
   }
 
   func clientLoses(_ index: Int, connection: Int, refused: Bool) {
     let client = clients[index]
     guard let at = client.connections.firstIndex(of: connection) else { return }
     client.connections[at] = nil
-    client.core.disconnected(
+    client.core.closed(
       PeerID(UInt32(at)), refused: refused, now: clientNow, into: &client.outputs)
-    settle(client)
+    carryOut(client)
   }
 
   // MARK: Completions

@@ -134,7 +134,7 @@ final class FakeCluster {
     let peers = open.filter { $0.value == node }.map(\.key).sorted()
     for peer in peers {
       open[peer] = nil
-      core.disconnected(peer, refused: refused, now: clock, into: &outputs)
+      core.closed(peer, refused: refused, now: clock, into: &outputs)
     }
     drain()
   }
@@ -150,11 +150,16 @@ final class FakeCluster {
       let batch = outputs
       outputs = ClientOutputs()
       let connections = connection
-      for peer in batch.closes { open[peer] = nil }
-      for connect in batch.connects { carryOut(connect) }
       let bytes = Bytes(batch.sendBytes.bytes)
-      for send in batch.sends where connection[send.peer] == connections[send.peer] {
-        carryOut(send, bytes[send.start..<send.end])
+      for step in batch.steps {
+        switch step {
+        case .close(let peer), .closeAfterSending(let peer): open[peer] = nil
+        case .connect(let peer): connect(peer)
+        case .send(let send):
+          if connections[send.peer] == connection[send.peer] {
+            carryOut(send, bytes[send.start..<send.end])
+          }
+        }
       }
       for completion in batch.completions {
         precondition(completions[completion.call.rawValue] == nil, "completed twice")
@@ -172,19 +177,19 @@ final class FakeCluster {
     return NodeID(id)
   }
 
-  private func carryOut(_ connect: ClientOutputs.Connect) {
+  private func connect(_ peer: PeerID) {
     connectCount += 1
-    guard let node = node(at: connect.address) else {
-      core.disconnected(connect.peer, refused: true, now: clock, into: &outputs)
+    guard let node = node(at: core.address(of: peer)) else {
+      core.closed(peer, refused: true, now: clock, into: &outputs)
       return
     }
     switch health[node] ?? .up {
-    case .down: core.disconnected(connect.peer, refused: true, now: clock, into: &outputs)
+    case .down: core.closed(peer, refused: true, now: clock, into: &outputs)
     case .blackHole: break
     case .up, .silent:
-      open[connect.peer] = node
-      connection[connect.peer] = connectCount
-      core.connected(connect.peer, hello(of: node), now: clock, into: &outputs)
+      open[peer] = node
+      connection[peer] = connectCount
+      core.opened(peer, now: clock, into: &outputs)
     }
   }
 
@@ -196,6 +201,16 @@ final class FakeCluster {
 
   private func carryOut(_ send: ClientOutputs.Send, _ payload: Bytes) {
     guard let node = open[send.peer] else { return }
+    switch send.type {
+    case .hello: return give(.hello, send.stream, { hello(of: node).encode(into: &$0) }, send.peer)
+    case .ping:
+      if health[node] != .silent {
+        give(.pong, send.stream, { $0.append(raw: payload) }, send.peer)
+      }
+      return
+    case .request: break
+    default: return
+    }
     guard let request = try? Request(decoding: payload) else {
       preconditionFailure("the client sent what can't be decoded: \(payload)")
     }
@@ -203,7 +218,7 @@ final class FakeCluster {
     switch script?(node, request) {
     case .reply(let reply): deliver(reply, send)
     case .raw(let bytes):
-      core.response(send.peer, stream: send.stream, bytes, now: clock, into: &outputs)
+      give(.response, send.stream, { $0.append(raw: bytes) }, send.peer)
     case .applyThenDisconnect:
       _ = answer(node, request)
       disconnect(node)
@@ -255,8 +270,16 @@ final class FakeCluster {
   }
 
   func deliver(_ reply: Reply, _ send: ClientOutputs.Send) {
+    give(.response, send.stream, { reply.encode(into: &$0) }, send.peer)
+  }
+
+  /// A frame for the client.
+  func give(
+    _ type: FrameType, _ stream: UInt32, _ encode: (inout ByteWriter) -> Void, _ peer: PeerID
+  ) {
     var writer = ByteWriter()
-    reply.encode(into: &writer)
-    core.response(send.peer, stream: send.stream, writer.take(), now: clock, into: &outputs)
+    encode(&writer)
+    core.received(
+      type, stream: stream, writer.take(), from: peer, now: clock, into: &outputs)
   }
 }

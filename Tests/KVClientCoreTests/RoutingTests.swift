@@ -291,9 +291,8 @@ import Testing
     let old = cluster.leaders[group]
     cluster.leaders[group] = cluster.view.placement[group - 1][1]
     for (peer, node) in cluster.open where node == old {
-      cluster.core.goaway(
-        peer, Goaway(.shuttingDown, "it is shutting down"), now: cluster.clock,
-        into: &cluster.outputs)
+      cluster.give(
+        .goaway, 0, { Goaway(.shuttingDown, "it is shutting down").encode(into: &$0) }, peer)
     }
     cluster.drain()
     let before = cluster.now
