@@ -9,10 +9,10 @@ package import KVWire
 /// calls `tick` at `nextDeadline` or soon after.
 ///
 /// **Parts.** `RouteTable` knows the map and who is believed to lead; `PeerTable` has a `Link` to
-/// each node and the requests on it; `Sessions` numbers mutations; `CallTable` holds the calls, when
-/// they are due and which go on; `Composites` holds what the parts of multi-gets and scans have
-/// answered; `MapFetch` fetches the map. This type routes between them: an input changes a part,
-/// `run` then empties the queues of events and of calls that are ready.
+/// each node and the requests on it; `Sessions` numbers mutations; `CallTable` holds the calls and
+/// when they are due; `Composites` holds what the parts of multi-gets and scans have answered;
+/// `MapFetch` fetches the map. This type routes between them: an input changes a part, then `run`
+/// empties the queues of connections' events and of calls that are ready.
 ///
 /// **A call** goes through these states (`CallState`), and to `finish` from any of them at its
 /// deadline:

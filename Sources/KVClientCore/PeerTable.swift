@@ -12,8 +12,8 @@ internal import KVWire
 /// calls go elsewhere for a while, then one of them finds out whether it answers again. That is
 /// about requests; whether the connection lives is the link's to find out, by PING.
 ///
-/// **Aliases.** An endpoint without an id is bound to a node by its HELLO. Where another peer stands
-/// for that node already, one of the two becomes an alias and is never used again.
+/// **Aliases.** An endpoint without an id is bound to a node by its HELLO. Where another peer
+/// stands for that node already, one of the two becomes an alias and is never used again.
 struct PeerTable: Sendable {
   enum Event {
     /// Someone has to judge who the other side is: `accept` or `refuse`.

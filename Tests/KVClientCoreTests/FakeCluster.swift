@@ -38,6 +38,13 @@ final class FakeCluster {
   var completions: [UInt64: Outcome] = [:]
   var completionOrder: [UInt64] = []
   var connectCount = 0
+  var pings = 0
+  /// What the client said.
+  var goaways: [Goaway] = []
+  /// Instead of HELLO.
+  var refusal: Goaway?
+  /// Of the protocol.
+  var versions: ClosedRange<UInt16> = 1...1
   private(set) var open: [PeerID: NodeID] = [:]
   /// Which connection to a peer is the present one: what belongs to an earlier one is lost.
   private var connection: [PeerID: Int] = [:]
@@ -194,23 +201,17 @@ final class FakeCluster {
   }
 
   func hello(of node: NodeID) -> Hello {
-    Hello(
+    var hello = Hello(
       role: .node, clusterID: view.meta.clusterID, creationDigest: 1, node: node, incarnation: 5,
       isBlank: false, software: "test")
+    hello.lowestVersion = versions.lowerBound
+    hello.highestVersion = versions.upperBound
+    return hello
   }
 
   private func carryOut(_ send: ClientOutputs.Send, _ payload: Bytes) {
     guard let node = open[send.peer] else { return }
-    switch send.type {
-    case .hello: return give(.hello, send.stream, { hello(of: node).encode(into: &$0) }, send.peer)
-    case .ping:
-      if health[node] != .silent {
-        give(.pong, send.stream, { $0.append(raw: payload) }, send.peer)
-      }
-      return
-    case .request: break
-    default: return
-    }
+    guard send.type == .request else { return control(send, payload, node) }
     guard let request = try? Request(decoding: payload) else {
       preconditionFailure("the client sent what can't be decoded: \(payload)")
     }
@@ -231,6 +232,32 @@ final class FakeCluster {
         deliver(answer(node, request), send)
       }
     }
+  }
+
+  /// HELLO, PING and GOAWAY.
+  private func control(_ send: ClientOutputs.Send, _ payload: Bytes, _ node: NodeID) {
+    switch send.type {
+    case .hello:
+      if let refusal {
+        give(.goaway, 0, { refusal.encode(into: &$0) }, send.peer)
+      } else {
+        give(.hello, 0, { hello(of: node).encode(into: &$0) }, send.peer)
+      }
+    case .ping:
+      pings += 1
+      guard health[node] != .silent else { return }
+      give(.pong, send.stream, { $0.append(raw: payload) }, send.peer)
+    case .goaway:
+      if let goaway = try? Goaway(decoding: payload) { goaways.append(goaway) }
+    default: preconditionFailure("the client sent \(send.type)")
+    }
+  }
+
+  func say(_ goaway: Goaway, _ node: NodeID) {
+    for peer in open.keys.sorted() where open[peer] == node {
+      give(.goaway, 0, { goaway.encode(into: &$0) }, peer)
+    }
+    drain()
   }
 
   /// What was sent and not answered.
