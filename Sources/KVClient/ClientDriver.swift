@@ -21,7 +21,6 @@ package final class ClientDriver: @unchecked Sendable {
   /// By peer.
   private var connections: [PeerConnection?] = []
   private var isShutDown = false
-  private let hello: Bytes
   /// Called with each call's outcome, once.
   package var onCompletion: CompletionHook
 
@@ -33,9 +32,6 @@ package final class ClientDriver: @unchecked Sendable {
     self.loop = loop
     core = ClientCore(
       settings: settings, random: SeededRandom(seed: seed), now: SystemClock.now())
-    var writer = ByteWriter()
-    core.hello.encode(into: &writer)
-    hello = writer.take()
     self.onCompletion = onCompletion
   }
 
@@ -77,9 +73,7 @@ package final class ClientDriver: @unchecked Sendable {
     isDraining = true
     while !outputs.isEmpty {
       swap(&outputs, &draining)
-      for peer in draining.closes { close(peer) }
-      for connect in draining.connects { open(connect) }
-      for send in draining.sends { carryOut(send) }
+      for step in draining.steps { carryOut(step) }
       for completion in draining.completions { onCompletion(completion.call, completion.outcome) }
       draining.removeAll()
     }
@@ -87,30 +81,37 @@ package final class ClientDriver: @unchecked Sendable {
     armTimer()
   }
 
-  private func open(_ connect: ClientOutputs.Connect) {
-    let index = Int(connect.peer.rawValue)
+  private func carryOut(_ step: ClientOutputs.Step) {
+    switch step {
+    case .connect(let peer): open(peer)
+    case .send(let send):
+      connections[Int(send.peer.rawValue)]?.send(
+        send.type, stream: send.stream, bytes: draining.sendBytes.bytes, from: send.start,
+        to: send.end)
+    case .close(let peer): release(peer)?.close()
+    case .closeAfterSending(let peer): release(peer)?.closeAfterSending()
+    }
+  }
+
+  private func open(_ peer: PeerID) {
+    let index = Int(peer.rawValue)
     while connections.count <= index { connections.append(nil) }
-    guard let target = HostPort(parsing: connect.address) else {
-      core.disconnected(
-        connect.peer, refused: false, because: "'\(connect.address)' is not host:port",
-        now: SystemClock.now(), into: &outputs)
+    let address = core.address(of: peer)
+    guard let target = HostPort(parsing: address) else {
+      core.closed(
+        peer, refused: false, because: "'\(address)' is not host:port", now: SystemClock.now(),
+        into: &outputs)
       return
     }
-    connections[index] = PeerConnection(
-      driver: self, peer: connect.peer, target: target, hello: hello)
+    connections[index] = PeerConnection(driver: self, peer: peer, target: target)
   }
 
-  private func close(_ peer: PeerID) {
+  /// The peer's connection, which is its present one no more.
+  private func release(_ peer: PeerID) -> PeerConnection? {
     let index = Int(peer.rawValue)
-    guard index < connections.count, let connection = connections[index] else { return }
+    guard index < connections.count, let connection = connections[index] else { return nil }
     connections[index] = nil
-    connection.close()
-  }
-
-  private func carryOut(_ send: ClientOutputs.Send) {
-    guard let connection = connections[Int(send.peer.rawValue)] else { return }
-    connection.send(
-      stream: send.stream, bytes: draining.sendBytes.bytes, from: send.start, to: send.end)
+    return connection
   }
 
   /// The timer is moved forward only: one that fires too early costs little.
@@ -137,50 +138,31 @@ package final class ClientDriver: @unchecked Sendable {
     connections[Int(connection.peer.rawValue)] === connection
   }
 
-  func didReceive(_ frames: inout FrameDecoder, from connection: PeerConnection) {
-    let now = SystemClock.now()
-    do {
-      while isCurrent(connection), let frame = try frames.next() {
-        try take(frame, from: connection, now)
-      }
-    } catch {
-      if isCurrent(connection) {
-        connections[Int(connection.peer.rawValue)] = nil
-        connection.close()
-        core.disconnected(
-          connection.peer, refused: false, because: "what it sent can't be read: \(error)",
-          now: now, into: &outputs)
-      }
-    }
+  func didOpen(_ connection: PeerConnection) {
+    guard isCurrent(connection) else { return }
+    core.opened(connection.peer, now: SystemClock.now(), into: &outputs)
     carryOut()
   }
 
-  private func take(
-    _ frame: Frame, from connection: PeerConnection, _ now: Now
-  ) throws(WireError) {
-    switch frame.type {
-    case .response where connection.saidHello:
-      core.response(
-        connection.peer, stream: frame.stream, frame.payload, now: now, into: &outputs)
-    case .hello where !connection.saidHello:
-      connection.saidHello = true
-      core.connected(
-        connection.peer, try Hello(decoding: frame.payload), now: now, into: &outputs)
-    case .goaway:
-      core.goaway(
-        connection.peer, try Goaway(decoding: frame.payload), now: now, into: &outputs)
-    case .ping: connection.answerPing(frame)
-    case .pong, .window: break
-    default: throw .unknownValue(what: "frame for a client", value: UInt64(frame.type.rawValue))
+  func didReceive(_ frames: inout FrameDecoder, from connection: PeerConnection) {
+    guard isCurrent(connection) else { return }
+    let now = SystemClock.now()
+    do throws(WireError) {
+      while let frame = try frames.next() {
+        core.received(
+          frame.type, stream: frame.stream, frame.payload, from: connection.peer, now: now,
+          into: &outputs)
+      }
+    } catch {
+      core.receivedGarbage(error, from: connection.peer, now: now, into: &outputs)
     }
-    // A core that closed the connection must not be given more of it.
-    if !outputs.closes.isEmpty { carryOut() }
+    carryOut()
   }
 
   func didClose(_ connection: PeerConnection, refused: Bool, because: String?) {
     guard isCurrent(connection) else { return }
     connections[Int(connection.peer.rawValue)] = nil
-    core.disconnected(
+    core.closed(
       connection.peer, refused: refused, because: because, now: SystemClock.now(),
       into: &outputs)
     carryOut()

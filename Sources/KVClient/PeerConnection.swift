@@ -3,39 +3,27 @@ internal import KVClientCore
 internal import KVLoop
 internal import KVWire
 
-/// One connection to one node.
+/// One connection to one node: frames out, frames in.
 final class PeerConnection: ConnectionHandler {
   let peer: PeerID
-  /// The other side's HELLO has come.
-  var saidHello = false
   private unowned let driver: ClientDriver
   private var decoder = FrameDecoder()
+  /// `nil` once this side has closed it: nobody is told what becomes of it.
   private var connection: Connection?
 
-  init(driver: ClientDriver, peer: PeerID, target: HostPort, hello: Bytes) {
+  init(driver: ClientDriver, peer: PeerID, target: HostPort) {
     self.driver = driver
     self.peer = peer
-    let connection = Connection.connect(loop: driver.loop, to: target, handler: self)
-    let position = FrameEncoder.begin(.hello, stream: 0, into: &connection.output)
-    connection.output.append(raw: hello)
-    FrameEncoder.end(position, into: &connection.output)
-    self.connection = connection
+    connection = Connection.connect(loop: driver.loop, to: target, handler: self)
   }
 
-  func send(stream: UInt32, bytes: [UInt8], from start: Int, to end: Int) {
+  func send(_ type: FrameType, stream: UInt32, bytes: [UInt8], from start: Int, to end: Int) {
     guard let connection else { return }
-    let position = FrameEncoder.begin(.request, stream: stream, into: &connection.output)
+    let position = FrameEncoder.begin(type, stream: stream, into: &connection.output)
     unsafe bytes.withUnsafeBytes {
       unsafe connection.output.append(raw: UnsafeRawBufferPointer(rebasing: $0[start..<end]))
     }
     FrameEncoder.end(position, into: &connection.output)
-    connection.setNeedsFlush()
-  }
-
-  func answerPing(_ ping: Frame) {
-    guard let connection else { return }
-    let pong = Frame(type: .pong, stream: ping.stream, payload: ping.payload)
-    FrameEncoder.append(pong, into: &connection.output)
     connection.setNeedsFlush()
   }
 
@@ -45,7 +33,17 @@ final class PeerConnection: ConnectionHandler {
     closed?.close()
   }
 
+  func closeAfterSending() {
+    let closed = connection
+    connection = nil
+    closed?.closeAfterFlush()
+  }
+
   // MARK: ConnectionHandler
+
+  func connectionDidOpen(_ connection: Connection) {
+    if self.connection != nil { driver.didOpen(self) }
+  }
 
   func connection(_ connection: Connection, didRead bytes: Bytes) {
     guard self.connection != nil else { return }

@@ -8,35 +8,62 @@ extension ClientCore {
   mutating func finish(
     _ slot: Int32, _ outcome: Outcome, _ now: Now, _ outputs: inout ClientOutputs
   ) {
-    deadlines.remove(slot)
+    let call = calls.ref(slot)
     let id = calls[slot].id
     let parent = calls[slot].parent
-    let work = calls[slot].work
+    let ticket = calls[slot].ticket
     let composite = calls[slot].composite
-    let place = calls[slot].place
+    let work = calls[slot].work
     calls.remove(slot)
-    if let place { leavePlace(place) }
-    if composite >= 0 { discardComposite(composite) }
+    if let ticket { release(ticket) }
+    if composite >= 0 {
+      for part in composites.end(composite) where calls.isLive(part) { calls.remove(part.slot) }
+    }
     if let id {
       outputs.completions.append(.init(call: id, outcome: outcome))
     } else if let parent, calls.isLive(parent) {
-      partFinished(parent.slot, work, outcome, now, &outputs)
+      partFinished(call, of: parent.slot, work, outcome, now, &outputs)
     }
   }
 
-  /// Takes a call of the core's own out, without a word.
-  mutating func discard(_ slot: Int32) {
-    deadlines.remove(slot)
-    calls.remove(slot)
+  /// A mutation has ended: the next in the queue of its group are admitted.
+  private mutating func release(_ ticket: SessionTicket) {
+    sessions.release(ticket)
+    while let call = sessions.nextWaiting(for: ticket.group) {
+      guard calls.isLive(call), calls[call.slot].state == .waitingForSession,
+        case .admitted(let next) = sessions.admit(call, to: ticket.group)
+      else { continue }
+      calls[call.slot].ticket = next
+      calls.makeReady(call.slot)
+    }
+  }
+
+  /// A part has ended; a failure of one is the failure of the whole.
+  private mutating func partFinished(
+    _ part: CallRef, of parent: Int32, _ work: Work, _ outcome: Outcome, _ now: Now,
+    _ outputs: inout ClientOutputs
+  ) {
+    let composite = calls[parent].composite
+    guard case .records(let answers, let receipts) = outcome, case .gets(_, let positions) = work
+    else {
+      finish(parent, outcome, now, &outputs)
+      return
+    }
+    composites.receive(answers, at: positions, receipts, for: composite)
+    composites.remove(part, from: composite)
+    guard composites.partCount(composite) == 0,
+      let (records, allReceipts) = composites.gathered(composite)
+    else { return }
+    finish(parent, .records(records, allReceipts), now, &outputs)
   }
 
   /// Ends a call that no answer confirmed: rejected where every attempt is known to have done
-  /// nothing, else unknown. What a retry was told does not speak for the tries before it.
+  /// nothing, else unknown. What a retry was told does not speak for the attempts before it.
   mutating func finishUndone(
     _ slot: Int32, _ failure: Failure, _ now: Now, _ outputs: inout ClientOutputs
   ) {
     var failure = failure
-    if calls[slot].unresolved == 0 {
+    if calls[slot].attempts.uncertain == 0 {
       failure.notStarted = true
       finish(slot, .rejected(failure), now, &outputs)
     } else {
@@ -53,7 +80,7 @@ extension ClientCore {
     let call = calls[slot]
     let target = name(of: call)
     let time = call.options.timeout
-    if call.unresolved > 0 {
+    if call.attempts.uncertain > 0 {
       let advice =
         call.work.isMutation
         ? ": it may have been done, or may yet be; read it to find out, or repeat it" : ": retry"
@@ -91,10 +118,10 @@ extension ClientCore {
     var states: [String] = []
     var answered = 0
     for (position, peer) in candidates.enumerated() {
-      if call.withoutQuorum >> UInt64(position) & 1 == 1 {
+      if call.round.withoutQuorum >> UInt64(position) & 1 == 1 {
         answered += 1
       } else {
-        states.append(peers[Int(peer)].describe(now.instant))
+        states.append(peers.describe(Int(peer), now.instant))
       }
     }
     let list = states.joined(separator: ", ")
@@ -128,7 +155,7 @@ extension ClientCore {
   private func name(of call: Call) -> String {
     switch call.route {
     case .group(let group): " on \(name(ofGroup: group))"
-    case .peer(let peer): " of \(peers[peer].name)"
+    case .peer(let peer): " of \(peers.name(of: peer))"
     case .anyone, .unresolved: ""
     }
   }
@@ -137,21 +164,12 @@ extension ClientCore {
   private func whyNot(_ call: Call, _ now: Now) -> String {
     if let failure = call.lastFailure { return " (\(failure.message))" }
     switch call.state {
-    case .waitingForMap: return " (\(everyoneDescribed(now)))"
-    case .waitingForPlace: return " (too many mutations of this client are in flight)"
+    case .waitingForMap: return " (\(peers.describeUsable(now.instant)))"
+    case .waitingForSession: return " (too many mutations of this client are in flight)"
     default:
-      let candidates = candidates(of: call.route)
+      let candidates = routes.candidates(of: call.route)
       guard !candidates.isEmpty else { return "" }
-      return " (\(candidates.map { peers[Int($0)].describe(now.instant) }.joined(separator: ", ")))"
+      return " (\(candidates.map { peers.describe(Int($0), now.instant) }.joined(separator: ", ")))"
     }
-  }
-
-  /// Each endpoint and what is wrong with it.
-  func everyoneDescribed(_ now: Now) -> String {
-    everyone.prefix(8).map { index in
-      let peer = peers[Int(index)]
-      return peer.node == nil || peer.addresses.isEmpty
-        ? peer.describe(now.instant) : "\(peer.describe(now.instant)) at \(peer.address)"
-    }.joined(separator: ", ")
   }
 }

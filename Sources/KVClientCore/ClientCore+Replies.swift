@@ -1,4 +1,4 @@
-package import KVBase
+internal import KVBase
 internal import KVCommand
 internal import KVWire
 
@@ -6,47 +6,32 @@ internal import KVWire
 extension ClientCore {
   /// The payload of a RESPONSE frame. Late ones, and ones that nobody asked for, change nothing. An
   /// answer that can't be read closes its connection.
-  package mutating func response(
-    _ peer: PeerID, stream: UInt32, _ payload: Bytes, now: Now, into outputs: inout ClientOutputs
+  mutating func response(
+    _ stream: UInt32, _ payload: Bytes, by peer: Int, _ now: Now, _ outputs: inout ClientOutputs
   ) {
-    let index = peer.index
-    guard peers[index].isOpen, let ref = peers[index].streams.close(stream) else { return }
-    heard(from: index, now)
+    guard let call = peers.closeStream(peer, stream, now.instant) else { return }
     let reply: Reply
     do {
       reply = try Reply(decoding: payload)
     } catch {
-      lost(ref, stream, index, now, &outputs)
-      closePeer(index, .other("its answer can't be read: \(error)"), now, &outputs)
-      settle(now, &outputs)
+      attemptLost(call, stream, peer, now, &outputs)
+      peers.violatedProtocol(
+        peer, error, "its answer can't be read: \(error)", now.instant, &outputs)
       return
     }
-    if calls.isLive(ref) {
-      let slot = ref.slot
-      calls[slot].outstanding -= 1
-      var isCurrent = false
-      if case .sent(let sentTo, let sentOn, _) = calls[slot].state {
-        isCurrent = sentTo == index && sentOn == stream
-      }
+    if calls.isLive(call) {
+      let slot = call.slot
+      let isCurrent = calls[slot].state == .sent(peer: peer, stream: stream)
       if case .failed(let failure) = reply {
-        refused(slot, failure, by: index, isCurrent: isCurrent, now, &outputs)
+        let isDefinite = failure.notStarted || !calls[slot].work.isMutation
+        calls[slot].attempts.end(isCertain: isDefinite)
+        refused(slot, failure, by: peer, isCurrent: isCurrent, isDefinite, now, &outputs)
       } else {
-        calls[slot].unresolved -= 1
-        answered(slot, reply, by: index, isCurrent: isCurrent, now, &outputs)
+        calls[slot].attempts.end(isCertain: true)
+        answered(slot, reply, by: peer, isCurrent: isCurrent, now, &outputs)
       }
     }
-    if peers[index].state == .leaving, peers[index].streams.count == 0 {
-      closePeer(index, peers[index].problem ?? .disconnected, now, &outputs)
-    }
-    settle(now, &outputs)
-  }
-
-  private mutating func heard(from peer: Int, _ now: Now) {
-    peers[peer].lastHeard = now.instant
-    guard peers[peer].problem != nil, peers[peer].state == .connected else { return }
-    peers[peer].problem = nil
-    peers[peer].restUntil = .zero
-    peers[peer].rest = .zero
+    peers.answerHandled(peer, now.instant, &outputs)
   }
 
   // MARK: Answers
@@ -74,30 +59,31 @@ extension ClientCore {
       (.gets, .applied(.keyspaceDropped, _)), (.page, .applied(.keyspaceDropped, _)):
       keyspaceDropped(slot, now, &outputs)
     case (.map, .map(let view)):
-      mapArrived(slot, view, by: peer, now, &outputs)
+      if let problem = mapArrived(slot, view, now, &outputs) {
+        protocolViolation(slot, problem, by: peer, now, &outputs)
+      }
     case (.status, .status(let report)):
       finish(slot, .status(report), now, &outputs)
     case (.health, .health(let report)):
       finish(slot, .health(report), now, &outputs)
     default:
-      nonsense(slot, "its answer does not fit the request", by: peer, now, &outputs)
+      protocolViolation(slot, "its answer does not fit the request", by: peer, now, &outputs)
     }
   }
 
   /// A reply that breaks the protocol: nothing on this connection can be believed.
-  mutating func nonsense(
+  private mutating func protocolViolation(
     _ slot: Int32, _ what: String, by peer: Int, _ now: Now, _ outputs: inout ClientOutputs
   ) {
-    calls[slot].unresolved += 1
-    calls[slot].blocked |= bit(of: peer, for: slot)
-    if case .sent = calls[slot].state { makeReady(slot) }
-    closePeer(peer, .other(what), now, &outputs)
+    calls[slot].attempts.doubtAnswer()
+    markBlocked(slot, peer)
+    if case .sent = calls[slot].state { calls.makeReady(slot) }
+    peers.violatedProtocol(peer, .invalid("answer"), what, now.instant, &outputs)
   }
 
   private mutating func learn(_ slot: Int32, from receipt: Receipt, _ peer: Int) {
     switch receipt.served {
-    case .commit, .readIndex, .lease:
-      if case .group(let group) = calls[slot].route { routes[group].hint = Int32(peer) }
+    case .commit, .readIndex, .lease: routes.confirmLeader(peer, of: calls[slot].route)
     case .session, .stale: break
     }
   }
@@ -120,19 +106,19 @@ extension ClientCore {
     case .keyspace(let descriptor):
       // A drop answers what is now gone.
       if case .meta(.dropKeyspace) = calls[slot].work {
-        keyspaces[descriptor.name] = nil
+        routes.forget(descriptor.name)
       } else {
-        keyspaces[descriptor.name] = descriptor.id
+        routes.define(descriptor.name, descriptor.id)
       }
-      wantMap(now)
+      fetchMap(now)
       finish(slot, .applied(result, receipt), now, &outputs)
     case .keyspaceExists(let descriptor):
-      keyspaces[descriptor.name] = descriptor.id
+      routes.define(descriptor.name, descriptor.id)
       finish(slot, .applied(result, receipt), now, &outputs)
     case .done, .noSuchKeyspace:
       if case .meta(.dropKeyspace(let name)) = calls[slot].work {
-        keyspaces[name] = nil
-        wantMap(now)
+        routes.forget(name)
+        fetchMap(now)
       }
       finish(slot, .applied(result, receipt), now, &outputs)
     // What a mutation of a key answers, and the refusals of the meta group.
@@ -153,28 +139,26 @@ extension ClientCore {
         ? "the group has forgotten this client's session (if this goes on, this machine's clock"
           + " may be far behind the cluster's)" : "the group had answered this before")
     calls[slot].lastFailure = expired
-    guard isCurrent || calls[slot].unresolved > 0 else { return }
-    guard calls[slot].unresolved == 0, result == .sessionExpired, calls[slot].renewals < 3 else {
+    guard isCurrent || calls[slot].attempts.uncertain > 0 else { return }
+    guard calls[slot].attempts.uncertain == 0, result == .sessionExpired, calls[slot].renewals < 3
+    else {
       finishUndone(slot, expired, now, &outputs)
       return
     }
-    if calls[slot].client == client {
-      client = ClientID(
-        createdMilliseconds: max(now.wallMilliseconds, client.createdMilliseconds + 1),
-        random: random.next())
+    if let ticket = calls[slot].ticket {
+      calls[slot].ticket = sessions.renewed(ticket, now: now)
     }
-    calls[slot].client = client
     calls[slot].renewals += 1
-    startRound(slot)
-    makeReady(slot)
+    calls[slot].round.begin()
+    calls.makeReady(slot)
   }
 
   private mutating func keyspaceDropped(
     _ slot: Int32, _ now: Now, _ outputs: inout ClientOutputs
   ) {
     let name = calls[slot].options.keyspace
-    if keyspaces[name] == calls[slot].keyspace { keyspaces[name] = nil }
-    wantMap(now)
+    routes.forget(name, calls[slot].keyspace)
+    fetchMap(now)
     let failure = Failure(
       .notFound, .unknownKeyspace, notStarted: true, "the keyspace '\(name)' was dropped")
     finish(slot, .rejected(failure), now, &outputs)
@@ -183,11 +167,9 @@ extension ClientCore {
   // MARK: Refusals
 
   private mutating func refused(
-    _ slot: Int32, _ failure: Failure, by peer: Int, isCurrent: Bool, _ now: Now,
-    _ outputs: inout ClientOutputs
+    _ slot: Int32, _ failure: Failure, by peer: Int, isCurrent: Bool, _ isDefinite: Bool,
+    _ now: Now, _ outputs: inout ClientOutputs
   ) {
-    let isDefinite = failure.notStarted || !calls[slot].work.isMutation
-    if isDefinite { calls[slot].unresolved -= 1 }
     followHint(slot, failure, by: peer)
     guard isCurrent else { return }
     calls[slot].lastFailure = failure
@@ -197,22 +179,22 @@ extension ClientCore {
     }
     switch failure.reason {
     case .notLeader, .noLeader, .starting, .shuttingDown, .leadershipLost, .expired:
-      makeReady(slot)
+      calls.makeReady(slot)
     case .notReplica, .mapBehind:
-      if failure.reason == .notReplica { wantMap(now) }
-      makeReady(slot)
+      if failure.reason == .notReplica { fetchMap(now) }
+      calls.makeReady(slot)
     case .noQuorum:
-      calls[slot].withoutQuorum |= bit(of: peer, for: slot)
-      calls[slot].blocked |= bit(of: peer, for: slot)
-      makeReady(slot)
+      calls[slot].round.withoutQuorum |= mask(of: peer, for: slot)
+      markBlocked(slot, peer)
+      calls.makeReady(slot)
     case .tooOld:
-      calls[slot].blocked |= bit(of: peer, for: slot)
-      makeReady(slot)
+      markBlocked(slot, peer)
+      calls.makeReady(slot)
     case .overloaded:
       backOff(slot, atLeast: min(failure.retryAfter, .seconds(1)), now)
     case .unknownKeyspace:
-      // The node's map may be behind ours, or ours behind the cluster's: look at both again.
-      wantMap(now)
+      // The node's map may lag behind ours, or ours behind the cluster's: look at both again.
+      fetchMap(now)
       calls[slot].route = .unresolved
       backOff(slot, atLeast: .zero, now)
     case .wrongMode, .malformed:
@@ -227,7 +209,7 @@ extension ClientCore {
   ) {
     switch failure.code {
     case .unavailable, .aborted, .cancelled, .deadlineExceeded:
-      makeReady(slot)
+      calls.makeReady(slot)
     case .resourceExhausted:
       if splitMultiGet(slot) { return }
       backOff(slot, atLeast: min(failure.retryAfter, .seconds(1)), now)
@@ -244,20 +226,11 @@ extension ClientCore {
     case .notLeader, .noLeader, .noQuorum, .leadershipLost, .shuttingDown, .notReplica: break
     default: return
     }
-    if routes[group].hint == Int32(peer) { routes[group].hint = -1 }
-    guard let leader = failure.leader, let hinted = peerOfNode[leader], hinted != peer else {
+    routes.denyLeader(peer, of: group)
+    guard let leader = failure.leader, let hinted = peers.index(of: leader), hinted != peer else {
       return
     }
-    if !routes[group].peers.contains(Int32(hinted)), routes[group].peers.count < 64 {
-      routes[group].peers.append(Int32(hinted))
-    }
-    routes[group].hint = Int32(hinted)
-    // It answered earlier in this round, perhaps before it was elected: ask it again, but not for
-    // ever, since two nodes may point at each other.
-    let bit = bit(of: hinted, for: slot)
-    if calls[slot].tried & bit != 0, calls[slot].blocked & bit == 0, calls[slot].hops < 3 {
-      calls[slot].hops += 1
-      calls[slot].tried &= ~bit
-    }
+    routes.suggestLeader(hinted, of: group)
+    calls[slot].round.retry(mask(of: hinted, for: slot))
   }
 }

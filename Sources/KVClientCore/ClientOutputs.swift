@@ -1,21 +1,26 @@
 package import KVBase
+package import KVWire
 
-/// What a `ClientCore` asks its interpreter for; a reused buffer. Carried out in the order of the
-/// lists: closes, connects, sends, completions.
+/// What a `ClientCore` asks its interpreter for; a reused buffer. The steps are carried out in
+/// their order, then the completions.
 package struct ClientOutputs: Sendable {
-  /// Open a connection, send `ClientCore.hello`, and answer with `connected` or `disconnected`.
-  package struct Connect: Sendable {
-    package var peer: PeerID
-    package var address: String
-  }
-
-  /// The payload of a REQUEST frame on `stream` is `sendBytes[start..<end]`. Where its connection
-  /// has ended meanwhile it is dropped: it must not go to the next one.
+  /// A frame on the present connection to a peer. Its payload is `sendBytes[start..<end]`.
   package struct Send: Sendable {
     package var peer: PeerID
+    package var type: FrameType
     package var stream: UInt32
     package var start: Int
     package var end: Int
+  }
+
+  package enum Step: Sendable {
+    /// Open a connection to `ClientCore.address(of:)`, and answer with `opened` or `closed`.
+    case connect(PeerID)
+    case send(Send)
+    /// Close the connection, or give up opening it. No further input may come from it.
+    case close(PeerID)
+    /// The same, once what was sent on it has left, or soon after.
+    case closeAfterSending(PeerID)
   }
 
   package struct Completion: Sendable {
@@ -23,24 +28,25 @@ package struct ClientOutputs: Sendable {
     package var outcome: Outcome
   }
 
-  /// Close the connection, or give up opening it. No further input may come from it.
-  package var closes: [PeerID] = []
-  package var connects: [Connect] = []
-  package var sends: [Send] = []
+  package var steps: [Step] = []
   package var sendBytes = ByteWriter()
   package var completions: [Completion] = []
 
   package init() {}
 
-  package var isEmpty: Bool {
-    closes.isEmpty && connects.isEmpty && sends.isEmpty && completions.isEmpty
-  }
+  package var isEmpty: Bool { steps.isEmpty && completions.isEmpty }
 
   package mutating func removeAll() {
-    closes.removeAll(keepingCapacity: true)
-    connects.removeAll(keepingCapacity: true)
-    sends.removeAll(keepingCapacity: true)
+    steps.removeAll(keepingCapacity: true)
     sendBytes.removeAll()
     completions.removeAll(keepingCapacity: true)
+  }
+
+  /// A frame whose payload is what was appended to `sendBytes` from `start` on.
+  mutating func send(_ type: FrameType, to peer: Int, stream: UInt32 = 0, from start: Int) {
+    steps.append(
+      .send(
+        Send(
+          peer: PeerID(peer), type: type, stream: stream, start: start, end: sendBytes.count)))
   }
 }

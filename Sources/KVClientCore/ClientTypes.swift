@@ -14,6 +14,7 @@ package struct PeerID: Hashable, Comparable, Sendable {
   package var rawValue: UInt32
   package init(_ rawValue: UInt32) { self.rawValue = rawValue }
   package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+  init(_ index: Int) { rawValue = UInt32(index) }
   var index: Int { Int(rawValue) }
 }
 

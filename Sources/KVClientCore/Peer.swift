@@ -1,108 +1,112 @@
 internal import KVBase
+internal import KVLink
+internal import KVWire
 
-/// The requests on one connection, by stream. A stream is not used again before its answer came,
-/// and the next connection has other numbers, so that a late answer is never taken for another's.
-struct StreamTable: Sendable {
-  private var slots: [CallRef?] = []
-  private var free: [UInt32] = []
-  /// The high bits of this connection's streams.
-  private var base: UInt32 = 0
-  private static let slotBits: UInt32 = 20
+/// Where a peer can be reached.
+struct PeerAddresses: Sendable {
+  /// Tried in turn. More than one where the map and the given endpoint differ.
+  private var all: [String]
+  private var index = 0
+  /// The id was given with the address, which therefore overrides the map.
+  let isOverride: Bool
+  /// It was an endpoint from the start, so that its address worked for the user.
+  let isGiven: Bool
 
-  var count: Int { slots.count - free.count }
-  var isFull: Bool { count >= Limits.streamsPerConnection }
-
-  mutating func open(_ call: CallRef) -> UInt32 {
-    if let slot = free.popLast() {
-      slots[Int(slot)] = call
-      return base | slot
-    }
-    slots.append(call)
-    return base | UInt32(slots.count - 1)
+  init(_ address: String, isGiven: Bool, isOverride: Bool) {
+    all = [address]
+    self.isGiven = isGiven
+    self.isOverride = isOverride
   }
 
-  /// Whose answer it is; `nil` where nothing was asked on that stream.
-  mutating func close(_ stream: UInt32) -> CallRef? {
-    let slot = stream & (1 << Self.slotBits - 1)
-    guard stream ^ slot == base, Int(slot) < slots.count, let call = slots[Int(slot)] else {
-      return nil
-    }
-    slots[Int(slot)] = nil
-    free.append(slot)
-    return call
+  var current: String { all[index % all.count] }
+
+  mutating func advance() { index += 1 }
+
+  /// The map says that the node is at `address`.
+  mutating func adopt(fromMap address: String) {
+    guard !isOverride, !all.contains(address) else { return }
+    all = isGiven ? [all[0], address] : [address]
   }
 
-  /// Takes every open one, in order of the streams: the connection has ended.
-  mutating func takeAll() -> [(stream: UInt32, call: CallRef)] {
-    var open: [(stream: UInt32, call: CallRef)] = []
-    for (slot, call) in slots.enumerated() {
-      if let call { open.append((base | UInt32(slot), call)) }
-    }
-    base &+= 1 << Self.slotBits
-    slots = []
-    free = []
-    return open
+  /// Those of another peer that turned out to be the same node.
+  mutating func merge(_ other: PeerAddresses) {
+    for address in other.all where !all.contains(address) && all.count < 4 { all.append(address) }
   }
 }
 
-/// Something that can be connected to.
-struct Peer: Sendable {
-  enum State: Hashable, Sendable {
-    case idle
-    case connecting(giveUpAt: Instant)
-    case connected
-    /// It said that it will close.
-    case leaving
-    /// Another peer stands for the same node: never used.
-    case alias
-  }
-
-  /// Why it can't be used at present.
-  enum Problem: Hashable, Sendable {
+/// Why a peer can't be used at present, and since when.
+struct PeerProblem: Sendable {
+  enum Kind: Hashable, Sendable {
     case refused
     case disconnected
     case timedOut
     case other(String)
   }
 
-  var node: NodeID?
-  /// Tried in turn. More than one where the map and the given endpoint differ.
-  var addresses: [String]
-  /// The id was given with the address, which therefore overrides the map.
-  var isOverride = false
-  /// It was an endpoint from the start, so that its address worked for the user.
-  var isGiven = false
-  var addressIndex = 0
-  var state: State = .idle
-  var streams = StreamTable()
-  var problem: Problem?
-  /// Since when the problem stands.
-  var problemSince: Instant = .zero
-  /// Until then it counts as unreachable.
-  var restUntil: Instant = .zero
-  var rest: TimeAmount = .zero
-  var lastHeard: Instant = .zero
-  /// Calls that wait for the connection.
-  var pending: [CallRef] = []
+  var kind: Kind
+  var since: Instant
+}
 
-  init(node: NodeID?, address: String) {
-    self.node = node
-    addresses = [address]
+/// Something that can be connected to: a node, or an endpoint of which the node is not known yet.
+struct Peer: Sendable {
+  var node: NodeID?
+  var addresses: PeerAddresses
+  /// Another peer stands for the same node: never used.
+  var isAlias = false
+  var link: Link
+  /// The requests on the present connection.
+  var streams = StreamTable()
+  /// Calls that wait for the connection.
+  var waiting: [CallRef] = []
+  var problem: PeerProblem?
+  /// Until then it is suspected: it leaves requests unanswered, and others are asked first.
+  var suspectedUntil: Instant = .zero
+  var suspicion: Backoff
+  /// When it last answered a request or HELLO.
+  var answeredAt: Instant = .zero
+
+  var name: String { node.map { "\($0)" } ?? addresses.current }
+
+  mutating func note(_ kind: PeerProblem.Kind, _ now: Instant) {
+    problem = PeerProblem(kind: kind, since: problem?.since ?? now)
   }
 
-  var address: String { addresses[addressIndex % addresses.count] }
-  var name: String { node.map { "\($0)" } ?? address }
+  mutating func clearProblem() {
+    problem = nil
+    suspectedUntil = .zero
+    suspicion.reset()
+  }
 
   /// For sentences: `n2 down for 12 s`.
   func describe(_ now: Instant) -> String {
-    let age = now - problemSince
+    guard let problem else {
+      return link.hasTransport ? "\(name) does not answer" : "\(name) not tried"
+    }
+    let age = now - problem.since
     let lasting = age >= .seconds(2) ? " for \(age.milliseconds / 1000) s" : ""
-    return switch problem {
+    return switch problem.kind {
     case .refused: "\(name) down\(lasting)"
     case .disconnected: "\(name) closed the connection"
     case .timedOut: "\(name) timed out\(lasting)"
     case .other(let text): "\(name): \(text)"
-    case nil: state == .idle ? "\(name) not tried" : "\(name) does not answer"
+    }
+  }
+}
+
+extension PeerProblem.Kind {
+  init(_ cause: LinkEnd.Cause) {
+    switch cause {
+    case .refused: self = .refused
+    case .lost, .requested: self = .disconnected
+    case .connectTimeout, .helloTimeout, .silence: self = .timedOut
+    case .goaway(let goaway), .rejected(let goaway): self = .other(goaway.message)
+    case .version(let lowest, let highest):
+      self = .other(
+        "it speaks protocol versions \(lowest) to \(highest), this client "
+          + "\(Hello.protocolVersion): use a client of the same release")
+    case .unreadable(let error): self = .other("what it sent can't be read: \(error)")
+    case .unexpected(let type):
+      self = .other("what it sent can't be read: an unexpected \(type) frame")
     }
   }
 }

@@ -1,11 +1,5 @@
 internal import KVBase
 
-/// A place in the window of a group.
-struct SessionPlace: Hashable, Sendable {
-  var group: Int
-  var ordinal: UInt64
-}
-
 /// The mutations of this client to one group: which of them it still waits for.
 ///
 /// Sequences rise over all that the client sends, but each group keeps its own results, so each
@@ -20,7 +14,7 @@ struct SessionWindow: Sendable {
   private var entries = RingQueue<Entry>(limit: Limits.resultsPerSession)
   /// The ordinal of the first entry: ordinals name entries and are never reused.
   private var firstOrdinal: UInt64 = 0
-  /// Calls that wait for a place.
+  /// Calls that wait until it is not full.
   var waiting = RingQueue<CallRef>(limit: Limits.clientWaitingMutations)
 
   var isFull: Bool { entries.isFull }
@@ -29,7 +23,7 @@ struct SessionWindow: Sendable {
   /// The lowest sequence whose answer is still wanted.
   var lowestUnacknowledged: UInt64? { entries.first?.sequence }
 
-  /// Opens a place for `sequence`, higher than all before. Returns its ordinal. Must not be full.
+  /// Opens an entry for `sequence`, higher than all before. Returns its ordinal. Must not be full.
   mutating func open(_ sequence: UInt64) -> UInt64 {
     let added = entries.append(Entry(sequence: sequence, isDone: false))
     precondition(added, "sequence \(sequence): \(entries.count) of \(entries.limit) are open")

@@ -44,38 +44,48 @@ extension Simulation {
       "c\(client.index + 1).\(lane) asks \(call.rawValue): \(operation.kind) \(operation.key)")
     client.core.call(
       call, operation.call, options: options, now: clientNow, into: &client.outputs)
-    settle(client)
+    carryOut(client)
   }
 
   func wake(_ client: SimulatedClient) {
     client.wakeAt = .max
     client.core.tick(now: clientNow, into: &client.outputs)
-    settle(client)
+    carryOut(client)
   }
 
-  private func settle(_ client: SimulatedClient) {
-    // What is carried out may complete calls, and completions may begin others.
-    guard !client.outputs.isEmpty else { return scheduleWake(client) }
-    var outputs = client.spareOutputs.popLast() ?? ClientOutputs()
-    swap(&outputs, &client.outputs)
-    for peer in outputs.closes {
-      guard let connection = client.connection(of: peer) else { continue }
+  /// Carries out what the core asks for. That may complete calls, and completions may begin others.
+  private func carryOut(_ client: SimulatedClient) {
+    while !client.outputs.isEmpty {
+      var outputs = client.spareOutputs.popLast() ?? ClientOutputs()
+      swap(&outputs, &client.outputs)
+      for step in outputs.steps { carryOut(step, outputs.sendBytes, client) }
+      drainNetwork()
+      for completion in outputs.completions { complete(completion, client) }
+      outputs.removeAll()
+      client.spareOutputs.append(outputs)
+    }
+    scheduleWake(client)
+  }
+
+  private func carryOut(
+    _ step: ClientOutputs.Step, _ bytes: ByteWriter, _ client: SimulatedClient
+  ) {
+    switch step {
+    case .connect(let peer): connect(client, peer)
+    case .send(let send):
+      guard let connection = client.connection(of: send.peer) else { return }
+      let payload = Bytes(Array(bytes.bytes[send.start..<send.end]))
+      let frame = Frame(type: send.type, stream: send.stream, payload: payload)
+      network.send(connection, toOpener: false, .frame(frame), time: time)
+    case .close(let peer):
+      guard let connection = client.connection(of: peer) else { return }
       client.connections[Int(peer.rawValue)] = nil
       network.close(connection, tellOpener: false, tellAcceptor: true, time: time)
+    case .closeAfterSending(let peer):
+      guard let connection = client.connection(of: peer) else { return }
+      client.connections[Int(peer.rawValue)] = nil
+      network.closeWhenSent(connection, byOpener: true, time: time)
     }
-    for order in outputs.connects { connect(client, order) }
-    for send in outputs.sends {
-      guard let connection = client.connection(of: send.peer) else { continue }
-      let payload = Bytes(Array(outputs.sendBytes.bytes[send.start..<send.end]))
-      network.send(
-        connection, toOpener: false,
-        .frame(Frame(type: .request, stream: send.stream, payload: payload)), time: time)
-    }
-    drainNetwork()
-    for completion in outputs.completions { complete(completion, client) }
-    outputs.removeAll()
-    client.spareOutputs.append(outputs)
-    scheduleWake(client)
   }
 
   private func scheduleWake(_ client: SimulatedClient) {
@@ -87,11 +97,13 @@ extension Simulation {
     queue.schedule(.clientWake(client: client.index), at: due)
   }
 
-  private func connect(_ client: SimulatedClient, _ order: ClientOutputs.Connect) {
-    let at = Int(order.peer.rawValue)
+  private func connect(_ client: SimulatedClient, _ peer: PeerID) {
+    let at = Int(peer.rawValue)
     while client.connections.count <= at { client.connections.append(nil) }
-    guard let node = nodes.firstIndex(where: { Self.address(of: $0.index) == order.address })
-    else { return }
+    let address = client.core.address(of: peer)
+    guard let node = nodes.firstIndex(where: { Self.address(of: $0.index) == address }) else {
+      return
+    }
     client.connections[at] = network.open(from: client.endpoint, to: node, time: time)
   }
 
@@ -99,12 +111,9 @@ extension Simulation {
 
   func clientOpened(_ index: Int, connection: Int) {
     let client = clients[index]
-    guard client.connections.contains(connection) else { return }
-    var writer = ByteWriter()
-    client.core.hello.encode(into: &writer)
-    let hello = Frame(type: .hello, stream: 0, payload: writer.take())
-    network.send(connection, toOpener: false, .frame(hello), time: time)
-    drainNetwork()
+    guard let at = client.connections.firstIndex(of: connection) else { return }
+    client.core.opened(PeerID(UInt32(at)), now: clientNow, into: &client.outputs)
+    carryOut(client)
   }
 
   func clientReceives(_ index: Int, connection: Int, _ frame: Frame) {
@@ -112,34 +121,29 @@ extension Simulation {
     guard let at = client.connections.firstIndex(of: connection) else { return }
     let peer = PeerID(UInt32(at))
     switch frame.type {
-    case .hello:
-      guard let hello = try? Hello(decoding: frame.payload) else {
-        return violate(.peerProtocol, "a client can't read a node's HELLO")
-      }
-      client.core.connected(peer, hello, now: clientNow, into: &client.outputs)
-    case .goaway:
-      guard let goaway = try? Goaway(decoding: frame.payload) else { return }
-      client.core.goaway(peer, goaway, now: clientNow, into: &client.outputs)
+    case .hello where (try? Hello(decoding: frame.payload)) == nil:
+      return violate(.peerProtocol, "a client can't read a node's HELLO")
     case .response:
       do throws(WireError) {
         _ = try Reply(decoding: frame.payload)
       } catch {
         violate(.peerProtocol, "a client can't read a reply: \(error)")
       }
-      client.core.response(
-        peer, stream: frame.stream, frame.payload, now: clientNow, into: &client.outputs)
-    default: return
+    default: break
     }
-    settle(client)
+    client.core.received(
+      frame.type, stream: frame.stream, frame.payload, from: peer, now: clientNow,
+      into: &client.outputs)
+    carryOut(client)
   }
 
   func clientLoses(_ index: Int, connection: Int, refused: Bool) {
     let client = clients[index]
     guard let at = client.connections.firstIndex(of: connection) else { return }
     client.connections[at] = nil
-    client.core.disconnected(
+    client.core.closed(
       PeerID(UInt32(at)), refused: refused, now: clientNow, into: &client.outputs)
-    settle(client)
+    carryOut(client)
   }
 
   // MARK: Completions

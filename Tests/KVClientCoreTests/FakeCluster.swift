@@ -38,6 +38,13 @@ final class FakeCluster {
   var completions: [UInt64: Outcome] = [:]
   var completionOrder: [UInt64] = []
   var connectCount = 0
+  var pings = 0
+  /// What the client said.
+  var goaways: [Goaway] = []
+  /// Instead of HELLO.
+  var refusal: Goaway?
+  /// Of the protocol.
+  var versions: ClosedRange<UInt16> = 1...1
   private(set) var open: [PeerID: NodeID] = [:]
   /// Which connection to a peer is the present one: what belongs to an earlier one is lost.
   private var connection: [PeerID: Int] = [:]
@@ -134,7 +141,7 @@ final class FakeCluster {
     let peers = open.filter { $0.value == node }.map(\.key).sorted()
     for peer in peers {
       open[peer] = nil
-      core.disconnected(peer, refused: refused, now: clock, into: &outputs)
+      core.closed(peer, refused: refused, now: clock, into: &outputs)
     }
     drain()
   }
@@ -150,11 +157,16 @@ final class FakeCluster {
       let batch = outputs
       outputs = ClientOutputs()
       let connections = connection
-      for peer in batch.closes { open[peer] = nil }
-      for connect in batch.connects { carryOut(connect) }
       let bytes = Bytes(batch.sendBytes.bytes)
-      for send in batch.sends where connection[send.peer] == connections[send.peer] {
-        carryOut(send, bytes[send.start..<send.end])
+      for step in batch.steps {
+        switch step {
+        case .close(let peer), .closeAfterSending(let peer): open[peer] = nil
+        case .connect(let peer): connect(peer)
+        case .send(let send):
+          if connections[send.peer] == connection[send.peer] {
+            carryOut(send, bytes[send.start..<send.end])
+          }
+        }
       }
       for completion in batch.completions {
         precondition(completions[completion.call.rawValue] == nil, "completed twice")
@@ -172,30 +184,34 @@ final class FakeCluster {
     return NodeID(id)
   }
 
-  private func carryOut(_ connect: ClientOutputs.Connect) {
+  private func connect(_ peer: PeerID) {
     connectCount += 1
-    guard let node = node(at: connect.address) else {
-      core.disconnected(connect.peer, refused: true, now: clock, into: &outputs)
+    guard let node = node(at: core.address(of: peer)) else {
+      core.closed(peer, refused: true, now: clock, into: &outputs)
       return
     }
     switch health[node] ?? .up {
-    case .down: core.disconnected(connect.peer, refused: true, now: clock, into: &outputs)
+    case .down: core.closed(peer, refused: true, now: clock, into: &outputs)
     case .blackHole: break
     case .up, .silent:
-      open[connect.peer] = node
-      connection[connect.peer] = connectCount
-      core.connected(connect.peer, hello(of: node), now: clock, into: &outputs)
+      open[peer] = node
+      connection[peer] = connectCount
+      core.opened(peer, now: clock, into: &outputs)
     }
   }
 
   func hello(of node: NodeID) -> Hello {
-    Hello(
+    var hello = Hello(
       role: .node, clusterID: view.meta.clusterID, creationDigest: 1, node: node, incarnation: 5,
       isBlank: false, software: "test")
+    hello.lowestVersion = versions.lowerBound
+    hello.highestVersion = versions.upperBound
+    return hello
   }
 
   private func carryOut(_ send: ClientOutputs.Send, _ payload: Bytes) {
     guard let node = open[send.peer] else { return }
+    guard send.type == .request else { return control(send, payload, node) }
     guard let request = try? Request(decoding: payload) else {
       preconditionFailure("the client sent what can't be decoded: \(payload)")
     }
@@ -203,7 +219,7 @@ final class FakeCluster {
     switch script?(node, request) {
     case .reply(let reply): deliver(reply, send)
     case .raw(let bytes):
-      core.response(send.peer, stream: send.stream, bytes, now: clock, into: &outputs)
+      give(.response, send.stream, { $0.append(raw: bytes) }, send.peer)
     case .applyThenDisconnect:
       _ = answer(node, request)
       disconnect(node)
@@ -216,6 +232,32 @@ final class FakeCluster {
         deliver(answer(node, request), send)
       }
     }
+  }
+
+  /// HELLO, PING and GOAWAY.
+  private func control(_ send: ClientOutputs.Send, _ payload: Bytes, _ node: NodeID) {
+    switch send.type {
+    case .hello:
+      if let refusal {
+        give(.goaway, 0, { refusal.encode(into: &$0) }, send.peer)
+      } else {
+        give(.hello, 0, { hello(of: node).encode(into: &$0) }, send.peer)
+      }
+    case .ping:
+      pings += 1
+      guard health[node] != .silent else { return }
+      give(.pong, send.stream, { $0.append(raw: payload) }, send.peer)
+    case .goaway:
+      if let goaway = try? Goaway(decoding: payload) { goaways.append(goaway) }
+    default: preconditionFailure("the client sent \(send.type)")
+    }
+  }
+
+  func say(_ goaway: Goaway, _ node: NodeID) {
+    for peer in open.keys.sorted() where open[peer] == node {
+      give(.goaway, 0, { goaway.encode(into: &$0) }, peer)
+    }
+    drain()
   }
 
   /// What was sent and not answered.
@@ -255,8 +297,16 @@ final class FakeCluster {
   }
 
   func deliver(_ reply: Reply, _ send: ClientOutputs.Send) {
+    give(.response, send.stream, { reply.encode(into: &$0) }, send.peer)
+  }
+
+  /// A frame for the client.
+  func give(
+    _ type: FrameType, _ stream: UInt32, _ encode: (inout ByteWriter) -> Void, _ peer: PeerID
+  ) {
     var writer = ByteWriter()
-    reply.encode(into: &writer)
-    core.response(send.peer, stream: send.stream, writer.take(), now: clock, into: &outputs)
+    encode(&writer)
+    core.received(
+      type, stream: stream, writer.take(), from: peer, now: clock, into: &outputs)
   }
 }

@@ -209,8 +209,7 @@ import Testing
     _ = cluster.run(put("a"))
     for peer in cluster.open.keys.sorted() {
       for stream: UInt32 in [0, 1, 7, 9999, .max] {
-        cluster.core.response(
-          peer, stream: stream, "nonsense", now: cluster.clock, into: &cluster.outputs)
+        cluster.give(.response, stream, { $0.append(raw: "nonsense") }, peer)
       }
     }
     cluster.drain()

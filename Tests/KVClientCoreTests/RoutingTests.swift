@@ -290,12 +290,7 @@ import Testing
     let group = Int(cluster.group(of: "a").rawValue)
     let old = cluster.leaders[group]
     cluster.leaders[group] = cluster.view.placement[group - 1][1]
-    for (peer, node) in cluster.open where node == old {
-      cluster.core.goaway(
-        peer, Goaway(.shuttingDown, "it is shutting down"), now: cluster.clock,
-        into: &cluster.outputs)
-    }
-    cluster.drain()
+    cluster.say(Goaway(.shuttingDown, "it is shutting down"), old)
     let before = cluster.now
     guard case .applied(_, let receipt) = cluster.run(put("a")) else {
       Issue.record("not applied")

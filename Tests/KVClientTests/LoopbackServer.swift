@@ -114,6 +114,11 @@ final class ServedConnection: ConnectionHandler {
       connection.setNeedsFlush()
     case .pong: server.shared.withLock { $0.pongs += frame.payload == "are you there" ? 1 : 0 }
     case .request: try answer(frame, connection)
+    case .ping:
+      let pong = Frame(type: .pong, stream: frame.stream, payload: frame.payload)
+      FrameEncoder.append(pong, into: &connection.output)
+      connection.setNeedsFlush()
+    case .goaway: break
     default: connection.close()
     }
   }
