@@ -95,7 +95,7 @@ enum RecordCommands {
     "incr", "add to a counter and print the sum",
     examples: [
       ("kvctl incr visits", "add 1"),
-      ("kvctl incr stock -3 --min 0", "take 3, but not below 0"),
+      ("kvctl incr stock -3 --min 0", "subtract 3, but not below 0"),
     ],
     positionals: [
       Positional("KEY", "the counter: decimal text; begins at 0"),

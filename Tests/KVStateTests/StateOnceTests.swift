@@ -112,7 +112,7 @@ import Testing
     #expect(try machines.apply(increment, stamp(7, low: 8), to: &log) == .sequenceTooLow)
     #expect(try machines.apply(increment, stamp(5, low: 1), to: &log) == .sequenceTooLow)
     #expect(try machines.get(group, "n")?.value == "3")
-    // Of an unknown client too, and it leaves no session behind.
+    // Of an unknown client too, and it leaves no session.
     let other = ClientID(createdMilliseconds: 600, random: 2)
     #expect(
       try machines.apply(increment, stamp(1, low: 2, of: other), to: &log) == .sequenceTooLow)

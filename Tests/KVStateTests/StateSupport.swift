@@ -36,7 +36,7 @@ struct StateTestLog {
     append(.command, encoded(Command(session: session, body: body)))
   }
 
-  /// The entries behind `index` up to `through`.
+  /// The entries after `index` up to `through`.
   func request(
     after index: LogIndex, through: LogIndex? = nil, generation: Generation = firstGeneration
   ) -> ApplyRequest {
@@ -76,8 +76,8 @@ extension StateMachines {
     let reader = try beginSnapshot(group)
     var chunks: [Bytes] = []
     var cursor: Bytes? = Bytes()
-    while let place = cursor {
-      let (bytes, next) = try reader.chunk(at: place, maxBytes: maxBytes)
+    while let position = cursor {
+      let (bytes, next) = try reader.chunk(at: position, maxBytes: maxBytes)
       chunks.append(bytes)
       cursor = next
     }
