@@ -13,6 +13,16 @@ extension Client {
     public var receipt: Receipt
   }
 
+  /// What an append did.
+  public struct Appended: Hashable, Sendable {
+    /// Bytes of the value from now on.
+    public var length: Int
+    /// The record's version from now on.
+    public var version: UInt64
+    /// How it was written.
+    public var receipt: Receipt
+  }
+
   /// What a read found.
   public struct Found: Hashable, Sendable {
     /// `nil`: there is no such record.
@@ -106,6 +116,22 @@ extension Client {
       options.core())
     guard case .applied(.added(let value, _), _) = outcome else { throw KVError(outcome) }
     return value
+  }
+
+  /// Puts `suffix` after the end of the value of `key`, which begins empty, and returns the new
+  /// length. Throws `outOfRange`, and nothing is changed, where the value would become longer than
+  /// 1 MiB.
+  @discardableResult
+  public func append(
+    _ key: some KeyConvertible, _ suffix: some KeyConvertible, options: Options = Options()
+  ) async throws(KVError) -> Appended {
+    let outcome = await perform(
+      .mutate(key: Bytes(key.keyBytes), .append(suffix: Bytes(suffix.keyBytes))), options.core())
+    guard case .applied(.appended(let length, let version), let receipt) = outcome else {
+      throw KVError(outcome)
+    }
+    return Appended(
+      length: Int(length), version: version.rawValue, receipt: Receipt(receipt))
   }
 }
 

@@ -17,7 +17,7 @@ extension ClientOperation {
     }
   }
 
-  /// Why no node would take it: a sentence, or `nil`.
+  /// Why no node would accept it: a sentence, or `nil`.
   func problem(with options: CallOptions) -> String? {
     if options.timeout == .zero { return "a time-out of 0: give it some time" }
     switch self {

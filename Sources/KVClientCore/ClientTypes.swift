@@ -31,17 +31,17 @@ package struct Endpoint: Hashable, Sendable {
 
   /// `host:port` or `id=host:port`; `nil` where the text is neither.
   package init?(_ text: String) {
-    var rest = Substring(text)
-    if let equals = rest.firstIndex(of: "=") {
-      guard let id = UInt32(rest[..<equals]), id > 0, id <= 65_535 else { return nil }
+    var remaining = Substring(text)
+    if let equals = remaining.firstIndex(of: "=") {
+      guard let id = UInt32(remaining[..<equals]), id > 0, id <= 65_535 else { return nil }
       node = NodeID(id)
-      rest = rest[rest.index(after: equals)...]
+      remaining = remaining[remaining.index(after: equals)...]
     }
-    guard let colon = rest.lastIndex(of: ":"), colon != rest.startIndex,
-      let port = UInt16(rest[rest.index(after: colon)...]), port > 0,
-      rest.utf8.count <= Limits.addressBytes
+    guard let colon = remaining.lastIndex(of: ":"), colon != remaining.startIndex,
+      let port = UInt16(remaining[remaining.index(after: colon)...]), port > 0,
+      remaining.utf8.count <= Limits.addressBytes
     else { return nil }
-    address = String(rest)
+    address = String(remaining)
   }
 }
 

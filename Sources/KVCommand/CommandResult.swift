@@ -8,6 +8,8 @@ package enum CommandResult: Hashable, Sendable {
   /// A delete took effect, or there was nothing to delete.
   case deleted(existed: Bool, version: LogIndex)
   case added(value: Int64, version: LogIndex)
+  /// An append took effect; the value has this many bytes now.
+  case appended(length: UInt32, version: LogIndex)
   /// The condition did not hold; nothing changed. The version is that of the record that was
   /// there, 0 where there was none.
   case conditionFailed(current: LogIndex)
@@ -15,6 +17,8 @@ package enum CommandResult: Hashable, Sendable {
   case outOfBounds(current: Int64)
   /// The record's value is not a decimal integer of 64 bits; nothing changed.
   case notAnInteger
+  /// The value, of this many bytes, would become longer than a value may be; nothing changed.
+  case valueTooLong(current: UInt32)
   case keyspaceDropped
   /// This client is unknown and was created at or before the partition's floor: whether an
   /// earlier try took effect can't be told any more, and this one did not.
@@ -54,12 +58,16 @@ extension CommandResult {
   /// The one place that sorts results: what carries a mutation asks for this, and not for the case.
   package var conclusion: Conclusion {
     switch self {
-    case .written(let version), .deleted(_, let version), .added(_, let version):
+    case .written(let version), .deleted(_, let version), .added(_, let version),
+      .appended(_, let version):
       .effective(version: version)
     case .conditionFailed(let current): .conditionFailed(current: current)
     case .outOfBounds(let current):
       .outOfRange("the sum would leave its bounds: the value is \(current)")
     case .notAnInteger: .outOfRange("the record is not a decimal integer of 64 bits")
+    case .valueTooLong(let current):
+      .outOfRange(
+        "the value would become too long: it has \(current) of at most \(Limits.valueBytes) bytes")
     case .sessionExpired, .sequenceTooLow, .tooManyUnacknowledged: .sessionRefused
     case .keyspaceDropped: .keyspaceDropped
     case .done, .keyspace, .keyspaceExists, .noSuchKeyspace, .tooManyKeyspaces, .invalidName,
@@ -108,6 +116,13 @@ extension CommandResult {
     case .incarnationConflict(let recorded):
       writer.append(UInt8(17))
       writer.append(recorded)
+    case .appended(let length, let version):
+      writer.append(UInt8(18))
+      writer.append(length)
+      writer.append(version.rawValue)
+    case .valueTooLong(let current):
+      writer.append(UInt8(19))
+      writer.append(current)
     }
   }
 
@@ -135,6 +150,10 @@ extension CommandResult {
     case 15: self = .tooManyKeyspaces
     case 16: self = .invalidName
     case 17: self = .incarnationConflict(recorded: try reader.read(UInt64.self))
+    case 18:
+      let length = try reader.read(UInt32.self)
+      self = .appended(length: length, version: LogIndex(try reader.read(UInt64.self)))
+    case 19: self = .valueTooLong(current: try reader.read(UInt32.self))
     default: throw .unknownValue(what: "result", value: UInt64(kind))
     }
   }

@@ -1,7 +1,7 @@
 package import KVBase
 
 /// A counter's value: the shortest decimal text of a 64-bit integer, as Redis keeps one. Neither a
-/// plus sign nor spaces nor leading zeros are taken.
+/// plus sign nor spaces nor leading zeros are accepted.
 package enum DecimalText {
   package static func parse(_ text: Bytes) -> Int64? {
     guard !text.isEmpty, text.count <= 20 else { return nil }

@@ -15,6 +15,7 @@ package enum KeyMutation: Hashable, Sendable {
   case put(Put)
   case delete(Delete)
   case add(Add)
+  case append(Append)
 
   /// The byte that says which kind follows, in a command's bytes; 16 and above are commands that
   /// are not about one key. The name stands in sentences.
@@ -22,6 +23,7 @@ package enum KeyMutation: Hashable, Sendable {
     case put = 1
     case delete = 2
     case add = 3
+    case append = 4
   }
 
   package var kind: Kind {
@@ -29,6 +31,7 @@ package enum KeyMutation: Hashable, Sendable {
     case .put: .put
     case .delete: .delete
     case .add: .add
+    case .append: .append
     }
   }
 
@@ -39,6 +42,7 @@ package enum KeyMutation: Hashable, Sendable {
     case .put(let put): put.encode(into: &writer)
     case .delete(let delete): delete.encode(into: &writer)
     case .add(let add): add.encode(into: &writer)
+    case .append(let append): append.encode(into: &writer)
     }
   }
 
@@ -47,6 +51,7 @@ package enum KeyMutation: Hashable, Sendable {
     case .put: self = .put(try Put(from: &reader))
     case .delete: self = .delete(try Delete(from: &reader))
     case .add: self = .add(try Add(from: &reader))
+    case .append: self = .append(try Append(from: &reader))
     }
   }
 
@@ -56,6 +61,7 @@ package enum KeyMutation: Hashable, Sendable {
     case .put(let put): put.problem
     case .delete(let delete): delete.problem
     case .add(let add): add.problem
+    case .append(let append): append.problem
     }
   }
 
@@ -65,6 +71,7 @@ package enum KeyMutation: Hashable, Sendable {
     case .put(let put): put.needsRecord
     case .delete(let delete): delete.needsRecord
     case .add(let add): add.needsRecord
+    case .append(let append): append.needsRecord
     }
   }
 
@@ -75,6 +82,7 @@ package enum KeyMutation: Hashable, Sendable {
     case .put(let put): put.needsConsensus
     case .delete(let delete): delete.needsConsensus
     case .add(let add): add.needsConsensus
+    case .append(let append): append.needsConsensus
     }
   }
 
@@ -85,6 +93,7 @@ package enum KeyMutation: Hashable, Sendable {
     case .put(let put): put.effect(on: current, at: index)
     case .delete(let delete): delete.effect(on: current, at: index)
     case .add(let add): add.effect(on: current, at: index)
+    case .append(let append): append.effect(on: current, at: index)
     }
   }
 }

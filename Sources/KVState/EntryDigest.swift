@@ -9,11 +9,14 @@ package enum EntryDigest {
     _ previous: UInt64, _ entry: LogEntry, scratch: inout ByteWriter
   ) -> UInt64 {
     scratch.removeAll()
-    scratch.append(previous)
-    scratch.append(entry.index.rawValue)
-    scratch.append(entry.term.rawValue)
-    scratch.append(entry.kind.rawValue)
-    scratch.append(entry.logTimeMilliseconds)
+    unsafe scratch.append(fixed: 33) { head in
+      unsafe head.storeBytes(of: previous.bigEndian, as: UInt64.self)
+      unsafe head.storeBytes(of: entry.index.rawValue.bigEndian, toByteOffset: 8, as: UInt64.self)
+      unsafe head.storeBytes(of: entry.term.rawValue.bigEndian, toByteOffset: 16, as: UInt64.self)
+      unsafe head.storeBytes(of: entry.kind.rawValue, toByteOffset: 24, as: UInt8.self)
+      unsafe head.storeBytes(
+        of: entry.logTimeMilliseconds.bigEndian, toByteOffset: 25, as: UInt64.self)
+    }
     scratch.append(raw: entry.payload)
     return scratch.checksum(from: 0)
   }

@@ -13,13 +13,7 @@ package struct GroupProgress: Hashable, Sendable {
   package init() {}
 }
 
-/// A progress row, with its part of the journal of sessions.
-///
-/// A session row for each client of each batch would be half of all that a small put writes. So a
-/// batch writes what it changed of sessions into its progress row, and a session's own row is
-/// written only when the journal is full. The progress rows of a group are a ring: each batch takes
-/// the next slot, the row with the highest index is the present one, and those behind
-/// `sessionsThrough` are the journal.
+/// A progress row, with its part of the journal of sessions (`SessionJournal`).
 package struct ProgressRow: Hashable, Sendable {
   package var progress: GroupProgress
   /// Session rows hold everything up to this entry.
@@ -39,12 +33,17 @@ package enum GroupMetaFormat {
   package static let formatVersion: UInt8 = 1
 
   package static func encode(_ progress: GroupProgress, into writer: inout ByteWriter) {
-    writer.append(formatVersion)
-    writer.append(progress.index.rawValue)
-    writer.append(progress.term.rawValue)
-    writer.append(progress.logTimeMilliseconds)
-    writer.append(progress.digest)
-    writer.append(progress.sessionFloorMilliseconds)
+    // One append for all: every batch writes this for each of its groups.
+    unsafe writer.append(fixed: 41) { row in
+      unsafe row.storeBytes(of: formatVersion, as: UInt8.self)
+      unsafe row.storeBytes(of: progress.index.rawValue.bigEndian, toByteOffset: 1, as: UInt64.self)
+      unsafe row.storeBytes(of: progress.term.rawValue.bigEndian, toByteOffset: 9, as: UInt64.self)
+      unsafe row.storeBytes(
+        of: progress.logTimeMilliseconds.bigEndian, toByteOffset: 17, as: UInt64.self)
+      unsafe row.storeBytes(of: progress.digest.bigEndian, toByteOffset: 25, as: UInt64.self)
+      unsafe row.storeBytes(
+        of: progress.sessionFloorMilliseconds.bigEndian, toByteOffset: 33, as: UInt64.self)
+    }
   }
 
   package static func progress(from reader: inout ByteReader) throws(WireError) -> GroupProgress {

@@ -28,11 +28,11 @@ extension MetaState {
 
   /// Answers the keyspace that is now gone, whose records every group has yet to delete.
   private mutating func dropKeyspace(_ name: String) -> CommandResult {
-    guard let place = keyspaces.firstIndex(where: { $0.name == name }) else {
+    guard let index = keyspaces.firstIndex(where: { $0.name == name }) else {
       return .noSuchKeyspace
     }
     guard dropped.count < Limits.droppedKeyspaces else { return .tooManyKeyspaces }
-    let descriptor = keyspaces.remove(at: place)
+    let descriptor = keyspaces.remove(at: index)
     let position = dropped.firstIndex { $0 > descriptor.id } ?? dropped.count
     dropped.insert(descriptor.id, at: position)
     changed()
@@ -42,17 +42,17 @@ extension MetaState {
   /// A member beyond the limit is refused as if its incarnation, 0, were another's: it is never
   /// registered, and the bootstrap list is bounded to the same number.
   private mutating func register(_ member: MemberRecord) -> CommandResult {
-    let place = members.firstIndex { $0.node >= member.node } ?? members.count
-    if place < members.count, members[place].node == member.node {
-      let recorded = members[place].incarnation
+    let index = members.firstIndex { $0.node >= member.node } ?? members.count
+    if index < members.count, members[index].node == member.node {
+      let recorded = members[index].incarnation
       guard recorded == member.incarnation else { return .incarnationConflict(recorded: recorded) }
-      guard members[place].address != member.address else { return .done }
-      members[place].address = member.address
+      guard members[index].address != member.address else { return .done }
+      members[index].address = member.address
       changed()
       return .done
     }
     guard members.count < Limits.nodes else { return .incarnationConflict(recorded: 0) }
-    members.insert(member, at: place)
+    members.insert(member, at: index)
     changed()
     return .done
   }

@@ -15,8 +15,8 @@ struct OrderedMap: Sendable {
   private(set) var count = 0
 
   subscript(key: Bytes) -> Bytes? {
-    guard let place = find(key) else { return nil }
-    let record = leaves[place.leaf][place.slot]
+    guard let position = find(key) else { return nil }
+    let record = leaves[position.leaf][position.slot]
     return record.key == key ? record.value : nil
   }
 
@@ -27,14 +27,15 @@ struct OrderedMap: Sendable {
       return
     }
     // A key above all others goes to the end of the last leaf.
-    let place = find(key) ?? (leaves.count - 1, leaves[leaves.count - 1].count)
-    if place.slot < leaves[place.leaf].count, leaves[place.leaf][place.slot].key == key {
-      leaves[place.leaf][place.slot].value = value
+    let position = find(key) ?? (leaves.count - 1, leaves[leaves.count - 1].count)
+    if position.slot < leaves[position.leaf].count, leaves[position.leaf][position.slot].key == key
+    {
+      leaves[position.leaf][position.slot].value = value
       return
     }
-    leaves[place.leaf].insert(Record(key: key, value: value), at: place.slot)
+    leaves[position.leaf].insert(Record(key: key, value: value), at: position.slot)
     count += 1
-    if leaves[place.leaf].count > Self.leafLimit { split(place.leaf) }
+    if leaves[position.leaf].count > Self.leafLimit { split(position.leaf) }
   }
 
   private mutating func split(_ leaf: Int) {
@@ -46,9 +47,9 @@ struct OrderedMap: Sendable {
   }
 
   mutating func remove(_ key: Bytes) {
-    guard let place = find(key), leaves[place.leaf][place.slot].key == key else { return }
-    leaves[place.leaf].remove(at: place.slot)
-    if leaves[place.leaf].isEmpty { leaves.remove(at: place.leaf) }
+    guard let position = find(key), leaves[position.leaf][position.slot].key == key else { return }
+    leaves[position.leaf].remove(at: position.slot)
+    if leaves[position.leaf].isEmpty { leaves.remove(at: position.leaf) }
     count -= 1
   }
 

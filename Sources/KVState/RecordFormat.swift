@@ -10,9 +10,11 @@ package enum RecordFormat {
   package static func appendHeader(
     version: LogIndex, expiryMilliseconds: UInt64 = 0, to writer: inout ByteWriter
   ) {
-    writer.append(formatVersion)
-    writer.append(version.rawValue)
-    writer.append(expiryMilliseconds)
+    unsafe writer.append(fixed: headerSize) { header in
+      unsafe header.storeBytes(of: formatVersion, as: UInt8.self)
+      unsafe header.storeBytes(of: version.rawValue.bigEndian, toByteOffset: 1, as: UInt64.self)
+      unsafe header.storeBytes(of: expiryMilliseconds.bigEndian, toByteOffset: 9, as: UInt64.self)
+    }
   }
 
   /// The record's value is a slice of `stored`.

@@ -42,11 +42,15 @@ package enum SessionFormat {
 
   /// What a batch did to the session: its watermark, and its new results that are still wanted.
   package static func encodeChange(_ session: Session, into writer: inout ByteWriter) {
-    writer.append(session.client.createdMilliseconds)
-    writer.append(session.client.random)
-    writer.append(session.lowestUnacknowledged)
-    let countOffset = writer.count
-    writer.append(UInt32(0))
+    let countOffset = writer.count + 24
+    unsafe writer.append(fixed: 28) { head in
+      unsafe head.storeBytes(of: session.client.createdMilliseconds.bigEndian, as: UInt64.self)
+      unsafe head.storeBytes(
+        of: session.client.random.bigEndian, toByteOffset: 8, as: UInt64.self)
+      unsafe head.storeBytes(
+        of: session.lowestUnacknowledged.bigEndian, toByteOffset: 16, as: UInt64.self)
+      unsafe head.storeBytes(of: UInt32(0), toByteOffset: 24, as: UInt32.self)
+    }
     var count: UInt32 = 0
     for kept in session.fresh where kept.sequence >= session.lowestUnacknowledged {
       writer.append(kept.sequence)

@@ -8,20 +8,18 @@ package struct KeptResult: Hashable, Sendable {
 }
 
 /// What a group remembers of one client, so that its retries take effect once.
-package final class Session {
+package struct Session: Sendable {
   package let client: ClientID
   /// The highest watermark that the client sent: what is below is forgotten and refused.
   package private(set) var lowestUnacknowledged: UInt64
   /// By rising sequence, none below the watermark.
   package private(set) var results: [KeptResult]
-  /// Results of the present batch.
-  package private(set) var fresh: [KeptResult] = []
+  /// Results of the present batch, in the order of its entries.
+  private(set) var fresh: [KeptResult] = []
   /// The present batch changed it.
-  var isTouched = false
-  /// It differs from its row; the journal has the rest.
-  var isDirty = false
-  /// It was evicted, and its row is gone.
-  var isForgotten = false
+  fileprivate var isChanged = false
+  /// It differs from its row; the journal has what the row lacks.
+  fileprivate(set) var isDirty = false
 
   init(client: ClientID, lowestUnacknowledged: UInt64, results: [KeptResult] = []) {
     self.client = client
@@ -30,30 +28,34 @@ package final class Session {
   }
 
   /// Forgets what the client no longer waits for. True where that changed something.
-  func acknowledge(below watermark: UInt64) -> Bool {
+  fileprivate mutating func acknowledge(below watermark: UInt64) -> Bool {
     guard watermark > lowestUnacknowledged else { return false }
     lowestUnacknowledged = watermark
-    let kept = position(of: watermark)
-    if kept > 0 { results.removeFirst(kept) }
+    let forgotten = position(of: watermark)
+    if forgotten > 0 { results.removeFirst(forgotten) }
     return true
   }
 
-  func result(of sequence: UInt64) -> CommandResult? {
+  fileprivate func result(of sequence: UInt64) -> CommandResult? {
     let found = position(of: sequence)
     return found < results.count && results[found].sequence == sequence
       ? results[found].result : nil
   }
 
-  func keep(_ result: CommandResult, of sequence: UInt64) {
+  fileprivate mutating func keep(_ result: CommandResult, of sequence: UInt64) {
     let kept = KeptResult(sequence: sequence, result: result)
-    results.insert(kept, at: position(of: sequence))
+    let position = position(of: sequence)
+    if position == results.count {
+      results.append(kept)
+    } else {
+      results.insert(kept, at: position)
+    }
     fresh.append(kept)
   }
 
-  /// The batch is written.
-  func settle() {
+  fileprivate mutating func batchEnded() {
     fresh.removeAll(keepingCapacity: true)
-    isTouched = false
+    isChanged = false
   }
 
   /// The first result at or above `sequence`. Most are asked for at the end.
@@ -78,12 +80,17 @@ package struct SessionChange: Hashable, Sendable {
 
 /// Whether a command of a session is to be carried out.
 enum Admission {
-  case execute(Session)
+  /// By the session at this position.
+  case execute(position: Int)
   /// A retry, or a refusal: nothing is to be done.
   case answer(CommandResult)
 }
 
-/// The sessions of one group. A function of the group's entries alone: equal on all replicas.
+/// The sessions of one group, and which of them the present batch changed. A function of the
+/// group's entries alone: equal on all replicas.
+///
+/// For each command: `admit`, then, where that says so, the command is carried out and its result
+/// is kept. At the end of a batch `SessionJournal` writes what changed and calls `batchEnded`.
 struct SessionTable {
   /// Clients created at or before this and unknown here are refused.
   var floorMilliseconds: UInt64 = 0
@@ -92,93 +99,17 @@ struct SessionTable {
   private(set) var sessions: [Session] = []
   private let limit: Int
 
+  /// Clients whose sessions the present batch changed, each once; it may have evicted some of them.
+  private(set) var changed: [ClientID] = []
+  /// Clients that the present batch evicted.
+  private(set) var forgotten: [ClientID] = []
+
   init(limit: Int = Limits.sessionsPerGroup) { self.limit = limit }
 
   var count: Int { clients.count }
 
-  /// The place of the first client at or above `client`.
-  func firstIndex(from client: ClientID) -> Int { position(of: client) }
-
-  /// Judges a command by its stamp. Sessions evicted to make room, and those whose watermark
-  /// moved, go to `forgotten` and `changed`.
-  mutating func admit(
-    _ stamp: SessionStamp, changed: inout [Session], forgotten: inout [ClientID]
-  ) -> Admission {
-    let place = position(of: stamp.client)
-    guard place < clients.count, clients[place] == stamp.client else {
-      return admitUnknown(stamp, forgotten: &forgotten)
-    }
-    let session = sessions[place]
-    if session.acknowledge(below: stamp.lowestUnacknowledged) { session.mark(&changed) }
-    guard stamp.sequence >= session.lowestUnacknowledged else { return .answer(.sequenceTooLow) }
-    if let result = session.result(of: stamp.sequence) { return .answer(result) }
-    guard session.results.count < Limits.resultsPerSession else {
-      return .answer(.tooManyUnacknowledged)
-    }
-    return .execute(session)
-  }
-
-  private mutating func admitUnknown(
-    _ stamp: SessionStamp, forgotten: inout [ClientID]
-  ) -> Admission {
-    guard stamp.client.createdMilliseconds > floorMilliseconds else {
-      return .answer(.sessionExpired)
-    }
-    guard stamp.sequence >= stamp.lowestUnacknowledged else { return .answer(.sequenceTooLow) }
-    while clients.count >= limit { forgotten.append(evictOldest()) }
-    let session = Session(
-      client: stamp.client, lowestUnacknowledged: stamp.lowestUnacknowledged)
-    insert(session)
-    return .execute(session)
-  }
-
-  /// The floor rises to what is evicted, so that its client can't be taken for a new one.
-  private mutating func evictOldest() -> ClientID {
-    let client = clients.removeFirst()
-    sessions.removeFirst().isForgotten = true
-    floorMilliseconds = max(floorMilliseconds, client.createdMilliseconds)
-    return client
-  }
-
-  /// Forgets clients created at or before a time and raises the floor to it.
-  mutating func expire(throughMilliseconds time: UInt64, forgotten: inout [ClientID]) {
-    floorMilliseconds = max(floorMilliseconds, time)
-    while let oldest = clients.first, oldest.createdMilliseconds <= time {
-      forgotten.append(evictOldest())
-    }
-  }
-
-  /// Repeats a change that the rows do not have yet; answers the session, for its row is behind.
-  mutating func replay(_ change: SessionChange) throws(WireError) -> Session {
-    let place = position(of: change.client)
-    let session: Session
-    if place < clients.count, clients[place] == change.client {
-      session = sessions[place]
-    } else {
-      session = Session(
-        client: change.client, lowestUnacknowledged: change.lowestUnacknowledged)
-      insert(session)
-    }
-    _ = session.acknowledge(below: change.lowestUnacknowledged)
-    for kept in change.results {
-      guard kept.sequence >= session.lowestUnacknowledged,
-        session.result(of: kept.sequence) == nil,
-        session.results.count < Limits.resultsPerSession
-      else { throw .invalid("session change: it does not follow") }
-      session.keep(kept.result, of: kept.sequence)
-    }
-    session.settle()
-    return session
-  }
-
-  mutating func insert(_ session: Session) {
-    let place = position(of: session.client)
-    clients.insert(session.client, at: place)
-    sessions.insert(session, at: place)
-  }
-
-  /// The first client at or above `client`.
-  private func position(of client: ClientID) -> Int {
+  /// The position of the first client at or above `client`.
+  func position(of client: ClientID) -> Int {
     var low = 0
     var high = clients.count
     while low < high {
@@ -187,13 +118,115 @@ struct SessionTable {
     }
     return low
   }
-}
 
-extension Session {
-  /// Notes once a batch that it changed.
-  func mark(_ changed: inout [Session]) {
-    guard !isTouched else { return }
-    isTouched = true
-    changed.append(self)
+  /// `nil` where there is no session of `client`.
+  func index(of client: ClientID) -> Int? {
+    let position = position(of: client)
+    return position < clients.count && clients[position] == client ? position : nil
+  }
+
+  // MARK: Commands
+
+  /// Judges a command by its stamp, and forgets what its client acknowledges with it.
+  mutating func admit(_ stamp: SessionStamp) -> Admission {
+    guard let position = index(of: stamp.client) else { return admitUnknown(stamp) }
+    if sessions[position].acknowledge(below: stamp.lowestUnacknowledged) { noteChange(position) }
+    guard stamp.sequence >= sessions[position].lowestUnacknowledged else {
+      return .answer(.sequenceTooLow)
+    }
+    if let result = sessions[position].result(of: stamp.sequence) { return .answer(result) }
+    guard sessions[position].results.count < Limits.resultsPerSession else {
+      return .answer(.tooManyUnacknowledged)
+    }
+    return .execute(position: position)
+  }
+
+  private mutating func admitUnknown(_ stamp: SessionStamp) -> Admission {
+    guard stamp.client.createdMilliseconds > floorMilliseconds else {
+      return .answer(.sessionExpired)
+    }
+    guard stamp.sequence >= stamp.lowestUnacknowledged else { return .answer(.sequenceTooLow) }
+    while clients.count >= limit { evictOldest() }
+    let session = Session(
+      client: stamp.client, lowestUnacknowledged: stamp.lowestUnacknowledged)
+    return .execute(position: insert(session))
+  }
+
+  /// Keeps the result of a command that was admitted at `position`. The command may have expired
+  /// sessions, its own among them: then nothing is kept.
+  mutating func keep(_ result: CommandResult, of stamp: SessionStamp, admittedAt position: Int) {
+    var position = position
+    if position >= clients.count || clients[position] != stamp.client {
+      guard let found = index(of: stamp.client) else { return }
+      position = found
+    }
+    sessions[position].keep(result, of: stamp.sequence)
+    noteChange(position)
+  }
+
+  /// Forgets clients created at or before a time and raises the floor to it.
+  mutating func expire(throughMilliseconds time: UInt64) {
+    floorMilliseconds = max(floorMilliseconds, time)
+    while let oldest = clients.first, oldest.createdMilliseconds <= time { evictOldest() }
+  }
+
+  /// The floor rises to what is evicted, so that its client can't be taken for a new one.
+  private mutating func evictOldest() {
+    let client = clients.removeFirst()
+    sessions.removeFirst()
+    floorMilliseconds = max(floorMilliseconds, client.createdMilliseconds)
+    forgotten.append(client)
+  }
+
+  private mutating func noteChange(_ position: Int) {
+    guard !sessions[position].isChanged else { return }
+    sessions[position].isChanged = true
+    changed.append(clients[position])
+  }
+
+  // MARK: Rows
+
+  /// False where its row was known to differ before.
+  mutating func markDirty(at position: Int) -> Bool {
+    guard !sessions[position].isDirty else { return false }
+    sessions[position].isDirty = true
+    return true
+  }
+
+  mutating func markClean(at position: Int) { sessions[position].isDirty = false }
+
+  /// The batch is written: from now on its changes are those of the past.
+  mutating func batchEnded() {
+    for client in changed {
+      if let position = index(of: client) { sessions[position].batchEnded() }
+    }
+    changed.removeAll(keepingCapacity: true)
+    forgotten.removeAll(keepingCapacity: true)
+  }
+
+  /// Repeats a change that the rows do not have yet; the position of its session.
+  mutating func replay(_ change: SessionChange) throws(WireError) -> Int {
+    let position =
+      index(of: change.client)
+      ?? insert(
+        Session(client: change.client, lowestUnacknowledged: change.lowestUnacknowledged))
+    _ = sessions[position].acknowledge(below: change.lowestUnacknowledged)
+    for kept in change.results {
+      guard kept.sequence >= sessions[position].lowestUnacknowledged,
+        sessions[position].result(of: kept.sequence) == nil,
+        sessions[position].results.count < Limits.resultsPerSession
+      else { throw .invalid("session change: it does not follow") }
+      sessions[position].keep(kept.result, of: kept.sequence)
+    }
+    sessions[position].batchEnded()
+    return position
+  }
+
+  /// The position that it has now.
+  mutating func insert(_ session: Session) -> Int {
+    let position = position(of: session.client)
+    clients.insert(session.client, at: position)
+    sessions.insert(session, at: position)
+    return position
   }
 }

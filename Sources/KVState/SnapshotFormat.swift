@@ -68,7 +68,7 @@ package enum SnapshotFormat {
     }
 
     /// False, and nothing is done, where the chunk would grow beyond `maxBytes`; one record is
-    /// always taken.
+    /// always accepted.
     package mutating func append(suffix: Bytes, value: Bytes, maxBytes: Int) -> Bool {
       guard count == 0 || writer.count + suffix.count + value.count + 22 <= maxBytes else {
         return false

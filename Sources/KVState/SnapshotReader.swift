@@ -10,7 +10,7 @@ package final class SnapshotReader<View: StateView> {
   private let view: View
   private let key: StateKey
   private let head: SnapshotHead
-  /// By client. Their rows may be behind the journal, so they are read from the table.
+  /// By client. Their rows may lack what the journal has, so they are read from the table.
   private let sessions: SessionTable
   #if PlantedFaults
     var plantedFault: PlantedFault?
@@ -33,25 +33,25 @@ package final class SnapshotReader<View: StateView> {
   package func chunk(
     at cursor: Bytes, maxBytes: Int
   ) throws(StorageError) -> (bytes: Bytes, next: Bytes?) {
-    let place: SnapshotCursor
+    let from: SnapshotCursor
     do throws(WireError) {
-      place = try SnapshotCursor(decoding: cursor)
+      from = try SnapshotCursor(decoding: cursor)
     } catch {
       throw .misuse("a snapshot of \(group) at a cursor that makes no sense: \(error)")
     }
     var writer = SnapshotFormat.Writer(
       group: group, index: head.progress.index, term: head.progress.term,
-      sequence: place.sequence, digestBefore: place.digest,
-      head: place.sequence == 0 ? head : nil, capacity: min(maxBytes, Limits.frameBytes))
-    var following = try appendSessions(from: place.suffix, to: &writer, maxBytes: maxBytes)
+      sequence: from.sequence, digestBefore: from.digest,
+      head: from.sequence == 0 ? head : nil, capacity: min(maxBytes, Limits.frameBytes))
+    var following = try appendSessions(from: from.suffix, to: &writer, maxBytes: maxBytes)
     if following == nil {
-      following = try appendRecords(from: place.suffix, to: &writer, maxBytes: maxBytes)
+      following = try appendRecords(from: from.suffix, to: &writer, maxBytes: maxBytes)
     }
-    let count = place.recordCount + writer.recordCount
+    let count = from.recordCount + writer.recordCount
     let (bytes, digest) = writer.finish(total: following == nil ? count : nil)
     guard let following else { return (bytes, nil) }
     var next = SnapshotCursor()
-    next.sequence = place.sequence + 1
+    next.sequence = from.sequence + 1
     next.recordCount = count
     next.digest = digest
     next.suffix = following
@@ -62,23 +62,23 @@ package final class SnapshotReader<View: StateView> {
   private func appendSessions(
     from suffix: Bytes, to writer: inout SnapshotFormat.Writer, maxBytes: Int
   ) throws(StorageError) -> Bytes? {
-    var place = 0
+    var position = 0
     if !suffix.isEmpty {
       guard suffix[0] == StateKey.Kind.session.rawValue else { return nil }
       do throws(WireError) {
-        place = sessions.firstIndex(from: try StateKey.client(inSuffix: suffix))
+        position = sessions.position(of: try StateKey.client(inSuffix: suffix))
       } catch {
         throw .misuse("a snapshot of \(group) at a cursor that makes no sense: \(error)")
       }
     }
     var row = ByteWriter()
-    while place < sessions.count {
-      SessionFormat.encode(sessions.sessions[place], into: &row)
-      let suffix = StateKey.suffix(of: key.session(sessions.clients[place]))
+    while position < sessions.count {
+      SessionFormat.encode(sessions.sessions[position], into: &row)
+      let suffix = StateKey.suffix(of: key.session(sessions.clients[position]))
       guard writer.append(suffix: suffix, value: row.take(), maxBytes: maxBytes) else {
         return suffix
       }
-      place += 1
+      position += 1
     }
     return nil
   }

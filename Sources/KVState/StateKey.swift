@@ -35,15 +35,25 @@ package struct StateKey: Hashable, Sendable {
     case map = 4
   }
 
-  /// Plane, group and generation.
-  package let prefix: [UInt8]
+  package let group: GroupID
+  package let generation: Generation
 
   package init(_ group: GroupID, _ generation: Generation) {
+    self.group = group
+    self.generation = generation
+  }
+
+  /// Plane, group and generation.
+  package var prefix: [UInt8] {
     var writer = ByteWriter(capacity: Self.prefixSize)
-    writer.append(Self.plane)
-    writer.append(group.rawValue)
-    writer.append(generation.rawValue)
-    prefix = writer.bytes
+    unsafe writer.append(fixed: Self.prefixSize) { unsafe storePrefix(in: $0) }
+    return writer.bytes
+  }
+
+  private func storePrefix(in bytes: UnsafeMutableRawBufferPointer) {
+    unsafe bytes.storeBytes(of: Self.plane, as: UInt8.self)
+    unsafe bytes.storeBytes(of: group.rawValue.bigEndian, toByteOffset: 1, as: UInt32.self)
+    unsafe bytes.storeBytes(of: generation.rawValue.bigEndian, toByteOffset: 5, as: UInt32.self)
   }
 
   /// Every row of a group, of whatever generation.
@@ -57,7 +67,7 @@ package struct StateKey: Hashable, Sendable {
   /// Every row of this generation.
   package var range: (from: Bytes, to: Bytes) { (Bytes(prefix), end) }
 
-  /// Behind every row of this generation.
+  /// After every row of this generation.
   package var end: Bytes { Bytes(prefix + [0xFF]) }
 
   /// Before every row of `kind`.
@@ -69,7 +79,19 @@ package struct StateKey: Hashable, Sendable {
 
   /// Batches write the slots of the progress row in turn.
   package func progress(slot: UInt8) -> Bytes {
-    Bytes(prefix + [Kind.meta.rawValue, MetaRow.progress.rawValue, slot])
+    var writer = ByteWriter(capacity: Self.prefixSize + 3)
+    appendProgress(slot: slot, to: &writer)
+    return writer.take()
+  }
+
+  /// The same into a writer that is used again: every batch has one.
+  func appendProgress(slot: UInt8, to writer: inout ByteWriter) {
+    unsafe writer.append(fixed: Self.prefixSize + 3) { bytes in
+      unsafe storePrefix(in: bytes)
+      unsafe bytes.storeBytes(of: Kind.meta.rawValue, toByteOffset: 9, as: UInt8.self)
+      unsafe bytes.storeBytes(of: MetaRow.progress.rawValue, toByteOffset: 10, as: UInt8.self)
+      unsafe bytes.storeBytes(of: slot, toByteOffset: 11, as: UInt8.self)
+    }
   }
 
   package func session(_ client: ClientID) -> Bytes {
@@ -89,9 +111,12 @@ package struct StateKey: Hashable, Sendable {
 
   /// The same into a writer that is used again, for the path of a put.
   func appendRecord(_ keyspace: KeyspaceID, _ key: Bytes, to writer: inout ByteWriter) {
-    writer.append(raw: prefix)
-    writer.append(Kind.record.rawValue)
-    writer.append(keyspace.rawValue)
+    unsafe writer.append(fixed: Self.prefixSize + 5) { bytes in
+      unsafe storePrefix(in: bytes)
+      unsafe bytes.storeBytes(of: Kind.record.rawValue, toByteOffset: 9, as: UInt8.self)
+      unsafe bytes.storeBytes(
+        of: keyspace.rawValue.bigEndian, toByteOffset: 10, as: UInt32.self)
+    }
     writer.append(raw: key)
   }
 
@@ -104,7 +129,7 @@ package struct StateKey: Hashable, Sendable {
     return (from, record(KeyspaceID(keyspace.rawValue + 1), Bytes()))
   }
 
-  /// What stands behind plane, group and generation.
+  /// What follows plane, group and generation.
   package static func suffix(of key: Bytes) -> Bytes { key[min(prefixSize, key.count)..<key.count] }
 
   /// The user's key in a key of kind `record`.

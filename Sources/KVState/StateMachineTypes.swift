@@ -2,7 +2,7 @@ package import KVBase
 package import KVCommand
 
 /// Committed and locally durable entries, for a group's state: contiguous, the first one directly
-/// behind the last that was applied.
+/// after the last that was applied.
 package struct ApplyRequest: Sendable {
   package var group: GroupID
   package var generation: Generation

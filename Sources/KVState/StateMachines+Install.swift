@@ -42,11 +42,11 @@ extension StateMachines {
     guard var install = installs[group], install.generation == generation else {
       throw .misuse("a chunk for \(group), generation \(generation), which is not being installed")
     }
+    var batch = Store.Batch()
     do throws(WireError) {
       let chunk = try SnapshotFormat.decode(bytes)
       guard try install.accept(chunk, group: group) else { return }
       let prefix = StateKey(group, generation).prefix
-      batch.removeAll()
       for record in chunk.records {
         batch.put(
           key: Bytes(prefix + record.suffix.array), header: Bytes(), value: record.value)
@@ -54,7 +54,7 @@ extension StateMachines {
     } catch {
       throw .damaged("snapshot of \(group): \(error)")
     }
-    if !batch.isEmpty { try writeBatch() }
+    if !batch.isEmpty { try store.write(&batch) }
     installs[group] = install
   }
 
@@ -78,16 +78,16 @@ extension StateMachines {
     guard install.isWhole, let head = install.head else {
       throw .damaged("snapshot of \(group): it is not whole")
     }
-    let state = GroupState(
+    var state = GroupState(
       group: group, generation: generation, configuration: head.configuration, meta: head.meta)
     state.progress = head.progress
     state.dropped = head.dropped
     state.sessions.floorMilliseconds = head.progress.sessionFloorMilliseconds
     state.markAllChanged()
-    batch.removeAll()
+    var batch = Store.Batch()
     // The progress row is what makes a generation one that can be opened: it comes last.
-    state.writeRows(into: &batch, scratch: &scratch.rowWriter)
-    try writeBatch()
+    state.writeRows(into: &batch)
+    try store.write(&batch)
     var status = state.status
     status.sessionCount = Int(head.sessionCount)
     return status
@@ -98,7 +98,7 @@ extension StateMachines {
     guard let state = try GroupState.load(group, generation, from: store.makeView()) else {
       throw .misuse("activation of \(group), generation \(generation), which holds no state")
     }
-    groups[group] = state
+    groups.set(group, to: state)
     installs[group] = nil
     // Published before the rows of the old generation go: see `read`.
     publish(state)
@@ -107,7 +107,7 @@ extension StateMachines {
 }
 
 extension Installation {
-  /// Checks a chunk against what came before it and takes note of it. False where it was taken
+  /// Checks a chunk against what came before it and remembers it. False where it was accepted
   /// before.
   fileprivate mutating func accept(
     _ chunk: SnapshotChunk, group: GroupID

@@ -14,9 +14,30 @@ struct PublishedGroup: Sendable {
 /// The state of all groups of a node over one store: the one implementation of apply, read and
 /// snapshot, used by the server and by the simulator.
 ///
-/// `apply` writes one batch for all its requests. Calls that change state come from one thread;
-/// `read`, `beginSnapshot` and `flush` may come from others. After any of the calls that change
-/// state threw `.io` or `.damaged`, what is in memory may be ahead of the store: the node stops.
+/// **Who calls what, when.** One thread, the applying one (of a server the loop thread), calls
+/// everything that changes state. When a node starts, `open` finds what the store holds of each
+/// group, or `create` writes the state of a new one. From then on, at the end of each turn, `apply`
+/// is called once with all entries that are committed and durable in the node's own log, of all
+/// groups. `beginInstall`, `installChunk` and `sealInstall` build a group's next generation beside
+/// the present one, and `activate` switches to it. `remove` deletes a group. Between two applies,
+/// on any thread: `read`, `beginSnapshot` and `flush`; they see the store and what is published
+/// under a lock, and nothing else of this type.
+///
+/// **What is in one batch.** Everything that a call of `apply` changes, of all groups: records, and
+/// of each group that had entries its progress row with its part of the journal of sessions, and
+/// the meta rows that changed. So the store holds, after a crash too, each group as of one entry:
+/// its records, its sessions and its applied index agree, and the log is repeated from there.
+/// Entries of a batch see what earlier ones of it wrote (`BatchWrites`).
+///
+/// **What waits for what.** `apply` returns when the batch is in the store's memory, not when it
+/// is durable: the node's log is that already, so clients are answered after `apply`, and the log
+/// is kept up to what `flush` has answered. An index is published after its batch was written, so
+/// that `flush` never answers more than the store holds; a drop of a keyspace before, so that no
+/// read answers that a deleted record was never there. A new generation is flushed between
+/// `sealInstall` and `activate`, since the log is reset in between.
+///
+/// After any call that changes state threw `.io` or `.damaged`, what is in memory may be ahead of
+/// the store: the node stops.
 package final class StateMachines<Store: StateStore> {
   package let store: Store
   #if PlantedFaults
@@ -26,14 +47,42 @@ package final class StateMachines<Store: StateStore> {
     package var replayedThrough: [GroupID: LogIndex] = [:]
   #endif
 
-  var groups: [GroupID: GroupState] = [:]
+  var groups = GroupSlots<GroupState>()
   var installs: [GroupID: Installation] = [:]
-  var scratch = ApplyScratch()
-  let published = Mutex<[GroupID: PublishedGroup]>([:])
-  var batch = Store.Batch()
+  let published = Mutex(GroupSlots<PublishedGroup>())
+  private var turn = ApplyTurn<Store>()
 
   package init(store: Store) {
     self.store = store
+  }
+
+  /// Applies entries of several groups; one result for each request, in order. Throws `.damaged`
+  /// where an entry does not decode: it was decoded before it was proposed, so the node stops.
+  package func apply(_ requests: [ApplyRequest]) throws(StorageError) -> [ApplyResult] {
+    #if PlantedFaults
+      turn.plantedFault = plantedFault
+      turn.replayedThrough = replayedThrough
+    #endif
+    let results = try turn.apply(requests, to: &groups, of: store)
+    guard !turn.touched.isEmpty else { return results }
+    // A reader must not find the records of a dropped keyspace absent, so it learns of the drop
+    // before the store does.
+    for result in results {
+      guard let dropped = result.droppedKeyspaces else { continue }
+      published.withLock { published in
+        guard let slot = published.slot(of: result.group) else { return }
+        published[slot: slot].dropped = dropped
+      }
+    }
+    try turn.write(to: store)
+    published.withLock { published in
+      for slot in turn.touched {
+        guard let position = published.slot(of: groups.groups[slot]) else { continue }
+        published[slot: position].appliedIndex = groups[slot: slot].progress.index
+      }
+    }
+    turn.end()
+    return results
   }
 
   /// Opens a group's state in `generation`; `nil` where the store holds none. Rows of its other
@@ -42,7 +91,7 @@ package final class StateMachines<Store: StateStore> {
     guard let state = try GroupState.load(group, generation, from: store.makeView()) else {
       return nil
     }
-    groups[group] = state
+    groups.set(group, to: state)
     publish(state)
     try deleteOtherGenerations(of: state.key, group)
     return state.status
@@ -53,26 +102,26 @@ package final class StateMachines<Store: StateStore> {
   package func create(
     _ group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: MetaState?
   ) throws(StorageError) -> GroupStatus {
-    let state = GroupState(
+    var state = GroupState(
       group: group, generation: generation, configuration: configuration, meta: meta)
-    batch.removeAll()
+    var batch = Store.Batch()
     let range = StateKey.range(of: group)
     if try holdsAnything(from: range.from, to: range.to) {
       batch.deleteRange(from: range.from, to: range.to)
     }
     state.markAllChanged()
-    state.writeRows(into: &batch, scratch: &scratch.rowWriter)
-    try writeBatch()
-    groups[group] = state
+    state.writeRows(into: &batch)
+    try store.write(&batch)
+    groups.set(group, to: state)
     publish(state)
     return state.status
   }
 
   /// Deletes what is left of a group on this node.
   package func remove(_ group: GroupID) throws(StorageError) {
-    groups[group] = nil
+    groups.remove(group)
     installs[group] = nil
-    published.withLock { $0[group] = nil }
+    published.withLock { $0.remove(group) }
     let range = StateKey.range(of: group)
     try deleteRange(from: range.from, to: range.to)
   }
@@ -81,8 +130,10 @@ package final class StateMachines<Store: StateStore> {
   /// be called on another thread than `apply`.
   package func flush() throws(StorageError) -> [(group: GroupID, index: LogIndex)] {
     // Captured first: what is applied while the store flushes may or may not be in it.
-    let applied = published.withLock { groups in
-      groups.map { (group: $0.key, index: $0.value.appliedIndex) }
+    let applied = published.withLock { published in
+      published.groups.indices.map {
+        (group: published.groups[$0], index: published[slot: $0].appliedIndex)
+      }
     }
     try store.flush()
     return applied.sorted { $0.group < $1.group }
@@ -99,20 +150,15 @@ package final class StateMachines<Store: StateStore> {
   func publish(_ state: GroupState) {
     let entry = PublishedGroup(
       generation: state.generation, appliedIndex: state.progress.index, dropped: state.dropped)
-    published.withLock { $0[state.group] = entry }
-  }
-
-  func writeBatch() throws(StorageError) {
-    try store.write(&batch)
-    batch.removeAll()
+    published.withLock { $0.set(state.group, to: entry) }
   }
 
   /// Range deletes slow reads down until they are compacted away: none is written without need.
   func deleteRange(from: Bytes, to: Bytes) throws(StorageError) {
     guard try holdsAnything(from: from, to: to) else { return }
-    batch.removeAll()
+    var batch = Store.Batch()
     batch.deleteRange(from: from, to: to)
-    try writeBatch()
+    try store.write(&batch)
   }
 
   func deleteOtherGenerations(of key: StateKey, _ group: GroupID) throws(StorageError) {

@@ -110,7 +110,7 @@ extension Request {
     for _ in 0..<(try reader.read(UInt8.self)) {
       let tag = try reader.read(UInt8.self)
       let value = try reader.readShort(limit: Limits.metadataBytes, what: "metadata")
-      try take(tag: tag, value: value)
+      try setMetadata(tag, to: value)
     }
     switch method {
     case .get, .multiGet, .scan:
@@ -125,7 +125,7 @@ extension Request {
     try reader.finish()
   }
 
-  private mutating func take(tag: UInt8, value: Bytes) throws(WireError) {
+  private mutating func setMetadata(_ tag: UInt8, to value: Bytes) throws(WireError) {
     guard let tag = Tag(rawValue: tag) else { return }
     var reader = ByteReader(value)
     switch tag {
@@ -144,7 +144,7 @@ extension Request {
     try reader.finish()
   }
 
-  /// A length of time of at most a day: more is taken for a day.
+  /// A length of time of at most a day: more counts as a day.
   private static func microseconds(_ reader: inout ByteReader) throws(WireError) -> TimeAmount {
     .microseconds(min(try reader.read(UInt64.self), 86_400_000_000))
   }

@@ -18,7 +18,7 @@ enum Kvctl {
     RecordCommands.all + [ScanCommandLine.scan] + TransferCommands.all + KeyspaceCommands.all
     + ClusterCommands.all
 
-  /// What every command takes.
+  /// Flags of every command.
   static let commonFlags: [Flag] = [
     Flag(
       "endpoints", value: "LIST", default: "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403",
@@ -74,13 +74,13 @@ enum Kvctl {
   }
 
   private static func dispatch(_ arguments: [String]) async throws -> ExitCode {
-    let (words, rest) = split(arguments)
+    let (words, all) = split(arguments)
     guard let first = words.first else {
-      if rest.contains("--help") || rest.contains("-h") {
+      if all.contains("--help") || all.contains("-h") {
         Console.out(overview)
         return .ok
       }
-      if rest.contains("--version") {
+      if all.contains("--version") {
         Console.out("kvctl \(ToolVersion.current)\n")
         return .ok
       }
@@ -103,9 +103,9 @@ enum Kvctl {
       let hint = nearest.map { ": did you mean '\($0)'?" } ?? ""
       throw UsageError("there is no command '\(first)'\(hint); 'kvctl help' lists them")
     }
-    var own = rest
+    var own = all
     let nameLength = command.name.split(separator: " ").count
-    // Taken out of the positionals: the rest stays in its order.
+    // Removed from the positionals: the others stay in their order.
     for _ in 0..<nameLength {
       if let at = firstWord(in: own) { own.remove(at: at) }
     }
@@ -167,7 +167,7 @@ enum Kvctl {
         $0.offset == 0 ? "  \(command.name)\(padding)\($0.element.dropFirst(20))" : $0.element
       }
     }
-    lines += ["", "'kvctl COMMAND --help' shows what it takes, with examples."]
+    lines += ["", "'kvctl COMMAND --help' shows its arguments, with examples."]
     lines += ["Nodes are looked for at 127.0.0.1:7401, 7402 and 7403 unless --endpoints or"]
     lines += ["KVCTL_ENDPOINTS say otherwise."]
     return lines.joined(separator: "\n") + "\n"

@@ -5,9 +5,9 @@ internal import KVCommand
 internal import KVCommandLine
 internal import KVWire
 
-/// `put`, `get`, `del`, `cas`, `incr`.
+/// `put`, `get`, `del`, `cas`, `incr`, `append`.
 enum RecordCommands {
-  static let all: [Subcommand] = [put, get, delete, compareAndSet, increment]
+  static let all: [Subcommand] = [put, get, delete, compareAndSet, increment, append]
 
   private static let conditionFlags: [Flag] = [
     Flag("if-absent", isSetting: false, "only where there is no record"),
@@ -28,14 +28,7 @@ enum RecordCommands {
     ], flags: conditionFlags + writeFlags
   ) { context in
     let key = try context.bytes(context.positional(0) ?? "", "the key")
-    let value: Bytes
-    if let typed = context.positional(1) {
-      value = try context.bytes(typed, "the value")
-    } else {
-      if Console.isInputTerminal { Console.say("type the value; Ctrl-D ends it") }
-      var input = try LineReader(path: "-")
-      value = Bytes(try input.readAll(limit: Limits.valueBytes))
-    }
+    let value = try value(context)
     return try await write(
       .mutate(key: key, .put(value: value, condition: try condition(context) ?? .always)), key,
       context)
@@ -102,7 +95,7 @@ enum RecordCommands {
     "incr", "add to a counter and print the sum",
     examples: [
       ("kvctl incr visits", "add 1"),
-      ("kvctl incr stock -3 --min 0", "take 3, but not below 0"),
+      ("kvctl incr stock -3 --min 0", "subtract 3, but not below 0"),
     ],
     positionals: [
       Positional("KEY", "the counter: decimal text; begins at 0"),
@@ -124,6 +117,32 @@ enum RecordCommands {
         .add(
           delta: delta, minimum: try context.settings.integer("min", in: everything) ?? .min,
           maximum: try context.settings.integer("max", in: everything) ?? .max)), key, context)
+  }
+
+  static let append = Kvctl.command(
+    "append", "put bytes after the end of a value and print its new length",
+    examples: [
+      ("kvctl append log 'started;'", "the value begins empty"),
+      ("kvctl append journal < lines.txt", "the bytes from standard input"),
+    ],
+    positionals: [
+      Positional("KEY", "1 to 4,096 bytes"),
+      Positional(
+        "VALUE", optional: true, "what to append; without it, standard input up to its end"),
+    ], flags: writeFlags,
+    notes: ["It exits with 4 and changes nothing where the value would be longer than 1 MiB."]
+  ) { context in
+    let key = try context.bytes(context.positional(0) ?? "", "the key")
+    let suffix = try value(context)
+    return try await write(.mutate(key: key, .append(suffix: suffix)), key, context)
+  }
+
+  /// The second argument, or standard input up to its end.
+  private static func value(_ context: Context) throws -> Bytes {
+    if let typed = context.positional(1) { return try context.bytes(typed, "the value") }
+    if Console.isInputTerminal { Console.say("type the value; Ctrl-D ends it") }
+    var input = try LineReader(path: "-")
+    return Bytes(try input.readAll(limit: Limits.valueBytes))
   }
 
   private static func condition(
@@ -160,6 +179,10 @@ enum RecordCommands {
       version = added
       members.append(.init("value", .integer(sum)))
       line = "\(sum)"
+    case .appended(let length, let appended):
+      version = appended
+      members.append(.init("length", .integer(Int64(length))))
+      line = "\(length)"
     default: throw KVError(outcome)
     }
     members.append(.init("version", .unsigned(version.rawValue)))

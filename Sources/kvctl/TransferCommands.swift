@@ -48,7 +48,7 @@ enum TransferCommands {
     let client = context.client
     await withTaskGroup(of: (Line, String?).self) { group in
       var running = 0
-      func settleOne() async {
+      func awaitOne() async {
         guard let (line, problem) = await group.next() else { return }
         running -= 1
         if let problem { failures.add(line.number, line.text, problem) } else { done += 1 }
@@ -57,7 +57,7 @@ enum TransferCommands {
         while let text = try input.next(limit: Limits.commandBytes * 4) {
           number += 1
           if text.allSatisfy({ $0 == 32 || $0 == 9 }) { continue }
-          while running >= parallel { await settleOne() }
+          while running >= parallel { await awaitOne() }
           let line = Line(number: number, text: text)
           running += 1
           group.addTask { (line, await put(line, client, options)) }
@@ -67,7 +67,7 @@ enum TransferCommands {
       } catch {
         failures.add(number + 1, nil, "\(error)")
       }
-      while running > 0 { await settleOne() }
+      while running > 0 { await awaitOne() }
     }
     progress.clear()
     try failures.finish()

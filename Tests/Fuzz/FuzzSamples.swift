@@ -71,6 +71,7 @@ let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: 
   bodies += conditions.map { .mutate(keyspace: .default, key: "key", .delete(condition: $0)) }
   bodies += [
     .mutate(keyspace: .default, key: "n", .add(delta: -1, minimum: 0, maximum: 10)),
+    .mutate(keyspace: .default, key: "j", .append(suffix: "tail")),
     .dropKeyspaceRecords(KeyspaceID(4)), .expireSessions(createdThroughMilliseconds: 12),
     .meta(.createKeyspace(name: "carts", mode: .ap)), .meta(.dropKeyspace(name: "carts")),
     .meta(.registerMember(sampleMember)), .meta(.nameCluster(id: 77)),
@@ -85,6 +86,7 @@ let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: 
     .outOfBounds(current: 3), .notAnInteger, .keyspaceDropped, .sessionExpired, .sequenceTooLow,
     .tooManyUnacknowledged, .done, .keyspace(sampleKeyspace), .keyspaceExists(sampleKeyspace),
     .noSuchKeyspace, .tooManyKeyspaces, .invalidName, .incarnationConflict(recorded: 6),
+    .appended(length: 12, version: LogIndex(9)), .valueTooLong(current: 12),
   ]
 }
 

@@ -28,6 +28,11 @@ import Testing
       #expect(try await client.delete("greeting"))
       #expect(try await !client.delete("greeting"))
       #expect(try await client.add("counter", 5) == 5)
+      #expect(try await client.append("journal", "one").length == 3)
+      let appended = try await client.append("journal", ",two")
+      #expect(appended.length == 7 && appended.receipt.served == "commit")
+      let journal = try #require(try await client.get("journal"))
+      #expect(journal.text == "one,two" && journal.version == appended.version)
       #expect(try await client.health().first?.health?.isReady == true)
       #expect(try await client.keyspaces().map(\.name) == ["default"])
       #expect(server.shared.withLock { $0.pongs } == 1)
@@ -52,6 +57,12 @@ import Testing
         try await client.add("counter", 5, within: 0...4)
       }
       #expect(bounds?.kind == .outOfRange)
+      let long = await #expect(throws: KVError.self) {
+        try await client.append("lock", [UInt8](repeating: 0, count: 1 << 20))
+      }
+      #expect(long?.kind == .outOfRange && long?.outcome == .rejected)
+      #expect(
+        long?.message == "the value would become too long: it has 1 of at most 1048576 bytes")
     }
   }
 

@@ -211,6 +211,13 @@ extension LoopbackServer {
       guard sum <= add.maximum else { return .outOfBounds(current: sum - add.delta) }
       data[key] = Record(version: version, value: Bytes("\(sum)"))
       result = .added(value: sum, version: version)
+    case .mutate(_, let key, .append(let append)):
+      let value = (data[key]?.value.array ?? []) + append.suffix.array
+      guard value.count <= 1_048_576 else {
+        return .valueTooLong(current: UInt32(value.count - append.suffix.count))
+      }
+      data[key] = Record(version: version, value: Bytes(value))
+      result = .appended(length: UInt32(value.count), version: version)
     default: result = .done
     }
     results[command.session.sequence] = result

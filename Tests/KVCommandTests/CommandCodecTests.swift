@@ -29,7 +29,7 @@ import Testing
     #expect(reader.isAtEnd)
   }
 
-  /// Every proper beginning of every command is refused, and so is a byte behind its end.
+  /// Every proper beginning of every command is refused, and so is a byte after its end.
   @Test func aCommandIsReadWhollyOrNotAtAll() {
     for sample in Samples.bodies {
       let whole = bytes {

@@ -43,6 +43,10 @@ enum Samples {
       head("03") + "00000002" + "0001" + "6e" + "fffffffffffffffe" + "0000000000000000"
         + "7fffffffffffffff"
     ),
+    (
+      .mutate(keyspace: KeyspaceID(2), key: "k", .append(suffix: "tail")),
+      head("04") + "00000002" + "0001" + "6b" + "00000004" + "7461696c"
+    ),
     (.dropKeyspaceRecords(KeyspaceID(4)), head("10") + "00000004"),
     (.expireSessions(createdThroughMilliseconds: 77), head("11") + "000000000000004d"),
     (.meta(.createKeyspace(name: "cart", mode: .ap)), head("20") + "0004" + "63617274" + "02"),
@@ -74,6 +78,8 @@ enum Samples {
     (.tooManyKeyspaces, "0f"),
     (.invalidName, "10"),
     (.incarnationConflict(recorded: 1), "110000000000000001"),
+    (.appended(length: 258, version: LogIndex(9)), "12000001020000000000000009"),
+    (.valueTooLong(current: 258), "1300000102"),
   ]
 
   static var map: (state: MetaState, bytes: String) {

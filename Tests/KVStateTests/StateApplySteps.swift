@@ -15,7 +15,11 @@ extension StateApplyTests {
     func delete(_ key: Bytes, _ condition: Condition = .always) -> CommandBody {
       .mutate(keyspace: k, key: key, .delete(condition: condition))
     }
+    func append(_ key: Bytes, _ suffix: Bytes, _ keyspace: KeyspaceID = k) -> CommandBody {
+      .mutate(keyspace: keyspace, key: key, .append(suffix: suffix))
+    }
     func at(_ index: UInt64) -> LogIndex { LogIndex(index) }
+    let long = Bytes([UInt8](repeating: 65, count: Limits.valueBytes))
     return [
       (put("a", "1", .ifPresent), .conditionFailed(current: .zero)),  // 1
       (put("a", "1", .ifVersion(at(9))), .conditionFailed(current: .zero)),
@@ -60,6 +64,16 @@ extension StateApplyTests {
         .mutate(keyspace: KeyspaceID(2), key: "a", .put(value: "1")),
         .written(version: at(40))
       ),
+      (append("j", "one", KeyspaceID(2)), .appended(length: 3, version: at(41))),
+      (append("j", "", KeyspaceID(2)), .appended(length: 3, version: at(42))),
+      (append("j", long, KeyspaceID(2)), .valueTooLong(current: 3)),
+      (append("j", ",two", KeyspaceID(2)), .appended(length: 7, version: at(44))),
+      (append("a", "0", KeyspaceID(2)), .appended(length: 2, version: at(45))),
+      (
+        .mutate(keyspace: KeyspaceID(2), key: "a", .add(delta: 1)),
+        .added(value: 11, version: at(46))
+      ),
+      (append("a", "1"), .keyspaceDropped),
     ]
   }
 }

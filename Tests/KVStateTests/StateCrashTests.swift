@@ -87,7 +87,7 @@ import Testing
     while applied < log.lastIndex {
       let through = min(log.lastIndex, applied + Int(1 + random.below(9)))
       let middle = min(through, applied + Int(random.below(4)))
-      // Two requests for one group in one call are one behind the other.
+      // Two requests for one group in one call follow each other.
       let answers = try parts.apply([
         log.request(after: applied, through: middle), log.request(after: middle, through: through),
       ])
@@ -132,14 +132,14 @@ import Testing
       #expect(try again.open(group, generation: firstGeneration) == machines.status(of: group))
       #expect(try again.snapshot(group) == machines.snapshot(group))
     }
-    // 300 batches behind the first row: two rounds of 128, and 44 more.
+    // 300 batches after the first row: two rounds of 128, and 44 more.
     try machines.store.write { $0.delete(key: key.progress(slot: 30)) }
     #expect(throws: StorageError.self) {
       try StateMachines(store: machines.store).open(group, generation: firstGeneration)
     }
   }
 
-  /// Damage in a row is found when it is opened or read, and is never taken for an answer.
+  /// Damage in a row is found when it is opened or read, and is never an answer.
   @Test func damageIsFound() throws {
     let group = GroupID(1)
     let key = StateKey(group, firstGeneration)

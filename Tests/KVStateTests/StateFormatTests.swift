@@ -145,25 +145,65 @@ import Testing
       ])
   }
 
-  @Test func decimalText() {
-    let valid: [(Bytes, Int64)] = [
-      ("0", 0), ("7", 7), ("-1", -1), ("9223372036854775807", .max),
-      ("-9223372036854775808", .min), ("1000000000000000000", 1_000_000_000_000_000_000),
-    ]
-    for (text, value) in valid {
-      #expect(DecimalText.parse(text) == value)
-      #expect(DecimalText.bytes(value) == text)
+  /// Rows that only some groups have: a joint configuration and the map.
+  @Test func rowsOfTheMetaGroup() throws {
+    let machines = StateMachines(store: MemoryState())
+    try machines.createGroup(.meta, meta: MetaState(defaultMode: .ap))
+    var log = StateTestLog(.meta)
+    let joint = GroupConfiguration(
+      voters: [1, 2].map { ReplicaID(rawValue: $0) },
+      outgoing: [2, 3].map { ReplicaID(rawValue: $0) })
+    var writer = ByteWriter()
+    joint.encode(into: &writer)
+    log.append(.configuration, writer.take())
+    log.append(.meta(.nameCluster(id: 0xC1)))
+    _ = try machines.apply([log.request(after: .zero)])
+    let view = try machines.store.makeView()
+    let key = StateKey(.meta, firstGeneration)
+    #expect(
+      try view.get(key.meta(.configuration))?.hexadecimal == "01" + "00000002"
+        + "0000000000000001" + "0000000000000002" + "00000002" + "0000000000000002"
+        + "0000000000000003" + "00000000")
+    #expect(
+      try view.get(key.meta(.map))?.hexadecimal == "01" + "0000000000000002"
+        + "00000000000000c1" + "00000002" + "00000001" + "00000001" + "0007"
+        + "64656661756c74" + "02" + "00000000" + "00000000")
+    #expect(try view.get(key.meta(.droppedKeyspaces)) == nil)
+  }
+
+  /// An image of the meta group in two chunks, and the cursor between them.
+  @Test func aSnapshotInChunks() throws {
+    let machines = StateMachines(store: MemoryState())
+    try machines.createGroup(.meta, meta: MetaState(defaultMode: .cp))
+    var log = StateTestLog(.meta)
+    for key in ["a", "b"] as [Bytes] {
+      _ = try machines.apply(.mutate(keyspace: .default, key: key, .put(value: "v")), to: &log)
     }
-    let invalid: [Bytes] = [
-      "", "-", "+1", "-0", "00", "01", "-01", " 1", "1 ", "1a", "9223372036854775808",
-      "-9223372036854775809", "99999999999999999999", "18446744073709551616", "١",
-      "000000000000000000001", "1.0", "\u{0}",
-    ]
-    for text in invalid { #expect(DecimalText.parse(text) == nil, "\(text)") }
-    var random = SeededRandom(seed: 2)
-    for _ in 0..<2_000 {
-      let value = Int64(bitPattern: random.next()) >> random.below(64)
-      #expect(DecimalText.parse(Bytes("\(value)")) == value)
-    }
+    let reader = try machines.beginSnapshot(.meta)
+    let (first, cursor) = try reader.chunk(at: Bytes(), maxBytes: 1)
+    let next = try #require(cursor)
+    let (last, end) = try reader.chunk(at: next, maxBytes: 1)
+    #expect(end == nil)
+    let zero = "0000000000000000"
+    let image = "00000000" + "0000000000000002" + "0000000000000001"
+    #expect(
+      first.hexadecimal == "01" + "01" + image + "00000000" + zero
+        // Head: progress, configuration, dropped keyspaces, the map, no session.
+        + "01" + "0000000000000002" + "0000000000000001" + "00000000000003e8"
+        + "2225732ca20872e6" + zero + "01" + "00000003" + "0000000000000001"
+        + "0000000000000002" + "0000000000000003" + "00000000" + "00000000" + "01"
+        + "00000000" + "01" + "01" + "0000000000000001" + zero + "00000002" + "00000001"
+        + "00000001" + "0007" + "64656661756c74" + "01" + "00000000" + "00000000" + "00000000"
+        // One record, and the digest up to here.
+        + "00000001" + "0006" + "030000000161" + "00000012" + "01" + "0000000000000001" + zero
+        + "76" + "074b621ade21dff8")
+    // The next chunk, the records and the digest before it, and its first key.
+    #expect(
+      next.hexadecimal == "01" + "00000001" + "0000000000000001" + "074b621ade21dff8"
+        + "030000000162")
+    #expect(
+      last.hexadecimal == "01" + "02" + image + "00000001" + "074b621ade21dff8"
+        + "00000001" + "0006" + "030000000162" + "00000012" + "01" + "0000000000000002" + zero
+        + "76" + "0000000000000002" + "e83ba9ee5ce77fa0")
   }
 }

@@ -42,6 +42,34 @@ import Testing
     #expect(try machines.get(group, "n")?.value == "2")
   }
 
+  /// The same of an append, in batches of its own and within one.
+  @Test func aRetriedAppendAppendsOnce() throws {
+    var (machines, log) = try fresh()
+    func append(_ suffix: Bytes) -> CommandBody {
+      .mutate(keyspace: .default, key: "j", .append(suffix: suffix))
+    }
+    let first = CommandResult.appended(length: 2, version: LogIndex(1))
+    #expect(try machines.apply(append("a,"), stamp(1), to: &log) == first)
+    #expect(try machines.apply(append("a,"), stamp(1), to: &log) == first)
+    let before = log.lastIndex
+    for (sequence, suffix) in [(2, "b,"), (2, "b,"), (1, "a,"), (3, "c,")] as [(UInt64, Bytes)] {
+      log.append(append(suffix), stamp(sequence))
+    }
+    let results = try machines.apply([log.request(after: before)])[0].results
+    let second = CommandResult.appended(length: 4, version: LogIndex(3))
+    #expect(
+      results == [second, second, first, .appended(length: 6, version: LogIndex(6))])
+    #expect(try machines.get(group, "j")?.value == "a,b,c,")
+    // A refusal stays one, though there would be room by now.
+    let long = Bytes([UInt8](repeating: 1, count: Limits.valueBytes - 5))
+    let refused = CommandResult.valueTooLong(current: 6)
+    #expect(try machines.apply(append(long), stamp(4), to: &log) == refused)
+    let delete = CommandBody.mutate(keyspace: .default, key: "j", .delete())
+    _ = try machines.apply(delete, stamp(5), to: &log)
+    #expect(try machines.apply(append(long), stamp(4), to: &log) == refused)
+    #expect(try machines.get(group, "j") == nil)
+  }
+
   @Test func twoTriesInOneBatchCountOnce() throws {
     var (machines, log) = try fresh()
     for sequence in [1, 1, 2, 1, 2] as [UInt64] { log.append(increment, stamp(sequence)) }
@@ -84,7 +112,7 @@ import Testing
     #expect(try machines.apply(increment, stamp(7, low: 8), to: &log) == .sequenceTooLow)
     #expect(try machines.apply(increment, stamp(5, low: 1), to: &log) == .sequenceTooLow)
     #expect(try machines.get(group, "n")?.value == "3")
-    // Of an unknown client too, and it leaves no session behind.
+    // Of an unknown client too, and it leaves no session.
     let other = ClientID(createdMilliseconds: 600, random: 2)
     #expect(
       try machines.apply(increment, stamp(1, low: 2, of: other), to: &log) == .sequenceTooLow)

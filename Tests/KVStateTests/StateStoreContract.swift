@@ -130,7 +130,7 @@ import Testing
   }
 
   /// Each batch writes two keys; after a crash there is a number up to which all batches are whole
-  /// and behind which none is.
+  /// and after which none is.
   @Test(arguments: StoreKind.allCases, 0..<6 as Range<UInt64>)
   func aCrashLeavesAPrefixOfTheBatches(_ kind: StoreKind, _ seed: UInt64) throws {
     func body<F: StoreFixture>(_ fixture: F) throws {

@@ -36,7 +36,7 @@ struct StateTestLog {
     append(.command, encoded(Command(session: session, body: body)))
   }
 
-  /// The entries behind `index` up to `through`.
+  /// The entries after `index` up to `through`.
   func request(
     after index: LogIndex, through: LogIndex? = nil, generation: Generation = firstGeneration
   ) -> ApplyRequest {
@@ -76,8 +76,8 @@ extension StateMachines {
     let reader = try beginSnapshot(group)
     var chunks: [Bytes] = []
     var cursor: Bytes? = Bytes()
-    while let place = cursor {
-      let (bytes, next) = try reader.chunk(at: place, maxBytes: maxBytes)
+    while let position = cursor {
+      let (bytes, next) = try reader.chunk(at: position, maxBytes: maxBytes)
       chunks.append(bytes)
       cursor = next
     }
@@ -158,6 +158,13 @@ struct DumbGroup {
       if overflow || sum < add.minimum || sum > add.maximum { return .outOfBounds(current: value) }
       records[keyspace, default: [:]][key] = Record(version: index, value: Bytes("\(sum)"))
       return .added(value: sum, version: index)
+    case .append(let append):
+      let value = (current?.value.array ?? []) + append.suffix.array
+      if value.count > 1_048_576 {
+        return .valueTooLong(current: UInt32(current?.value.count ?? 0))
+      }
+      records[keyspace, default: [:]][key] = Record(version: index, value: Bytes(value))
+      return .appended(length: UInt32(value.count), version: index)
     }
   }
 
@@ -181,6 +188,8 @@ struct RandomClients {
   }
   var clients: [Client]
   var time: UInt64 = 10_000
+  /// Whether some appends reach the limit of a value.
+  var appendsLong = false
 
   init(_ count: Int, _ random: inout SeededRandom) {
     clients = []
@@ -228,7 +237,11 @@ struct RandomClients {
       return .mutate(
         keyspace: keyspace, key: key,
         .add(delta: Int64(random.below(20)) - 8, minimum: -20, maximum: .max))
-    case 50..<90:
+    case 50..<60: return .mutate(keyspace: keyspace, key: key, .append(suffix: "0"))
+    case 60..<62:
+      let long = Bytes([UInt8](repeating: 48, count: appendsLong ? Limits.valueBytes / 2 + 1 : 5))
+      return .mutate(keyspace: keyspace, key: key, .append(suffix: long))
+    case 62..<95:
       return .mutate(keyspace: keyspace, key: key, .delete(condition: condition(&random, number)))
     default:
       return .mutate(

@@ -70,8 +70,8 @@ package struct EffectChecks: Sendable {
       }
       effective[mutation] = (group.rawValue, index)
     }
-    let place = GroupKey(group: group.rawValue, keyspace: keyspace.rawValue, key: key)
-    let before = versions[place]?.last.flatMap { last in
+    let recordKey = GroupKey(group: group.rawValue, keyspace: keyspace.rawValue, key: key)
+    let before = versions[recordKey]?.last.flatMap { last in
       last.value.map { Record(version: LogIndex(last.index), value: $0) }
     }
     let effect = change.effect(on: before, at: entry.index)
@@ -82,7 +82,7 @@ package struct EffectChecks: Sendable {
           + "the log had made of the key it is \(effect.result)")
     }
     let value: Bytes? = if case .put(let value) = effect.change { value } else { nil }
-    versions[place, default: []].append(Version(index: index, value: value))
+    versions[recordKey, default: []].append(Version(index: index, value: value))
   }
 
   // MARK: Answers
