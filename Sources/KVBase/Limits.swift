@@ -90,7 +90,10 @@ package enum Limits {
   /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
   /// of the caller, and the node stops.
   @inlinable package static var logBatchBytes: Int { 1 << 30 }
-  /// Records that one read of a group's entries visits; it then answers with what it has.
+  /// Payload bytes of one data record. A larger one is refused as a fault of the caller, and the
+  /// node stops.
+  @inlinable package static var logDataBytes: Int { 4 << 20 }
+  /// Records that one read or replay of a replica visits; it then answers with what it has.
   @inlinable package static var logReadRecords: Int { 4096 }
 
   // Client.

@@ -37,6 +37,9 @@
     case failedSyncIgnored
     /// The interpreter says that writes are durable before they are.
     case persistedBeforeSync
+    /// A segment of the log is recycled although a replica still needs a position in it: recycling
+    /// goes by the furthest of the replicas, not by the one furthest back.
+    case neededSegmentRecycled
 
     // Reads.
 

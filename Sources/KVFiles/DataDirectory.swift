@@ -9,7 +9,7 @@ package struct DataDirectory {
   package let isNew: Bool
   private let lock: Int32
 
-  /// Takes the directory for this process, and makes it where there is none.
+  /// Locks the directory for this process, and makes it where there is none.
   package static func open(
     _ path: String, node: NodeID, creationDigest: UInt64, incarnation: @autoclosure () -> UInt64
   ) throws(StorageError) -> DataDirectory {
@@ -33,16 +33,16 @@ package struct DataDirectory {
             + "--mode: start it as before, or choose another --data-dir")
       }
       return DataDirectory(
-        path: path, identity: identity, isNew: false, lock: try take(path))
+        path: path, identity: identity, isNew: false, lock: try acquireLock(path))
     }
     try Files.makeDirectory(path)
-    let lock = try take(path)
+    let lock = try acquireLock(path)
     let identity = Identity(
       node: node, clusterID: 0, creationDigest: creationDigest, incarnation: incarnation())
     return DataDirectory(path: path, identity: identity, isNew: true, lock: lock)
   }
 
-  private static func take(_ path: String) throws(StorageError) -> Int32 {
+  private static func acquireLock(_ path: String) throws(StorageError) -> Int32 {
     guard let lock = try Files.lock(path + "/LOCK") else {
       throw .foreign(
         "\(path) is in use by another kvnode: stop that one first, or choose another --data-dir")

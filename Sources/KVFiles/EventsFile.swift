@@ -4,20 +4,27 @@ package import KVBase
 /// `--events FILE`: what happens inside the node as JSON lines, for the harness and for people who
 /// debug. Each line has `time_ms`, `node` and `event`, and what the event has.
 package final class EventsFile {
-  private let descriptor: Int32
+  private let handle: FileHandle
   private let node: NodeID
   private var line = ""
+  /// The last line was written in part.
+  private var isCut = false
 
-  package init(path: String, node: NodeID) throws(StorageError) {
-    descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw Files.failure("open events file \(path)") }
+  package convenience init(path: String, node: NodeID) throws(StorageError) {
+    let opened = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard opened >= 0 else { throw systemError("cannot open events file \(path)") }
+    self.init(FileHandle(opened), node: node)
+  }
+
+  init(_ handle: consuming FileHandle, node: NodeID) {
+    self.handle = handle
     self.node = node
   }
 
-  deinit { _ = close(descriptor) }
-
   package func append(_ event: NodeEvent, wallMilliseconds: UInt64) {
-    line = "{\"time_ms\":\(wallMilliseconds),\"node\":\(node.rawValue),"
+    // Nothing is written behind a line that was cut.
+    line = isCut ? "\n" : ""
+    line += "{\"time_ms\":\(wallMilliseconds),\"node\":\(node.rawValue),"
     switch event {
     case .role(let group, let role, let term, let leader):
       let leaderText = leader.map { "\($0.node.rawValue)" } ?? "null"
@@ -45,8 +52,11 @@ package final class EventsFile {
     }
     line += "}\n"
     // A full disk must not stop the node: the line is lost.
-    var text = line
-    _ = text.withUTF8 { unsafe write(descriptor, $0.baseAddress, $0.count) }
+    let count = line.utf8.count
+    let written = line.withUTF8 {
+      unsafe PosixCalls.write(UnsafeRawBufferPointer($0), to: handle.descriptor).done
+    }
+    if written > 0 { isCut = written < count }
   }
 
   static func escape(_ text: String) -> String {

@@ -3,46 +3,66 @@ package import KVBase
 
 /// The few file operations of a data directory, with errors that say what was tried.
 package enum Files {
-  static func failure(_ what: String) -> StorageError {
-    .io("can't \(what): \(unsafe String(cString: strerror(errno)))")
-  }
-
   package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-  /// Makes a directory and those above it; one that is there is left as it is.
+  /// Makes a directory and those above it, each of their names durable; one that is there is left
+  /// as it is. The name of the directory itself is made durable also where it is there: whoever made
+  /// it may have been interrupted before that (etcd#6378).
   package static func makeDirectory(_ path: String) throws(StorageError) {
-    var partial = ""
-    for part in path.split(separator: "/", omittingEmptySubsequences: false) {
-      partial += partial.isEmpty && part.isEmpty ? "/" : (partial.hasSuffix("/") ? "" : "/") + part
-      if !path.hasPrefix("/"), partial.hasPrefix("/") { partial.removeFirst() }
-      guard !partial.isEmpty, partial != "/", !exists(partial) else { continue }
-      if unsafe mkdir(partial, 0o755) != 0, errno != EEXIST {
-        throw failure("make directory \(partial)")
-      }
+    try makeDirectory(path, syncing: syncDirectory)
+  }
+
+  static func makeDirectory(
+    _ path: String, syncing sync: (String) throws(StorageError) -> Void
+  ) throws(StorageError) {
+    for partial in prefixes(of: path) where partial == path || !exists(partial) {
+      let isMade = unsafe mkdir(partial, 0o755) == 0
+      guard isMade || errno == EEXIST else { throw systemError("cannot make directory \(partial)") }
+      let above = parent(of: partial)
+      let isReadable = unsafe access(above, R_OK) == 0
+      // Who finds a directory may not be allowed to read the one above.
+      if isMade || isReadable { try sync(above) }
     }
   }
 
-  /// The whole of a small file; `nil` where there is none.
+  /// The directories that a path passes through, without the root, and the path itself at the end.
+  private static func prefixes(of path: String) -> [String] {
+    var result: [String] = []
+    var prefix = ""
+    for part in path.split(separator: "/") {
+      prefix += prefix.isEmpty && !path.hasPrefix("/") ? part : "/" + part
+      result.append(prefix)
+    }
+    if !result.isEmpty { result[result.count - 1] = path }
+    return result
+  }
+
+  /// The directory that holds the name of `path`; found by name, since behind `..` there is another
+  /// one where `path` is a symbolic link.
+  static func parent(of path: String) -> String {
+    let parts = path.split(separator: "/")
+    let above = parts.dropLast().joined(separator: "/")
+    if path.hasPrefix("/") { return "/" + above }
+    return above.isEmpty ? "." : above
+  }
+
+  /// The first `limit` bytes of a small file; `nil` where there is none.
   package static func read(_ path: String, limit: Int) throws(StorageError) -> [UInt8]? {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
+    let opened = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard opened >= 0 else {
       if errno == ENOENT { return nil }
-      throw failure("open \(path)")
+      throw systemError("cannot open \(path)")
     }
-    defer { _ = Glibc.close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: limit)
-    var count = 0
-    while count < limit {
-      let got = unsafe bytes.withUnsafeMutableBytes {
-        unsafe Glibc.read(
-          descriptor, UnsafeMutableRawBufferPointer(rebasing: $0[count...]).baseAddress,
-          limit - count)
+    let handle = FileHandle(opened)
+    var transfer = PosixCalls.Transfer()
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: limit) { buffer, filled in
+      transfer = PosixCalls.transfer(limit) { done in
+        unsafe Glibc.read(handle.descriptor, buffer.baseAddress?.advanced(by: done), limit - done)
       }
-      guard got >= 0 else { throw failure("read \(path)") }
-      if got == 0 { break }
-      count += got
+      filled = transfer.done
     }
-    return Array(bytes[0..<count])
+    if let failure = transfer.failure { throw systemError("cannot read \(path)", failure) }
+    return bytes
   }
 
   /// Replaces a file in one step that survives a crash: a new file, synced, renamed, and the
@@ -52,35 +72,47 @@ package enum Files {
   ) throws(StorageError) {
     let path = directory + "/" + name
     let temporary = path + ".new"
-    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure("create \(temporary)") }
-    let written = unsafe bytes.withUnsafeBytes {
-      unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
-    }
-    let isSynced = written == bytes.count && fsync(descriptor) == 0
-    _ = Glibc.close(descriptor)
-    guard isSynced else { throw failure("write \(temporary)") }
+    try write(bytes, to: temporary)
     guard unsafe rename(temporary, path) == 0 else {
-      throw failure("rename \(temporary) to \(path)")
+      throw systemError("cannot rename \(temporary) to \(path)")
     }
     try syncDirectory(directory)
   }
 
-  package static func syncDirectory(_ path: String) throws(StorageError) {
-    let descriptor = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw failure("open directory \(path)") }
-    defer { _ = Glibc.close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw failure("sync directory \(path)") }
+  private static func write(_ bytes: [UInt8], to path: String) throws(StorageError) {
+    let opened = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard opened >= 0 else { throw systemError("cannot create \(path)") }
+    let handle = FileHandle(opened)
+    let transfer = unsafe bytes.withUnsafeBytes { unsafe PosixCalls.write($0, to: opened) }
+    guard transfer.done == bytes.count else {
+      throw systemError("cannot write \(path)", transfer.failure ?? ENOSPC)
+    }
+    guard PosixCalls.succeeds({ fsync(handle.descriptor) }) else {
+      throw systemError("cannot sync \(path)")
+    }
   }
 
-  /// Takes the lock file of a directory for as long as this process lives; `nil` where another
-  /// process has it. The descriptor is never closed: the end of the process releases it.
+  /// Makes the names in a directory durable.
+  package static func syncDirectory(_ path: String) throws(StorageError) {
+    let opened = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard opened >= 0 else { throw systemError("cannot open directory \(path)") }
+    let handle = FileHandle(opened)
+    guard PosixCalls.succeeds({ fsync(handle.descriptor) }) else {
+      throw systemError("cannot sync directory \(path)")
+    }
+  }
+
+  /// Locks a file for as long as this process lives, or until `unlock`; `nil` where another process
+  /// has locked it.
   package static func lock(_ path: String) throws(StorageError) -> Int32? {
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure("open \(path)") }
+    guard descriptor >= 0 else { throw systemError("cannot open \(path)") }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let isHeld = errno == EWOULDBLOCK
+      let failure = systemError("cannot lock \(path)")
       _ = Glibc.close(descriptor)
-      return nil
+      if isHeld { return nil }
+      throw failure
     }
     return descriptor
   }

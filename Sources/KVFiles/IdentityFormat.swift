@@ -60,8 +60,11 @@ package enum IdentityFormat {
       switch error {
       case .unknownValue(_, let format):
         throw .foreign(
-          "\(file) has format \(format), and this version of kvnode reads format \(version): use a "
-            + "version that is as new as the one that wrote it")
+          format > UInt64(version)
+            ? "\(file) has format \(format), and this version of kvnode reads format \(version): use "
+              + "a version that is as new as the one that wrote it"
+            : "\(file) has the older format \(format), and this version of kvnode reads format "
+              + "\(version) only: use the version that wrote it, or give an empty --data-dir")
       case .invalid:
         throw .foreign("\(file) is not the identity of a kvnode: choose another --data-dir")
       default:

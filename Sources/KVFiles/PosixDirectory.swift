@@ -21,20 +21,6 @@ package final class PosixDirectory: SegmentDirectory {
     }
   }
 
-  package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
-
-  /// Makes the directory where there is none, its name durable in the parent.
-  package static func make(_ path: String) throws(StorageError) {
-    guard unsafe mkdir(path, 0o755) == 0 else {
-      if errno == EEXIST { return }
-      throw systemError("cannot create directory \(path)")
-    }
-    let parent = unsafe Glibc.open(path + "/..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard parent >= 0 else { throw systemError("cannot open directory \(path)/..") }
-    let handle = FileHandle(parent)
-    guard fsync(handle.descriptor) == 0 else { throw systemError("cannot sync \(path)/..") }
-  }
-
   package func list() throws(StorageError) -> [String] {
     // A descriptor of its own, since `fdopendir` owns the one it is given and moves its offset.
     let copy = unsafe openat(handle.descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -93,6 +79,8 @@ package final class PosixDirectory: SegmentDirectory {
   }
 
   package func sync() throws(StorageError) {
-    guard fsync(handle.descriptor) == 0 else { throw systemError("cannot sync directory \(path)") }
+    guard PosixCalls.succeeds({ fsync(handle.descriptor) }) else {
+      throw systemError("cannot sync directory \(path)")
+    }
   }
 }

@@ -10,7 +10,7 @@ package typealias SegmentedLog = SegmentLog<PosixDirectory>
 extension SegmentLog where Directory == PosixDirectory {
   /// True where there is a log to open.
   package static func isPresent(directory: String) throws(StorageError) -> Bool {
-    guard PosixDirectory.exists(directory) else { return false }
+    guard Files.exists(directory) else { return false }
     return try isPresent(in: PosixDirectory(directory))
   }
 
@@ -18,7 +18,7 @@ extension SegmentLog where Directory == PosixDirectory {
     directory: String, nodeID: NodeID, creationDigest: UInt64,
     options: LogOptions = .randomlySalted
   ) throws(StorageError) -> SegmentedLog {
-    try PosixDirectory.make(directory)
+    try Files.makeDirectory(directory)
     return try create(
       in: PosixDirectory(directory),
       identity: LogIdentity(node: nodeID, creationDigest: creationDigest), options: options)

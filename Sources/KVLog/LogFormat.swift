@@ -5,8 +5,14 @@ package import KVBase
 ///
 /// A segment is a file `0000000000000001.log`, named by its sequence number in hexadecimal: a
 /// header of 64 bytes, then batches, each at a multiple of 8. The first batch is a checkpoint: what
-/// every group was when the segment began, so that older segments can go. A segment is given its
-/// name when its header and its checkpoint are durable, so a named segment is never half made.
+/// every replica was when the segment began, and which records before it it needs, so that older
+/// segments can go. A segment is given its name when its header and its checkpoint are durable, so a
+/// named segment is never half made.
+///
+/// A segment's header says at which position of the log it begins: where the batches of the segment
+/// before it ended (the mark that ends a segment has no position). So a record's position is that of
+/// its segment plus its offset, and the segment of a position is the last one that begins at or
+/// before it.
 ///
 /// What ends a log and what is damage (ALICE, OSDI'14; Protocol-Aware Recovery, FAST'18):
 /// - A batch names its segment's sequence number, so one left from the file's earlier use is told
@@ -16,10 +22,12 @@ package import KVBase
 ///   one behind it that was written after the bad one had become durable is damage. Where all that
 ///   is valid behind it was written in the same span between two syncs, sectors were reordered on
 ///   their way to a disk that lost power: that is a torn tail.
-/// - A segment says where the one before it ends, and which is the oldest one needed, so a missing
-///   segment, or one that ends too early, is damage.
+/// - A segment says where the one before it ends (by its own position), and which is the oldest one
+///   needed, so a missing segment, or one that ends too early, is damage. A checkpoint says from
+///   which position on each replica needs its records, so one that is missing is damage too.
 package enum LogFormat {
-  package static var version: UInt16 { 1 }
+  /// 2: positions, and data records. 1 had neither.
+  package static var version: UInt16 { 2 }
   package static var segmentHeaderSize: Int { 64 }
   package static var batchHeaderSize: Int { 32 }
   package static var alignment: Int { 8 }
@@ -61,24 +69,24 @@ package struct LogIdentity: Hashable, Sendable {
 }
 
 /// u64 magic, u16 version, u16 zero, u32 node, u64 creation digest, u64 sequence, u64 salt,
-/// u32 end of the segment before, u32 zero, u64 oldest segment needed, u64 XXH3-64 of all of it.
-/// Magic, version and the place of the checksum stay in every later version.
+/// u64 position of the segment's first byte, u64 oldest segment needed, u64 XXH3-64 of all before it.
+/// Magic, version and where the checksum is stay in every later version.
 package struct SegmentHeader: Hashable, Sendable {
   package var identity: LogIdentity
   package var sequence: UInt64
   package var salt: UInt64
-  /// Where the batches of the segment before end; 0 for the first segment.
-  package var previousEnd: Int
-  /// The oldest segment with an entry that was still needed when this one began.
+  /// The position of the segment's first byte; 0 for the first segment.
+  package var begin: LogPosition
+  /// The oldest segment with a record that was still needed when this one began.
   package var firstNeeded: UInt64
 
   package init(
-    identity: LogIdentity, sequence: UInt64, salt: UInt64, previousEnd: Int, firstNeeded: UInt64
+    identity: LogIdentity, sequence: UInt64, salt: UInt64, begin: LogPosition, firstNeeded: UInt64
   ) {
     self.identity = identity
     self.sequence = sequence
     self.salt = salt
-    self.previousEnd = previousEnd
+    self.begin = begin
     self.firstNeeded = firstNeeded
   }
 
@@ -91,16 +99,15 @@ package struct SegmentHeader: Hashable, Sendable {
     writer.append(identity.creationDigest)
     writer.append(sequence)
     writer.append(salt)
-    writer.append(UInt32(previousEnd))
-    writer.append(UInt32(0))
+    writer.append(begin.rawValue)
     writer.append(firstNeeded)
     writer.append(writer.checksum(from: start))
   }
 
   package enum Fault: Error, Hashable, Sendable {
     case damaged
-    /// Whole, and of a format that this build does not know.
-    case newerFormat(UInt16)
+    /// Whole, and of another format than this build's: an older or a newer one.
+    case otherFormat(UInt16)
   }
 
   package init(_ bytes: Bytes) throws(Fault) {
@@ -109,13 +116,13 @@ package struct SegmentHeader: Hashable, Sendable {
       bytes.load(UInt64.self, at: size - 8) == XXH3.hash(bytes[0..<size - 8])
     else { throw .damaged }
     let version = bytes.load(UInt16.self, at: 8)
-    guard version == LogFormat.version else { throw .newerFormat(version) }
+    guard version == LogFormat.version else { throw .otherFormat(version) }
     identity = LogIdentity(
       node: NodeID(bytes.load(UInt32.self, at: 12)),
       creationDigest: bytes.load(UInt64.self, at: 16))
     sequence = bytes.load(UInt64.self, at: 24)
     salt = bytes.load(UInt64.self, at: 32)
-    previousEnd = Int(bytes.load(UInt32.self, at: 40))
+    begin = LogPosition(bytes.load(UInt64.self, at: 40))
     firstNeeded = bytes.load(UInt64.self, at: 48)
   }
 }
@@ -123,7 +130,7 @@ package struct SegmentHeader: Hashable, Sendable {
 package enum BatchKind: UInt8, Sendable {
   /// What one `append` was given.
   case records = 1
-  /// All groups, at the begin of a segment.
+  /// All replicas, at the begin of a segment.
   case checkpoint = 2
   /// The segment ends here, and there is a next one.
   case end = 3
@@ -131,8 +138,7 @@ package enum BatchKind: UInt8, Sendable {
 
 /// u64 checksum (XXH3-64 of what follows it, exclusive-or the segment's salt), u32 length (of all
 /// of the batch, a multiple of 8), u32 durable bytes of the segment when it was written,
-/// u64 sequence of the segment, u32 records, u8 kind, 3 zero bytes; then the records, and zero
-/// bytes
+/// u64 sequence of the segment, u32 records, u8 kind, 3 zero bytes; then the records, and zero bytes
 /// up to the length.
 package struct BatchHeader: Hashable, Sendable {
   package var length: Int

@@ -34,6 +34,12 @@ package struct LogGroups: Sendable, Hashable {
         configurations: [IndexedConfiguration(index: index, configuration: configuration)])
     case .removed(let group):
       logs[group] = nil
+    case .data(let plane, let partition, let payload):
+      guard plane == .ap, payload.count <= Limits.logDataBytes else {
+        throw .misuse(
+          "data of \(plane) \(partition) with \(payload.count) bytes: it must be of ap, and have at "
+            + "most \(Limits.logDataBytes)")
+      }
     }
   }
 
@@ -124,7 +130,7 @@ extension RecoveredLog {
     configurations.removeFirst(inForce)
     let containing = termRuns.lastIndex { $0.firstIndex <= index } ?? 0
     termRuns.removeFirst(containing)
-    // The run that holds `index` now begins behind it, unless it ends there.
+    // The run that holds `index` now begins after it, unless it ends there.
     let runEnd = termRuns.count > 1 ? termRuns[1].firstIndex.previous : lastIndex
     if runEnd == index {
       termRuns.removeFirst()

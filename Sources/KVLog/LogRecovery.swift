@@ -2,21 +2,27 @@ internal import KVBase
 
 /// Reads a log as a crash may have left it. Nothing is written here, so that a log that is damaged,
 /// or not ours, stays as it is, to be looked at and perhaps mended.
+///
+/// First the headers: that of the last segment says which is the oldest one needed, and those from
+/// there on must be present without a gap. Then the batches, segment by segment: each record is
+/// applied by the rules that the writer kept (`LogGroups`) and its location noted (`RecordIndex`).
+/// Each checkpoint replaces what the segments before it amount to, and must agree with it; the last
+/// one also says from where on each replica needs its records, all of which must have been found.
 struct LogRecovery<Directory: SegmentDirectory> {
   let directory: Directory
   let identity: LogIdentity
   let segmentBytes: Int
 
   private(set) var groups = LogGroups()
-  private(set) var state = LogPositions<Directory.File>.State()
+  private(set) var state = RecordIndex<Directory.File>.State()
   /// Segment files that are older than what is needed.
   private(set) var leftovers: [String] = []
   private(set) var spares: [String] = []
   private(set) var tornTailBytes = 0
   /// What the last segment holds from what is surely durable up to the log's end.
   private(set) var tail = Bytes()
-  /// Something other than zero follows the log's end.
-  private(set) var hasRest = false
+  /// Something other than zero follows the log's end, or the file is too short.
+  private(set) var mustClear = false
 
   init(directory: Directory, identity: LogIdentity, segmentBytes: Int) {
     self.directory = directory
@@ -50,12 +56,14 @@ struct LogRecovery<Directory: SegmentDirectory> {
     }
     for (group, log) in groups.sorted where state.groups[group]?.isComplete != true {
       throw .damaged(
-        "\(directory.path): entries of \(group) behind \(log.baseIndex) are missing")
+        "\(directory.path): entries of \(group) after \(log.baseIndex) are missing: "
+          + Self.advice)
     }
   }
 
   #if PlantedFaults
     mutating func forgetVotes() { groups.forgetVotes() }
+    mutating func plant(_ fault: PlantedFault?) { state.plantedFault = fault }
   #endif
 
   private func open(
@@ -67,10 +75,8 @@ struct LogRecovery<Directory: SegmentDirectory> {
       header = try SegmentHeader(
         try file.read(at: 0, count: min(file.size, LogFormat.segmentHeaderSize)))
     } catch let fault as SegmentHeader.Fault {
-      guard case .newerFormat(let version) = fault else { throw damagedHeader(sequence) }
-      throw .foreign(
-        "\(directory.path) was written in log format \(version), and this build knows format "
-          + "\(LogFormat.version): start the newer build again")
+      guard case .otherFormat(let version) = fault else { throw damagedHeader(sequence) }
+      throw otherFormat(version)
     } catch let error as StorageError {
       throw error
     } catch {
@@ -99,22 +105,25 @@ struct LogRecovery<Directory: SegmentDirectory> {
     let (file, header) = opened
     let bytes = try file.read(at: 0, count: file.size)
     var segment = Segment(
-      sequence: header.sequence, salt: header.salt, file: file,
+      sequence: header.sequence, salt: header.salt, begin: header.begin, file: file,
       capacity: next == nil ? max(file.size, segmentBytes) : file.size,
       end: LogFormat.segmentHeaderSize)
     guard let checkpoint = BatchHeader(at: segment.end, of: bytes, in: header),
       checkpoint.kind == .checkpoint
     else { throw damaged(header, segment.end, "the checkpoint is not valid") }
-    try replay(checkpoint, at: segment.end, of: bytes, header)
+    try replay(checkpoint, at: segment.end, of: bytes, header, isLast: next == nil)
     segment.end += checkpoint.length
     var synced = segment.end
-    let limit = next?.previousEnd ?? bytes.count
+    let limit = next.map { $0.begin - header.begin } ?? bytes.count
     while segment.end < limit, let batch = BatchHeader(at: segment.end, of: bytes, in: header) {
       if batch.kind == .end {
         if next == nil { throw missing(header.sequence + 1) }
         throw damaged(header, segment.end, "the segment ends before \(limit)")
       }
-      try replay(batch, at: segment.end, of: bytes, header)
+      guard batch.kind == .records else {
+        throw damaged(header, segment.end, "a checkpoint is not at the segment's begin")
+      }
+      try replay(batch, at: segment.end, of: bytes, header, isLast: next == nil)
       synced = max(synced, batch.synced)
       segment.end += batch.length
     }
@@ -124,13 +133,13 @@ struct LogRecovery<Directory: SegmentDirectory> {
         throw damaged(header, segment.end, "a batch is not valid, and valid ones follow it")
       }
     } else {
-      try inspectRest(of: bytes, header, from: segment.end)
+      try inspectTail(of: bytes, header, from: segment.end)
       tail = bytes[min(synced, segment.end)..<segment.end]
     }
   }
 
   /// Tells a torn tail, which ends the log, from damage, which stops the node: see `LogFormat`.
-  private mutating func inspectRest(
+  private mutating func inspectTail(
     of bytes: Bytes, _ header: SegmentHeader, from end: Int
   ) throws(StorageError) {
     var offset = end
@@ -150,15 +159,15 @@ struct LogRecovery<Directory: SegmentDirectory> {
       }
       offset += LogFormat.alignment
     }
-    hasRest = bytes.count < segmentBytes || !bytes[end..<bytes.count].isZero
+    mustClear = bytes.count < segmentBytes || !bytes[end..<bytes.count].isZero
   }
 
   private mutating func replay(
-    _ batch: BatchHeader, at offset: Int, of bytes: Bytes, _ header: SegmentHeader
+    _ batch: BatchHeader, at offset: Int, of bytes: Bytes, _ header: SegmentHeader, isLast: Bool
   ) throws(StorageError) {
     let body = offset + LogFormat.batchHeaderSize
     var reader = ByteReader(bytes[body..<offset + batch.length])
-    var checkpoint = LogGroups()
+    var checkpoint = Checkpoint()
     for _ in 0..<batch.records {
       let start = reader.offset
       let decoded: LogRecordCodec.Decoded
@@ -174,30 +183,78 @@ struct LogRecovery<Directory: SegmentDirectory> {
         } catch {
           throw damaged(header, body + start, "a record does not fit (\(error))")
         }
-        state.place(
-          record, sequence: header.sequence, offset: body + start,
-          length: reader.offset - start)
-      case .group(let group, let log):
-        checkpoint.restore(group, log)
+        state.add(record, at: header.begin + body + start, length: reader.offset - start)
+      case .group(let group, let log, let neededFrom):
+        checkpoint.groups.restore(group, log)
+        checkpoint.neededFrom[group] = neededFrom
+      case .partition(let partition): checkpoint.partitions.append(partition)
       }
     }
-    if batch.kind == .checkpoint { try adopt(checkpoint, at: offset, header) }
+    guard batch.kind == .checkpoint else { return }
+    do throws(Disagreement) {
+      try adopt(checkpoint, header, isLast: isLast)
+    } catch {
+      throw damaged(header, offset, error.description)
+    }
   }
 
-  /// A checkpoint must say what the segments before it amount to, but for what was compacted.
-  private mutating func adopt(
-    _ checkpoint: LogGroups, at offset: Int, _ header: SegmentHeader
-  ) throws(StorageError) {
-    let sorted = checkpoint.sorted
-    if !state.segments.isEmpty {
-      for (group, log) in sorted { groups.compact(group, through: log.baseIndex) }
-      guard groups == checkpoint else {
-        throw damaged(header, offset, "the checkpoint does not follow from the segments before it")
+  // MARK: Checkpoints
+
+  private struct Checkpoint {
+    var groups = LogGroups()
+    var neededFrom: [GroupID: LogPosition] = [:]
+    var partitions: [RecoveredPartition] = []
+  }
+
+  private enum Disagreement: Error {
+    case withSegmentsBefore
+    case missing(LogReplica, from: LogPosition)
+
+    var description: String {
+      switch self {
+      case .withSegmentsBefore:
+        "the checkpoint does not follow from the segments before it"
+      case .missing(let replica, let position):
+        "the records of \(replica) are needed from position \(position) on, and are not there"
       }
     }
-    groups = checkpoint
+  }
+
+  /// A checkpoint must say what the segments before it amount to, but for what was compacted and
+  /// released.
+  private mutating func adopt(
+    _ checkpoint: Checkpoint, _ header: SegmentHeader, isLast: Bool
+  ) throws(Disagreement) {
+    let sorted = checkpoint.groups.sorted
+    if !state.segments.isEmpty {
+      for (group, log) in sorted { groups.compact(group, through: log.baseIndex) }
+      guard groups == checkpoint.groups,
+        state.sortedPartitions.map(\.partition) == checkpoint.partitions.map(\.partition)
+      else { throw .withSegmentsBefore }
+    }
+    groups = checkpoint.groups
     for (group, log) in sorted {
-      state.restore(group, base: log.baseIndex, last: log.lastIndex)
+      let neededFrom = checkpoint.neededFrom[group]
+      state.restore(
+        group, base: log.baseIndex, last: log.lastIndex, neededFrom: neededFrom,
+        checkpoint: header.begin)
+      try compare(.cp(group), neededFrom, header, isLast: isLast)
+    }
+    for partition in checkpoint.partitions {
+      state.restore(partition.partition, releasedBefore: partition.releasedBefore)
+      try compare(.ap(partition.partition), partition.neededFrom, header, isLast: isLast)
+    }
+  }
+
+  /// The first record that a replica needed, by the checkpoint, must be the first one found. An
+  /// earlier checkpoint may speak of segments that have been recycled since; the last one may not.
+  private func compare(
+    _ replica: LogReplica, _ neededFrom: LogPosition?, _ header: SegmentHeader, isLast: Bool
+  ) throws(Disagreement) {
+    if let neededFrom, neededFrom < state.segments.first?.begin ?? header.begin {
+      if isLast { throw .missing(replica, from: neededFrom) }
+    } else if state.retention(of: replica)?.neededFrom != neededFrom {
+      throw neededFrom.map { .missing(replica, from: $0) } ?? .withSegmentsBefore
     }
   }
 
@@ -215,6 +272,16 @@ struct LogRecovery<Directory: SegmentDirectory> {
     .damaged(
       "\(directory.path(ofSegment: sequence)) is damaged at offset 0: the header is not valid: "
         + Self.advice)
+  }
+
+  private func otherFormat(_ version: UInt16) -> StorageError {
+    .foreign(
+      version > LogFormat.version
+        ? "\(directory.path) was written in log format \(version) by a newer build, and this build "
+          + "reads format \(LogFormat.version): start the newer build again"
+        : "\(directory.path) was written in log format \(version) by an older build, and this build "
+          + "reads format \(LogFormat.version) only: start the older build again, or give an empty "
+          + "--data-dir")
   }
 
   private func missing(_ sequence: UInt64) -> StorageError {

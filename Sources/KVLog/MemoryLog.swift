@@ -49,14 +49,14 @@ extension SegmentLog where Directory == MemoryDirectory {
     return try Self.create(in: MemoryDirectory(), identity: identity, options: options)
   }
 
-  private func die() { positions.fail(.io("this log's node has stopped")) }
+  private func die() { index.fail(.io("this log's node has stopped")) }
 
   package func inject(_ fault: MemoryLogFault) { directory.inject(fault) }
 
   /// Changes one byte of a segment on the disk. What hits the last batch can't be told from a torn
   /// tail, so that batch is lost; anything else is found by a read, or at the next start. `offset`
-  /// is counted from the begin of the active
-  /// segment's batches and is taken modulo their size, so that it always lies in the log.
+  /// counts from the begin of the active segment's batches, modulo their size, so that it always
+  /// lies in the log.
   package func damage(at offset: Int, mask: UInt8 = 0xFF) throws(StorageError) {
     precondition(offset >= 0 && mask != 0, "damage at \(offset) with \(mask)")
     let active = extent

@@ -9,8 +9,7 @@ package enum MemoryLogFault: Sendable, Hashable {
   /// say, unless it is written again (as Linux does: fsync-gate, 2018).
   case failedSync
   /// The power fails: after this many further writes, syncs and changes of names, none succeeds.
-  /// What
-  /// survives is then found by `crash`.
+  /// What survives is then found by `crash`.
   case powerCut(afterOperations: Int)
   /// From now on syncs of files, or of the directory, report success and do nothing.
   case syncsDoNothing
@@ -35,7 +34,7 @@ final class MemoryLogFaults: Sendable {
     if !hasPower { throw .io("the power has failed") }
   }
 
-  func takeFailedWrite() -> Int? {
+  func consumeFailedWrite() -> Int? {
     pending.withLock { pending in
       for (i, fault) in pending.enumerated() {
         if case .failedWrite(let count) = fault {
@@ -47,7 +46,7 @@ final class MemoryLogFaults: Sendable {
     }
   }
 
-  func takeFailedSync() -> Bool {
+  func consumeFailedSync() -> Bool {
     pending.withLock { pending in
       guard let i = pending.firstIndex(of: .failedSync) else { return false }
       pending.remove(at: i)
@@ -108,7 +107,7 @@ package final class MemoryFile: SegmentFile {
 
   package func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
     try faults.admit()
-    guard let count = faults.takeFailedWrite() else {
+    guard let count = faults.consumeFailedWrite() else {
       state.withLock { Self.write(bytes[...], at: offset, &$0) }
       return
     }
@@ -134,7 +133,7 @@ package final class MemoryFile: SegmentFile {
 
   package func sync() throws(StorageError) {
     try faults.admit()
-    let fails = faults.takeFailedSync()
+    let fails = faults.consumeFailedSync()
     if faults.holds(.syncsDoNothing) { return }
     state.withLock { state in
       if fails {

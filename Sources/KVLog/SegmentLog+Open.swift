@@ -17,21 +17,23 @@ extension SegmentLog {
     // What an interrupted creation has left.
     for name in names where LogFormat.number(ofSpare: name) != nil { try directory.remove(name) }
     let header = SegmentHeader(
-      identity: identity, sequence: 1, salt: options.salt(of: 1), previousEnd: 0, firstNeeded: 1)
+      identity: identity, sequence: 1, salt: options.salt(of: 1), begin: .zero, firstNeeded: 1)
     let name = LogFormat.spareName(1)
     let file = try directory.create(name, size: options.segmentBytes)
     let groups = LogGroups()
     let active = try SegmentWriter.prepare(
-      header, header.begin(with: groups), capacity: options.segmentBytes,
+      header, header.encoded(with: groups, CheckpointNeeds()), capacity: options.segmentBytes,
       from: SegmentWriter.Spare(name: name, file: file), in: directory)
-    var state = LogPositions<Directory.File>.State()
+    var state = RecordIndex<Directory.File>.State()
     state.segments = [active]
+    #if PlantedFaults
+      state.plantedFault = options.plantedFault
+    #endif
     var writer = SegmentWriter(
       directory: directory, identity: identity, options: options,
-      positions: LogPositions(state), groups: groups, active: active, spares: [],
-      nextSpareNumber: 2)
-    try writer.settle(leftovers: [])
-    return SegmentLog(writer: writer, recovered: [], tornTailBytes: 0)
+      index: RecordIndex(state), groups: groups, active: active, spares: [], nextSpareNumber: 2)
+    try writer.clear(leftovers: [])
+    return SegmentLog(writer: writer, recovered: [], recoveredPartitions: [], tornTailBytes: 0)
   }
 
   /// Reads the log as it was left. Throws `.foreign` or `.damaged`, with every byte as it was,
@@ -44,11 +46,12 @@ extension SegmentLog {
     try recovery.run()
     #if PlantedFaults
       if options.plantedFault == .voteForgottenOnRestart { recovery.forgetVotes() }
+      recovery.plant(options.plantedFault)
     #endif
     guard let active = recovery.state.segments.last else {
       preconditionFailure("a recovered log without segments")
     }
-    try makeDurable(active, tail: recovery.tail, clearRest: recovery.hasRest)
+    try makeDurable(active, tail: recovery.tail, clearsAfterEnd: recovery.mustClear)
     var spares: [SegmentWriter<Directory>.Spare] = []
     var leftovers = recovery.leftovers
     for name in recovery.spares {
@@ -63,21 +66,22 @@ extension SegmentLog {
     let highest = recovery.spares.compactMap { LogFormat.number(ofSpare: $0) }.max() ?? 0
     var writer = SegmentWriter(
       directory: directory, identity: identity, options: options,
-      positions: LogPositions(recovery.state), groups: recovery.groups, active: active,
+      index: RecordIndex(recovery.state), groups: recovery.groups, active: active,
       spares: spares, nextSpareNumber: highest + 1)
-    try writer.settle(leftovers: leftovers)
+    try writer.clear(leftovers: leftovers)
     return SegmentLog(
-      writer: writer, recovered: recovery.groups.sorted, tornTailBytes: recovery.tornTailBytes)
+      writer: writer, recovered: recovery.groups.sorted,
+      recoveredPartitions: recovery.state.sortedPartitions, tornTailBytes: recovery.tornTailBytes)
   }
 
   /// What was read may be in the page cache only, and after a failed sync before the restart a
   /// further sync would not write it: so the end of the log is written anew. What follows it is
   /// made zero, so that it can't be taken for a batch, or for damage, later.
   private static func makeDurable(
-    _ active: Segment<Directory.File>, tail: Bytes, clearRest: Bool
+    _ active: Segment<Directory.File>, tail: Bytes, clearsAfterEnd: Bool
   ) throws(StorageError) {
     if !tail.isEmpty { try active.file.write(tail.array, at: active.end - tail.count) }
-    if clearRest {
+    if clearsAfterEnd {
       let zeros = [UInt8](repeating: 0, count: min(1 << 20, active.capacity - active.end))
       var offset = active.end
       while offset < active.capacity {

@@ -26,33 +26,68 @@ package struct LogOptions: Sendable {
 /// The node's log over a directory of segments (`LogFormat`), real or in memory: all that decides
 /// is here, and the two differ only in their files.
 ///
-/// One lock is for who writes, and is held during I/O. The other is for where entries are, and is
-/// never held during I/O, so that `read`, `compact` and `retainedBytes` wait for no sync.
+/// **States.** A log is *open* from `create` or `open` on. The first error of a write, a sync, or a
+/// broken rule makes it *failed* for good (fsync-gate, 2018): what the page cache holds says nothing
+/// about the disk from then on, and a second sync would report success. `.compacted` is an answer,
+/// not a failure. Of the open log one segment is *active*: batches are appended to it. Those before
+/// it are *complete* and only read. A *spare* is a file for a segment to come.
+///
+/// **Who calls what.** One thread calls `append` and `sync`, in turns: what gathers during a sync is
+/// the next batch. Any thread reads (`read`, `replay`, `position`), and moves what a replica needs
+/// forward (`compact`, `release`), when its durable state covers it. Nothing here calls back.
+///
+/// **What waits for what.** `writer`'s lock is held during the I/O of an append or a sync; only
+/// those wait for it. `index` says where records are and which are needed; it is locked for moments
+/// and never during I/O, so that reading, compacting and asking wait for no sync. A reader finds a
+/// record's location under that lock and reads the file after it. Should the segment have been
+/// recycled in between, the record's own checksum does not fit, and the reader looks again.
+///
+/// **Beginning a segment**, when a batch does not fit, has an order, which is what a crash at any
+/// point relies on (ALICE, OSDI'14):
+/// 1. The active segment is synced. So the position at which the next one says it ends is durable
+///    before the next one exists; else a whole segment could follow one with a torn tail.
+/// 2. Header and checkpoint are written into a spare and synced, and only then is it renamed, and
+///    the directory synced: a file with a segment's name always has a whole begin, and is there
+///    after a crash once anything was appended to it.
+/// 3. The mark that ends the old segment is written and synced. From then on a log without the next
+///    segment is damaged, not short. It comes after step 2, so that a crash in between leaves a log
+///    whose last segment holds a checkpoint and nothing else, which is valid.
+/// 4. Segments that the new header calls no longer needed are renamed to spares, or removed, and the
+///    directory is synced. It comes after step 2: until the checkpoint is durable, those segments
+///    are what it would be made from. And a spare is written only after that sync: else a crash
+///    could give it back its old name with new contents.
+///
+/// **A needed position is never recycled.** Which segments go in step 4 is decided together with
+/// what the checkpoint says each replica needs, under one lock; both only rise afterwards. At the
+/// next start `LogRecovery` compares them with what it finds.
 package final class SegmentLog<Directory: SegmentDirectory>: LogStore, Sendable {
   package let recovered: [(group: GroupID, log: RecoveredLog)]
-  /// Bytes behind the end of the log that were of its last segment's generation when it was opened:
+  package let recoveredPartitions: [RecoveredPartition]
+  /// Bytes after the end of the log that were of its last segment's generation when it was opened:
   /// written and not synced before a crash. They were made zero.
   package let tornTailBytes: Int
   package let directory: Directory
   let identity: LogIdentity
   let options: LogOptions
-  let positions: LogPositions<Directory.File>
+  let index: RecordIndex<Directory.File>
   private let writer: Mutex<SegmentWriter<Directory>>
 
   init(
     writer: SegmentWriter<Directory>, recovered: [(group: GroupID, log: RecoveredLog)],
-    tornTailBytes: Int
+    recoveredPartitions: [RecoveredPartition], tornTailBytes: Int
   ) {
     self.recovered = recovered
+    self.recoveredPartitions = recoveredPartitions
     self.tornTailBytes = tornTailBytes
     directory = writer.directory
     identity = writer.identity
     options = writer.options
-    positions = writer.positions
+    index = writer.index
     self.writer = Mutex(writer)
   }
 
-  package func append(_ records: [LogRecord]) throws(StorageError) {
+  @discardableResult
+  package func append(_ records: [LogRecord]) throws(StorageError) -> LogSpan {
     try writing { (writer) throws(StorageError) in try writer.append(records) }
   }
 
@@ -70,34 +105,54 @@ package final class SegmentLog<Directory: SegmentDirectory>: LogStore, Sendable 
     package var plantedFault: PlantedFault? { options.plantedFault }
   #endif
 
-  /// A failed write or sync is final (fsync-gate, 2018): what the page cache holds says nothing
-  /// about the disk from then on, and a second sync would report success.
-  private func writing(
-    _ body: (inout SegmentWriter<Directory>) throws(StorageError) -> Void
-  ) throws(StorageError) {
+  private func writing<R: Sendable>(
+    _ body: (inout SegmentWriter<Directory>) throws(StorageError) -> R
+  ) throws(StorageError) -> R {
     do {
-      try writer.withLock { (writer) throws(StorageError) in try body(&writer) }
+      return try writer.withLock { (writer) throws(StorageError) in try body(&writer) }
     } catch {
-      positions.fail(error)
+      index.fail(error)
       throw error
     }
   }
+
+  // MARK: What is needed
 
   package func compact(_ group: GroupID, through: LogIndex) throws(StorageError) {
+    try changingNeeds { (state) throws(StorageError) in
+      try state.compact(group, through: through)
+    }
+  }
+
+  package func release(
+    _ plane: Plane, _ partition: PartitionID, before position: LogPosition
+  ) throws(StorageError) {
+    try changingNeeds { (state) throws(StorageError) in
+      try state.release(plane, partition, before: position)
+    }
+  }
+
+  private func changingNeeds(
+    _ body: (inout RecordIndex<Directory.File>.State) throws(StorageError) -> Void
+  ) throws(StorageError) {
     do {
-      try positions.withState { (state) throws(StorageError) in
-        try state.compact(group, through: through)
-      }
+      try index.withState(body)
     } catch {
-      positions.fail(error)
+      index.fail(error)
       throw error
     }
   }
 
-  package var retainedBytes: Int { positions.inspect { $0.retainedBytes() } }
+  package var end: LogPosition { index.inspect { $0.end } }
+
+  package func retention(of replica: LogReplica) -> LogRetention? {
+    index.inspect { $0.retention(of: replica) }
+  }
+
+  package var retainedBytes: Int { index.inspect { $0.retainedBytes() } }
 
   package var statistics: LogStatistics {
-    positions.inspect { state in
+    index.inspect { state in
       var statistics = state.statistics
       statistics.segments = state.segments.count
       statistics.retainedBytes = state.retainedBytes()
@@ -108,71 +163,5 @@ package final class SegmentLog<Directory: SegmentDirectory>: LogStore, Sendable 
   /// Where the last segment's batches end, and up to where it is durable.
   package var extent: (sequence: UInt64, end: Int, synced: Int) {
     writer.withLock { ($0.active.sequence, $0.active.end, $0.synced) }
-  }
-
-  package func read(
-    _ group: GroupID, from: LogIndex, through: LogIndex, maxBytes: Int
-  ) throws(StorageError) -> [LogEntry] {
-    var entries: [LogEntry] = []
-    var bytes = 0
-    // Found in one step, so that entries which are replaced meanwhile don't mix with the new ones.
-    for located in try locate(group, from: from, through: through, maxBytes: maxBytes) {
-      for entry in try readEntries(at: located, of: group)
-      where entry.index >= from && entry.index <= min(through, located.last) {
-        if !entries.isEmpty && bytes + entry.encodedSize > maxBytes { return entries }
-        bytes += entry.encodedSize
-        entries.append(entry)
-      }
-      if bytes >= maxBytes { break }
-    }
-    return entries
-  }
-
-  private struct Located: Sendable {
-    var place: EntriesPlace
-    var last: LogIndex
-    var segment: Segment<Directory.File>
-  }
-
-  private func locate(
-    _ group: GroupID, from: LogIndex, through: LogIndex, maxBytes: Int
-  ) throws(StorageError) -> [Located] {
-    try positions.withState { (state) throws(StorageError) -> [Located] in
-      guard let places = state.groups[group], from > places.baseIndex else { throw .compacted }
-      guard from <= through, from <= places.lastIndex, let first = state.segments.first else {
-        return []
-      }
-      return places.find(from: from, through: through, maxBytes: maxBytes).map {
-        Located(
-          place: $0.place, last: $0.last,
-          segment: state.segments[Int(UInt64($0.place.sequence) - first.sequence)])
-      }
-    }
-  }
-
-  private func readEntries(
-    at located: Located, of group: GroupID
-  ) throws(StorageError) -> [LogEntry] {
-    let place = located.place
-    let record = try located.segment.file.read(at: Int(place.offset), count: Int(place.length))
-    do {
-      let entries = try LogRecordCodec.decodeEntries(
-        record, of: group, salt: located.segment.salt)
-      guard entries.first?.index == place.firstIndex else { throw WireError.invalid("index") }
-      return entries
-    } catch {
-      // The segment may have been recycled since it was looked up.
-      try positions.withState { (state) throws(StorageError) in
-        guard let places = state.groups[group], places.baseIndex < place.firstIndex else {
-          throw .compacted
-        }
-      }
-      let damage = StorageError.damaged(
-        "\(directory.path(ofSegment: UInt64(place.sequence))) is damaged: the entries of \(group) "
-          + "from \(place.firstIndex) on, at offset \(place.offset), can't be read (\(error)): "
-          + "restore this node's disk, or remove the node and add it again")
-      positions.fail(damage)
-      throw damage
-    }
   }
 }

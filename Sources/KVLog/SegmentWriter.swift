@@ -1,6 +1,7 @@
 internal import KVBase
 
-/// The one who writes a log.
+/// Writes a log: encodes batches, begins segments, recycles them. `SegmentLog` says in which order
+/// and why.
 struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   struct Spare: Sendable {
     var name: String
@@ -10,7 +11,7 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   let directory: Directory
   let identity: LogIdentity
   let options: LogOptions
-  let positions: LogPositions<Directory.File>
+  let index: RecordIndex<Directory.File>
   var groups: LogGroups
   var active: Segment<Directory.File>
   /// The bytes of the active segment that are durable.
@@ -19,17 +20,19 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   var nextSpareNumber: UInt64
   /// Reused from batch to batch.
   private var buffer = ByteWriter(capacity: 64 << 10)
-  private var places: [(offset: Int, length: Int)] = []
+  /// A larger buffer is not kept.
+  private static var keptBufferBytes: Int { 4 << 20 }
+  private var locations: [(offset: Int, length: Int)] = []
 
   init(
     directory: Directory, identity: LogIdentity, options: LogOptions,
-    positions: LogPositions<Directory.File>, groups: LogGroups,
+    index: RecordIndex<Directory.File>, groups: LogGroups,
     active: Segment<Directory.File>, spares: [Spare], nextSpareNumber: UInt64
   ) {
     self.directory = directory
     self.identity = identity
     self.options = options
-    self.positions = positions
+    self.index = index
     self.groups = groups
     self.active = active
     synced = active.end
@@ -37,9 +40,11 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     self.nextSpareNumber = nextSpareNumber
   }
 
-  mutating func append(_ records: [LogRecord]) throws(StorageError) {
-    _ = try takeCompactions()
-    guard !records.isEmpty else { return }
+  mutating func append(_ records: [LogRecord]) throws(StorageError) -> LogSpan {
+    applyCompactions(try index.withState { $0.collectCompactions() })
+    guard !records.isEmpty else {
+      return LogSpan(start: active.endPosition, end: active.endPosition)
+    }
     var size = LogFormat.batchHeaderSize
     for record in records { size += LogRecordCodec.encodedSize(record) }
     size = LogFormat.aligned(size)
@@ -53,34 +58,29 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     // A refused record ends the log, so what was applied before it need not be undone.
     for record in records { try groups.apply(record) }
     encode(records)
-    precondition(buffer.count == size, "a batch of \(size) bytes took \(buffer.count)")
+    precondition(buffer.count == size, "a batch of \(size) bytes was encoded to \(buffer.count)")
     try active.file.write(buffer.bytes, at: active.end)
     try publish(records)
+    let start = active.endPosition + LogFormat.batchHeaderSize
     active.end += size
-    if buffer.count > 4 << 20 { buffer = ByteWriter(capacity: 64 << 10) }
+    if buffer.count > Self.keptBufferBytes { buffer = ByteWriter(capacity: 64 << 10) }
+    return LogSpan(start: start, end: active.endPosition)
   }
 
-  /// Learns what was compacted, and which is the oldest segment needed: in one step, so that a
-  /// checkpoint never speaks of entries in segments that are let go with it.
-  private mutating func takeCompactions() throws(StorageError) -> UInt64? {
-    let (compactions, oldestNeeded) = try positions.withState { state in
-      defer { if !state.compactions.isEmpty { state.compactions = [] } }
-      return (state.compactions, state.findOldestNeeded())
-    }
+  private mutating func applyCompactions(_ compactions: [(group: GroupID, through: LogIndex)]) {
     for compaction in compactions {
       groups.compact(compaction.group, through: compaction.through)
     }
-    return oldestNeeded
   }
 
   private mutating func encode(_ records: [LogRecord]) {
     buffer.removeAll()
-    places.removeAll(keepingCapacity: true)
+    locations.removeAll(keepingCapacity: true)
     BatchHeader.begin(into: &buffer)
     for record in records {
       let start = buffer.count
       LogRecordCodec.encode(record, salt: active.salt, into: &buffer)
-      places.append((start, buffer.count - start))
+      locations.append((start, buffer.count - start))
     }
     BatchHeader.finish(
       from: 0, kind: .records, records: records.count, synced: synced, sequence: active.sequence,
@@ -89,11 +89,10 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
 
   /// From here on readers find what was written.
   private func publish(_ records: [LogRecord]) throws(StorageError) {
-    try positions.withState { state in
+    try index.withState { state in
       for i in records.indices {
-        state.place(
-          records[i], sequence: active.sequence, offset: active.end + places[i].offset,
-          length: places[i].length)
+        state.add(
+          records[i], at: active.endPosition + locations[i].offset, length: locations[i].length)
       }
       state.segments[state.segments.count - 1].end += buffer.count
       state.statistics.batches += 1
@@ -102,11 +101,11 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   }
 
   mutating func sync() throws(StorageError) {
-    try positions.withState { _ in }
+    try index.withState { _ in }
     guard synced < active.end else { return }
     try active.file.sync()
     synced = active.end
-    try positions.withState { $0.statistics.syncs += 1 }
+    try index.withState { $0.statistics.syncs += 1 }
   }
 
   #if PlantedFaults
@@ -115,27 +114,27 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     }
   #endif
 
-  /// Ends the active segment and begins the next, with a checkpoint of all groups and room for a
-  /// batch of `room` bytes; then recycles the segments that nothing needs any more.
-  ///
-  /// At every moment a crash leaves either the old segment as the last one, or the whole new one
-  /// with a complete old one before it: the old one is durable before the new one has its name, and
-  /// says that there is a next one only when that is so.
+  /// Ends the active segment and begins the next, with a checkpoint of all replicas and room for a
+  /// batch of `room` bytes; then recycles the segments that no replica needs any more.
   private mutating func beginSegment(room: Int) throws(StorageError) {
     let sequence = active.sequence + 1
     precondition(sequence <= UInt64(UInt32.max), "segment \(sequence)")
     try sync()
-    let oldestNeeded = try takeCompactions() ?? sequence
+    let (compactions, needs) = try index.withState {
+      ($0.collectCompactions(), $0.checkpointNeeds())
+    }
+    applyCompactions(compactions)
+    let firstNeeded = needs.oldestSegment ?? sequence
     let header = SegmentHeader(
       identity: identity, sequence: sequence, salt: options.salt(of: sequence),
-      previousEnd: active.end, firstNeeded: oldestNeeded)
-    let begin = header.begin(with: groups)
+      begin: active.endPosition, firstNeeded: firstNeeded)
+    let begin = header.encoded(with: groups, needs)
     let needed = LogFormat.aligned(begin.count + room + LogFormat.batchHeaderSize)
     let next = try Self.prepare(
-      header, begin, capacity: max(options.segmentBytes, needed), from: takeSpare(for: needed),
+      header, begin, capacity: max(options.segmentBytes, needed), from: spare(for: needed),
       in: directory)
     try endActiveSegment()
-    try positions.withState { state in
+    try index.withState { state in
       state.segments.append(next)
       state.statistics.segmentsBegun += 1
       state.statistics.bytesWritten += begin.count
@@ -143,10 +142,10 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     }
     active = next
     synced = next.end
-    try recycle(before: oldestNeeded)
+    try recycle(before: firstNeeded)
   }
 
-  private mutating func takeSpare(for size: Int) throws(StorageError) -> Spare {
+  private mutating func spare(for size: Int) throws(StorageError) -> Spare {
     if size <= options.segmentBytes, let spare = spares.popLast() { return spare }
     return try makeSpare(size: max(options.segmentBytes, size))
   }
@@ -167,8 +166,8 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     try directory.rename(spare.name, to: LogFormat.segmentName(header.sequence))
     try directory.sync()
     return Segment(
-      sequence: header.sequence, salt: header.salt, file: spare.file, capacity: capacity,
-      end: begin.count)
+      sequence: header.sequence, salt: header.salt, begin: header.begin, file: spare.file,
+      capacity: capacity, end: begin.count)
   }
 
   /// Without this mark, a log whose last segment was deleted would look like one that ends here.
@@ -182,11 +181,12 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     try active.file.sync()
   }
 
-  /// Segments before `oldestNeeded` become spares, or go. The names must be durable before such a
-  /// file is written again: else after a crash a segment would have its old name and new contents.
-  private mutating func recycle(before oldestNeeded: UInt64) throws(StorageError) {
-    let freed = try positions.withState { state in
-      let freed = state.segments.prefix { $0.sequence < oldestNeeded }
+  /// Segments before `firstNeeded` become spares, or are removed. The names must be durable before
+  /// such a file is written again: else after a crash a segment would have its old name and new
+  /// contents.
+  private mutating func recycle(before firstNeeded: UInt64) throws(StorageError) {
+    let freed = try index.withState { state in
+      let freed = state.segments.prefix { $0.sequence < firstNeeded }
       state.segments.removeFirst(freed.count)
       state.statistics.segmentsRecycled += freed.count
       return Array(freed)
@@ -209,7 +209,7 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   }
 
   /// At start: removes what is left over and has the next segment's file written beforehand.
-  mutating func settle(leftovers: [String]) throws(StorageError) {
+  mutating func clear(leftovers: [String]) throws(StorageError) {
     for name in leftovers { try directory.remove(name) }
     if spares.isEmpty { spares.append(try makeSpare(size: options.segmentBytes)) }
     try directory.sync()
@@ -225,16 +225,22 @@ extension LogOptions {
 
 extension SegmentHeader {
   /// The first bytes of a segment: its header and its checkpoint.
-  func begin(with groups: LogGroups) -> [UInt8] {
+  func encoded(with groups: LogGroups, _ needs: CheckpointNeeds) -> [UInt8] {
     var writer = ByteWriter(capacity: 4096)
     encode(into: &writer)
     let start = writer.count
     BatchHeader.begin(into: &writer)
     let sorted = groups.sorted
-    for (group, log) in sorted { LogRecordCodec.encode(group: group, log, into: &writer) }
+    for (group, log) in sorted {
+      LogRecordCodec.encode(
+        group: group, log, neededFrom: needs.groups[group], into: &writer)
+    }
+    for partition in needs.partitions {
+      LogRecordCodec.encode(partition: partition, into: &writer)
+    }
     BatchHeader.finish(
-      from: start, kind: .checkpoint, records: sorted.count, synced: 0, sequence: sequence,
-      salt: salt, in: &writer)
+      from: start, kind: .checkpoint, records: sorted.count + needs.partitions.count, synced: 0,
+      sequence: sequence, salt: salt, in: &writer)
     return writer.bytes
   }
 }

@@ -28,7 +28,7 @@ package enum Planting {
       case .voteWithoutComparingLogs, .commitAtHighestMatch, .acknowledgeBeforeCommit,
         .truncateOnEveryAppend:
         "network"
-      case .failedSyncIgnored, .deleteLostOnRestart: "disk"
+      case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled: "disk"
       case .sessionsIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "network"

@@ -194,6 +194,7 @@ extension Simulation {
       case .entries(_, let entries): for entry in entries { bytes += entry.encodedSize + 16 }
       case .reset: bytes += 64
       case .removed: bytes += 8
+      case .data(_, _, let payload): bytes += payload.count + 16
       }
     }
     return UInt64(bytes)
@@ -210,6 +211,8 @@ extension Simulation {
       case .reset(let group, let generation, let index, let term, _):
         "\(group) reset to \(index)@\(term) generation \(generation)"
       case .removed(let group): "\(group) removed"
+      case .data(let plane, let partition, let payload):
+        "\(plane) \(partition) data of \(payload.count) bytes"
       }
     }.joined(separator: "; ")
   }

@@ -52,6 +52,16 @@ extension FuzzTarget {
         return (try? LogRecordCodec.decode(from: &reader)) != nil
       }),
     FuzzTarget(
+      name: "log segment header", seeds: segmentHeaderSeeds,
+      run: { bytes in
+        // With a checksum that fits: else no change would get past it.
+        guard bytes.count >= LogFormat.segmentHeaderSize else { return false }
+        var writer = ByteWriter()
+        writer.append(raw: bytes[0..<LogFormat.segmentHeaderSize - 8])
+        writer.append(writer.checksum(from: 0))
+        return (try? SegmentHeader(writer.take())) != nil
+      }),
+    FuzzTarget(
       name: "session", seeds: sessionSeeds,
       run: { (try? SessionFormat.decode($0, client: sampleSession.client)) != nil }),
     FuzzTarget(
@@ -184,13 +194,36 @@ extension FuzzTarget {
     .reset(
       GroupID(2), generation: Generation(1), index: LogIndex(5), term: Term(2),
       configuration: configuration),
-    .removed(GroupID(2)),
+    .removed(GroupID(2)), .data(.ap, PartitionID(3), "value"),
   ]
-  return records.map {
+  var seeds = records.map {
     var writer = ByteWriter()
     LogRecordCodec.encode($0, salt: 9, into: &writer)
     return writer.bytes
   }
+  let log = RecoveredLog(
+    hardState: HardState(term: Term(3)), generation: Generation(1), baseIndex: LogIndex(5),
+    baseTerm: Term(2), lastIndex: LogIndex(7),
+    termRuns: [TermRun(term: Term(2), firstIndex: LogIndex(6))],
+    configurations: [IndexedConfiguration(index: LogIndex(5), configuration: configuration)])
+  var writer = ByteWriter()
+  LogRecordCodec.encode(group: GroupID(2), log, neededFrom: LogPosition(77), into: &writer)
+  seeds.append(writer.bytes)
+  writer.removeAll()
+  LogRecordCodec.encode(
+    partition: RecoveredPartition(
+      partition: PartitionID(3), releasedBefore: LogPosition(66), neededFrom: nil), into: &writer)
+  seeds.append(writer.bytes)
+  return seeds
+}
+
+@Sendable private func segmentHeaderSeeds() -> [[UInt8]] {
+  var writer = ByteWriter()
+  SegmentHeader(
+    identity: LogIdentity(node: NodeID(1), creationDigest: 2), sequence: 3, salt: 4,
+    begin: LogPosition(5000), firstNeeded: 2
+  ).encode(into: &writer)
+  return [writer.bytes]
 }
 
 @Sendable private func sessionSeeds() -> [[UInt8]] {

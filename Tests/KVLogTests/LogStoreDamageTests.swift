@@ -131,7 +131,8 @@ import Testing
     _ image: LogImage, _ name: String, _ segments: [String], _ lastEnd: Int
   ) throws -> Int {
     guard let i = segments.firstIndex(of: name), i + 1 < segments.count else { return lastEnd }
-    return try SegmentHeader(Bytes(image[segments[i + 1]] ?? [])).previousEnd
+    let header = try SegmentHeader(Bytes(image[name] ?? []))
+    return try SegmentHeader(Bytes(image[segments[i + 1]] ?? [])).begin - header.begin
   }
 
   @Test(arguments: LogKind.allCases)
@@ -217,6 +218,19 @@ import Testing
     #expect(throws: error) { try log.log.sync() }
   }
 
+  /// A log as format 1 wrote it: a header, an empty checkpoint, and a batch with one reset.
+  private static func imageOfFormat1() throws -> LogImage {
+    let written = """
+      4b564c4f4753454700010000000000030000000000c0ffee000000000000000161ab506892312f40\
+      000000000000000000000000000000013bb70db50276d852a200f1bdead418ae0000002000000000\
+      00000000000000010000000002000000f45d706853a816a900000068000000600000000000000001\
+      00000002010000000300000001000000010000000000000000000000000000000001000000010000\
+      00000000000100000000000000000100000001000000000000000101000000000000000100000000
+      """
+    let bytes = try #require([UInt8](hexadecimal: written))
+    return [LogFormat.segmentName(1): bytes + [UInt8](repeating: 0, count: 512 - bytes.count)]
+  }
+
   @Test(arguments: LogKind.allCases)
   func aForeignLogIsRefusedUntouched(kind: LogKind) throws {
     let log = try makeLog(kind, batches: 3)
@@ -224,13 +238,20 @@ import Testing
     var newer = image
     var writer = ByteWriter()
     writer.append(raw: Array((image[log.activeName] ?? []).prefix(56)))
-    writer.overwrite(UInt16(2), at: 8)
+    writer.overwrite(UInt16(9), at: 8)
     writer.append(writer.checksum(from: 0))
     newer[log.activeName]?.replaceSubrange(0..<64, with: writer.bytes)
     let cases: [(LogImage, NodeID, UInt64, String)] = [
       (image, NodeID(4), TestLog.digest, "is the log of node n3, and this is node n4"),
       (image, TestLog.node, 1, "another cluster"),
-      (newer, TestLog.node, TestLog.digest, "log format 2"),
+      (
+        newer, TestLog.node, TestLog.digest,
+        "log format 9 by a newer build, and this build reads format 2: start the newer build again"
+      ),
+      (
+        try Self.imageOfFormat1(), TestLog.node, TestLog.digest,
+        "log format 1 by an older build, and this build reads format 2 only: start the older build"
+      ),
     ]
     for (image, node, digest, mention) in cases {
       let (result, after) = try TestLog.attempt(

@@ -24,7 +24,11 @@ final class WatchedDirectory: SegmentDirectory {
 
     var size: Int { base.size }
     func read(at offset: Int, count: Int) throws(StorageError) -> Bytes {
-      try base.read(at: offset, count: count)
+      try watch.beforeRead.withLock { action in
+        defer { action = nil }
+        return action
+      }?()
+      return try base.read(at: offset, count: count)
     }
     func write(_ bytes: [UInt8], at offset: Int) throws(StorageError) {
       try watch.note(.write(name.withLock { $0 }))
@@ -38,6 +42,8 @@ final class WatchedDirectory: SegmentDirectory {
 
   final class Watch: Sendable {
     let events = Mutex<[Event]>([])
+    /// Carried out once, before the next read.
+    let beforeRead = Mutex<(@Sendable () throws(StorageError) -> Void)?>(nil)
     /// How many events from now on one fails.
     let failsIn = Mutex<Int?>(nil)
 

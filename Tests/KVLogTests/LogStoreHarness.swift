@@ -63,8 +63,11 @@ final class TestLog {
     self.store = store
   }
 
-  static func create(_ kind: LogKind, segmentBytes: Int = 4096) throws -> TestLog {
-    let options = LogOptions(segmentBytes: segmentBytes, saltSeed: 7)
+  static func create(
+    _ kind: LogKind, segmentBytes: Int = 4096, configure: (inout LogOptions) -> Void = { _ in }
+  ) throws -> TestLog {
+    var options = LogOptions(segmentBytes: segmentBytes, saltSeed: 7)
+    configure(&options)
     switch kind {
     case .real:
       let directory = try ScratchDirectory()
@@ -153,7 +156,8 @@ final class TestLog {
   /// Starts again from what is in the files.
   func reopened() throws -> TestLog { try Self.open(kind, image, options: options) }
 
-  func append(_ records: LogRecord...) throws { try log.append(records) }
+  @discardableResult
+  func append(_ records: LogRecord...) throws -> LogSpan { try log.append(records) }
 
   /// All entries of a group, read in one go.
   func entries(of group: GroupID) throws -> [LogEntry] {
@@ -163,9 +167,8 @@ final class TestLog {
       group, from: recovered.baseIndex.next, through: recovered.lastIndex, maxBytes: .max)
   }
 
-  /// The files after a loss of power: any part of what was not synced is there, the rest is what
-  /// was
-  /// there before (zero here), or noise.
+  /// The files after a loss of power: any part of what was not synced is there; in its stead is what
+  /// was there before (zero here), or noise.
   func crashImage(_ random: inout SeededRandom) throws -> LogImage {
     var image = try image
     let (_, end, synced) = extent
@@ -221,5 +224,13 @@ extension LogRecord {
 extension GroupConfiguration {
   static var three: GroupConfiguration {
     GroupConfiguration(voters: [1, 2, 3].map { ReplicaID(rawValue: $0) })
+  }
+}
+
+extension [UInt8] {
+  init?(hexadecimal text: String) {
+    let digits = text.compactMap { $0.hexDigitValue }
+    guard digits.count == text.count, digits.count % 2 == 0 else { return nil }
+    self = stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
   }
 }

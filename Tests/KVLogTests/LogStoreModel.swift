@@ -13,19 +13,21 @@ struct LogModel: Equatable {
     var resetConfiguration: GroupConfiguration
     /// From `resetIndex` + 1 on.
     var entries: [LogEntry] = []
+    /// The position of each entry's record, where it is known.
+    var positions: [LogPosition?] = []
 
     var lastIndex: UInt64 { resetIndex + UInt64(entries.count) }
-    func entries(behind index: UInt64) -> ArraySlice<LogEntry> {
+    func entries(after index: UInt64) -> ArraySlice<LogEntry> {
       entries.dropFirst(Int(index - resetIndex))
     }
     func term(at index: UInt64) -> Term {
       index == resetIndex ? resetTerm : entries[Int(index - resetIndex) - 1].term
     }
 
-    /// What a log that begins behind `base` should say.
+    /// What a log that begins after `base` should say.
     func expected(base: UInt64) -> RecoveredLog {
       var runs: [TermRun] = []
-      for entry in entries(behind: base) where runs.last?.term != entry.term {
+      for entry in entries(after: base) where runs.last?.term != entry.term {
         runs.append(TermRun(term: entry.term, firstIndex: entry.index))
       }
       var configurations = [
@@ -45,23 +47,34 @@ struct LogModel: Equatable {
     }
   }
 
+  struct Data: Equatable {
+    /// `nil` where the append failed, and the record may be there or not.
+    var position: LogPosition?
+    var payload: Bytes
+  }
+
   var groups: [GroupID: Group] = [:]
   var lives = 0
+  var partitions: [PartitionID: [Data]] = [:]
 
-  mutating func apply(_ record: LogRecord) {
+  mutating func apply(_ record: LogRecord, at position: LogPosition?) {
     switch record {
     case .hardState(let group, let state): groups[group]?.hardState = state
     case .entries(let group, let entries):
-      guard let first = entries.first, let place = groups.index(forKey: group) else { return }
-      let kept = Int(first.index.rawValue - groups.values[place].resetIndex) - 1
-      groups.values[place].entries.removeSubrange(kept...)
-      groups.values[place].entries += entries
+      guard let first = entries.first, let slot = groups.index(forKey: group) else { return }
+      let kept = Int(first.index.rawValue - groups.values[slot].resetIndex) - 1
+      groups.values[slot].entries.removeSubrange(kept...)
+      groups.values[slot].entries += entries
+      groups.values[slot].positions.removeSubrange(kept...)
+      groups.values[slot].positions += entries.map { _ in position }
     case .reset(let group, let generation, let index, let term, let configuration):
       lives += 1
       groups[group] = Group(
         life: lives, hardState: groups[group]?.hardState ?? HardState(), generation: generation,
         resetIndex: index.rawValue, resetTerm: term, resetConfiguration: configuration)
     case .removed(let group): groups[group] = nil
+    case .data(_, let partition, let payload):
+      partitions[partition, default: []].append(Data(position: position, payload: payload))
     }
   }
 }
@@ -78,6 +91,10 @@ struct LogExperiment {
   var compacted: [Int: UInt64] = [:]
   /// What `compact` was told since the log was opened: from there on reads must answer.
   var readable: [Int: UInt64] = [:]
+  /// What was released, by partition.
+  var released: [PartitionID: LogPosition] = [:]
+  /// Where a replay may begin: what `release` was told since the log was opened.
+  var replayable: [PartitionID: LogPosition] = [:]
   /// A fault that every disk has, after each loss of power too.
   var fault: MemoryLogFault?
   var crashes = 0
@@ -85,9 +102,12 @@ struct LogExperiment {
   var tornTails = 0
   var recycled = 0
 
-  init(_ kind: LogKind, seed: UInt64, segmentBytes: Int) throws {
+  init(
+    _ kind: LogKind, seed: UInt64, segmentBytes: Int,
+    configure: (inout LogOptions) -> Void = { _ in }
+  ) throws {
     random = SeededRandom(seed: seed)
-    log = try TestLog.create(kind, segmentBytes: segmentBytes)
+    log = try TestLog.create(kind, segmentBytes: segmentBytes, configure: configure)
   }
 
   mutating func run(steps: Int) throws -> String? {
@@ -95,10 +115,14 @@ struct LogExperiment {
     for step in 0..<steps {
       let difference: String?
       switch random.below(100) {
-      case 0..<55: difference = try append()
-      case 55..<75: difference = try sync()
-      case 75..<84: difference = try compact()
-      case 84..<94: difference = try read()
+      case 0..<52: difference = try append()
+      case 52..<67: difference = try sync()
+      case 67..<76: difference = try compact()
+      case 76..<83: difference = try release()
+      case 83..<85: difference = try releaseAll()
+      case 85..<89: difference = try read()
+      case 89..<92: difference = try replayData()
+      case 92..<94: difference = try replayEntries()
       case 94..<95: difference = try restart()
       case 95..<97: difference = try losePowerWhileWriting()
       default: difference = try crash()
@@ -115,28 +139,42 @@ struct LogExperiment {
   /// Without anything that goes wrong.
   mutating func write(batches: Int) throws -> String? {
     for _ in 0..<batches {
-      guard try append() == nil, try sync() == nil, try compact() == nil else { return "failed" }
+      guard try append() == nil, try sync() == nil, try compact() == nil, try release() == nil
+      else { return "failed" }
     }
     return nil
   }
 
   private mutating func append() throws -> String? {
     var records: [LogRecord] = []
+    let before = model
     for _ in 0...random.below(4) {
       let record = makeRecord()
-      model.apply(record)
+      model.apply(record, at: nil)
       records.append(record)
     }
     let sequence = log.extent.sequence
+    let end = log.log.end
     // Whether it succeeds or not, it may be there afterwards.
     possible.append(model)
-    try log.log.append(records)
+    let span = try log.log.append(records)
+    guard span.start > end, span.end == log.log.end else { return "\(span) after \(end)" }
+    model = before
+    var position = span.start
+    for record in records {
+      model.apply(record, at: position)
+      position = position + LogRecordCodec.encodedSize(record)
+    }
+    possible[possible.count - 1] = model
     // Beginning a segment makes durable what came before.
     if log.extent.sequence != sequence { possible.removeFirst(possible.count - 2) }
     return nil
   }
 
   private mutating func makeRecord() -> LogRecord {
+    if random.chance(1, in: 4) {
+      return .data(.ap, PartitionID(UInt16(random.below(3))), makePayload())
+    }
     let group = GroupID(UInt32(random.below(4)))
     guard let state = model.groups[group] else { return .begin(group) }
     switch random.below(20) {
@@ -175,10 +213,13 @@ struct LogExperiment {
       if random.chance(1, in: 12) {
         return .configuration(first + i, term: term.rawValue, randomConfiguration())
       }
-      let size = random.chance(1, in: 60) ? random.below(6000) : random.below(120)
-      let payload = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-      return .test(first + i, term: term.rawValue, Bytes(payload))
+      return .test(first + i, term: term.rawValue, makePayload())
     }
+  }
+
+  private mutating func makePayload() -> Bytes {
+    let size = random.chance(1, in: 60) ? random.below(6000) : random.below(120)
+    return Bytes((0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) })
   }
 
   private mutating func sync() throws -> String? {
@@ -192,11 +233,114 @@ struct LogExperiment {
     guard let state = model.groups[group] else { return nil }
     let base = state.resetIndex
     let index = base + random.below(state.lastIndex - base + 1)
-    let through = random.chance(1, in: 3) ? state.lastIndex : index
+    return try compact(group, through: random.chance(1, in: 3) ? state.lastIndex : index)
+  }
+
+  private mutating func compact(_ group: GroupID, through: UInt64) throws -> String? {
+    guard let state = model.groups[group] else { return nil }
+    let base = state.resetIndex
     try log.log.compact(group, through: LogIndex(through))
     compacted[state.life] = max(compacted[state.life] ?? base, through)
     readable[state.life] = max(readable[state.life] ?? base, through)
-    return nil
+    return compareRetention(of: group)
+  }
+
+  /// Nothing that was written so far is needed, as after a flush of all state.
+  private mutating func releaseAll() throws -> String? {
+    for group in model.groups.keys.sorted() {
+      let last = model.groups[group]?.lastIndex ?? 0
+      if let difference = try compact(group, through: last) { return difference }
+    }
+    for partition in model.partitions.keys.sorted() {
+      if let difference = try release(partition, before: log.log.end) { return difference }
+    }
+    return log.log.retainedBytes <= log.extent.end ? nil : "\(log.log.retainedBytes) are retained"
+  }
+
+  /// A group needs the record of its first entry that is not compacted.
+  private func compareRetention(of group: GroupID) -> String? {
+    guard let state = model.groups[group] else { return nil }
+    let base = max(readable[state.life] ?? 0, state.resetIndex)
+    let expected = state.positions.dropFirst(Int(base - state.resetIndex)).first ?? nil
+    let found = log.log.retention(of: .cp(group))
+    let held = expected.map { log.log.end - $0 } ?? 0
+    if found?.neededFrom == expected, found?.heldBytes == held { return nil }
+    return
+      "\(group) holds back \(String(describing: found)), not from \(String(describing: expected))"
+  }
+
+  private mutating func release() throws -> String? {
+    let partition = PartitionID(UInt16(random.below(3)))
+    guard let data = model.partitions[partition] else { return nil }
+    let known = data[Int(random.below(UInt64(data.count)))].position
+    return try release(partition, before: random.chance(1, in: 2) ? log.log.end : known ?? .zero)
+  }
+
+  private mutating func release(
+    _ partition: PartitionID, before position: LogPosition
+  ) throws -> String? {
+    let known = model.partitions[partition]?.compactMap(\.position) ?? []
+    try log.log.release(.ap, partition, before: position)
+    released[partition] = max(released[partition] ?? .zero, position)
+    replayable[partition] = max(replayable[partition] ?? .zero, position)
+    let first = known.first { $0 >= replayable[partition] ?? .zero }
+    let found = log.log.retention(of: .ap(partition))
+    if found?.neededFrom == first { return nil }
+    return
+      "\(partition) holds back \(String(describing: found)), not from \(String(describing: first))"
+  }
+
+  /// All records of a replica from `from` on, by as many calls as it takes.
+  private mutating func replayAll(
+    _ replica: LogReplica, from: LogPosition
+  ) throws(StorageError) -> [PositionedRecord] {
+    var records: [PositionedRecord] = []
+    var next: LogPosition? = from
+    while let position = next {
+      let replay = try log.log.replay(replica, from: position, maxBytes: Int(random.below(2000)))
+      records += replay.records
+      next = replay.next
+      if replay.records.isEmpty && next != nil { return [] }
+    }
+    return records
+  }
+
+  private mutating func replayData() throws -> String? {
+    let partition = PartitionID(UInt16(random.below(3)))
+    guard let data = model.partitions[partition], let first = data.first?.position else {
+      return nil
+    }
+    let from = data[Int(random.below(UInt64(data.count)))].position ?? first
+    let floor = max(replayable[partition] ?? .zero, first)
+    do {
+      let found = try replayAll(.ap(partition), from: from)
+      if from < floor { return "\(partition): \(from) was replayed, before \(floor)" }
+      let expected = data.compactMap { data in data.position.map { ($0, data.payload) } }
+        .filter { $0.0 >= from }
+        .map { PositionedRecord(position: $0.0, record: .data(.ap, partition, $0.1)) }
+      return found == expected ? nil : "\(partition) from \(from): \(found) where \(expected)"
+    } catch {
+      guard error == .compacted else { throw error }
+      return from < floor ? nil : "\(partition): \(from) is not there, only \(floor)"
+    }
+  }
+
+  private mutating func replayEntries() throws -> String? {
+    let group = GroupID(UInt32(random.below(4)))
+    guard let state = model.groups[group],
+      let from = log.log.retention(of: .cp(group))?.neededFrom
+    else { return nil }
+    var found: [LogEntry] = []
+    for record in try replayAll(.cp(group), from: from) {
+      guard case .entries(group, let entries) = record.record, let first = entries.first,
+        try log.log.position(of: group, first.index) == record.position,
+        try log.log.firstIndex(of: group, at: record.position) == first.index
+      else { return "\(group): \(record) among its entries" }
+      found += entries
+    }
+    let base = max(readable[state.life] ?? 0, state.resetIndex)
+    if found == Array(state.entries(after: base)) { return nil }
+    return "\(group) from \(from): \(found.map(\.index)) after \(base)"
   }
 
   private mutating func read() throws -> String? {
@@ -217,7 +361,7 @@ struct LogExperiment {
     if from <= base { return "\(group): \(from) was read, and \(base) is compacted" }
     var expected: [LogEntry] = []
     var bytes = 0
-    for entry in state.entries(behind: from - 1) where entry.index.rawValue <= through {
+    for entry in state.entries(after: from - 1) where entry.index.rawValue <= through {
       bytes += entry.encodedSize
       if !expected.isEmpty && bytes > maxBytes { break }
       expected.append(entry)
@@ -277,8 +421,9 @@ struct LogExperiment {
         let lives = max(model.lives, candidate.lives)
         model = candidate
         model.lives = lives
+        let difference = adoptPositions()
         possible = [model]
-        return nil
+        return difference
       }
       difference = found
     }
@@ -295,15 +440,70 @@ struct LogExperiment {
       let base = recovered.baseIndex.rawValue
       guard base >= state.resetIndex, base <= max(state.resetIndex, compacted[state.life] ?? 0),
         base <= state.lastIndex
-      else { return "\(group) begins behind \(base)" }
+      else { return "\(group) begins after \(base)" }
       let expected = state.expected(base: base)
       guard recovered == expected else { return "\(group): \(expected) expected" }
-      guard (try? log.entries(of: group)) == Array(state.entries(behind: base)) else {
+      guard (try? log.entries(of: group)) == Array(state.entries(after: base)) else {
         return "other entries of \(group)"
       }
       bases[state.life] = base
     }
+    if let difference = comparePartitions(candidate) { return difference }
     readable = bases
+    return nil
+  }
+
+  private mutating func comparePartitions(_ candidate: LogModel) -> String? {
+    let recovered = log.log.recoveredPartitions
+    guard recovered.map(\.partition) == candidate.partitions.keys.sorted() else {
+      return "other partitions than \(candidate.partitions.keys.sorted())"
+    }
+    for found in recovered {
+      let data = candidate.partitions[found.partition] ?? []
+      let floor = released[found.partition] ?? .zero
+      let needed = data.filter { $0.position.map { $0 >= floor } ?? true }
+      let replayed: [PositionedRecord]
+      do {
+        replayed = try replayAll(.ap(found.partition), from: found.releasedBefore)
+      } catch {
+        return "\(found.partition): \(error)"
+      }
+      guard replayed.count >= needed.count, replayed.count <= data.count,
+        replayed.first?.position == found.neededFrom
+      else { return "\(found): \(replayed.count) records, and \(needed.count) needed" }
+      for (data, replayed) in zip(data.suffix(replayed.count), replayed) {
+        guard replayed.record == .data(.ap, found.partition, data.payload),
+          data.position.map({ $0 == replayed.position }) ?? true
+        else { return "\(found.partition): \(replayed) where \(data)" }
+      }
+    }
+    return nil
+  }
+
+  /// Fills in where the records of a failed append are, if they survived, and compares the others.
+  private mutating func adoptPositions() -> String? {
+    for (group, state) in model.groups {
+      for i in state.entries.indices {
+        guard let position = try? log.log.position(of: group, state.entries[i].index) else {
+          continue
+        }
+        if let known = state.positions[i], known != position {
+          return "\(group): entry \(state.entries[i].index) at \(position), not \(known)"
+        }
+        model.groups[group]?.positions[i] = position
+      }
+    }
+    replayable = [:]
+    released = released.filter { model.partitions[$0.key] != nil }
+      .mapValues { min($0, log.log.end) }
+    for found in log.log.recoveredPartitions {
+      replayable[found.partition] = found.releasedBefore
+      let replayed = (try? replayAll(.ap(found.partition), from: found.releasedBefore)) ?? []
+      let count = model.partitions[found.partition]?.count ?? 0
+      for (i, record) in replayed.enumerated() {
+        model.partitions[found.partition]?[count - replayed.count + i].position = record.position
+      }
+    }
     return nil
   }
 }

@@ -11,7 +11,7 @@ import Testing
     var powerCuts = 0
     var tornTails = 0
     var recycled = 0
-    for seed in 0..<(kind == .memory ? 20 : 4) as Range<UInt64> {
+    for seed in 0..<(kind == .memory ? 20 : 6) as Range<UInt64> {
       var experiment = try LogExperiment(kind, seed: seed, segmentBytes: segmentBytes)
       let difference = try experiment.run(steps: 400)
       #expect(difference == nil, "seed \(seed)")

@@ -129,6 +129,7 @@ package struct RaftChecks: Sendable {
       }
     case .removed(let id):
       groups[Int(id.rawValue)].replicas[node].reset(base: 0, term: 0)
+    case .data: break
     }
   }
 
