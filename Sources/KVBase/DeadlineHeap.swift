@@ -58,10 +58,10 @@ package struct DeadlineHeap: Sendable {
   private mutating func siftUp(_ start: Int, _ item: Item) {
     var at = start
     while at > 0, item < items[(at - 1) / 2] {
-      place(items[(at - 1) / 2], at)
+      store(items[(at - 1) / 2], at)
       at = (at - 1) / 2
     }
-    place(item, at)
+    store(item, at)
   }
 
   private mutating func siftDown(_ start: Int, _ item: Item) {
@@ -71,13 +71,13 @@ package struct DeadlineHeap: Sendable {
       guard child < items.count else { break }
       if child + 1 < items.count, items[child + 1] < items[child] { child += 1 }
       guard items[child] < item else { break }
-      place(items[child], at)
+      store(items[child], at)
       at = child
     }
-    place(item, at)
+    store(item, at)
   }
 
-  private mutating func place(_ item: Item, _ at: Int) {
+  private mutating func store(_ item: Item, _ at: Int) {
     items[at] = item
     positions[Int(item.slot)] = Int32(at)
   }

@@ -64,7 +64,7 @@ extension ClientCore {
     return nil
   }
 
-  /// Takes over what is newer in `new`.
+  /// Adopts what is newer in `new`.
   private mutating func install(_ new: ClusterView) {
     if routes.adopt(new) {
       for node in new.nodes { peers.learn(node) }

@@ -193,7 +193,7 @@ extension ClientCore {
     case .overloaded:
       backOff(slot, atLeast: min(failure.retryAfter, .seconds(1)), now)
     case .unknownKeyspace:
-      // The node's map may lag behind ours, or ours behind the cluster's: look at both again.
+      // The node's map may lag, or ours: look at both again.
       fetchMap(now)
       calls[slot].route = .unresolved
       backOff(slot, atLeast: .zero, now)

@@ -63,7 +63,7 @@ struct RouteTable: Sendable {
     return nil
   }
 
-  /// Takes over a map unless it is older than the present one. False: it is.
+  /// Adopts a map unless it is older than the present one. False: it is.
   mutating func adopt(_ new: ClusterView) -> Bool {
     learn(clusterID: new.meta.clusterID)
     guard view.map({ new.meta.epoch >= $0.meta.epoch }) ?? true else { return false }

@@ -7,7 +7,7 @@ struct ScanMerge: Sendable {
   private struct Cursor {
     var buffer: [ScannedRecord] = []
     var position = 0
-    /// There may be records behind the buffer.
+    /// There may be records after the buffer.
     var hasMore = true
     var isInFlight = false
     /// Where the next request begins (ascending) or ends (descending).

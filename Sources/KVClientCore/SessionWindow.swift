@@ -20,7 +20,7 @@ struct SessionWindow: Sendable {
   var isFull: Bool { entries.isFull }
   var count: Int { entries.count }
 
-  /// The lowest sequence whose answer is still wanted.
+  /// The lowest sequence that is not answered.
   var lowestUnacknowledged: UInt64? { entries.first?.sequence }
 
   /// Opens an entry for `sequence`, higher than all before. Returns its ordinal. Must not be full.
@@ -30,7 +30,7 @@ struct SessionWindow: Sendable {
     return firstOrdinal + UInt64(entries.count - 1)
   }
 
-  /// The answer is there, or no longer wanted.
+  /// The mutation has ended.
   mutating func close(_ ordinal: UInt64) {
     precondition(
       ordinal >= firstOrdinal && ordinal < firstOrdinal + UInt64(entries.count),

@@ -2,6 +2,10 @@ import KVBase
 import KVLog
 import KVNodeCore
 
+#if PlantedFaults
+  import KVState
+#endif
+
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
   /// What `SimulationOptions.plant` takes, each with a profile that brings it out; empty where the

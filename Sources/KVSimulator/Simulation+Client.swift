@@ -189,7 +189,7 @@ extension Simulation {
         receipt.index, group: receipt.group, floors: pending.floors,
         what: "c\(client.index + 1)'s \(operation.kind.rawValue) of \(operation.key)")
       effectChecks.acknowledge(receipt.index, group: receipt.group)
-      Self.take(result, into: &operation)
+      Self.record(result, in: &operation)
     case .record(let record, let receipt):
       saw(receipt, pending, client)
       judge(record, receipt, pending, client)
@@ -248,7 +248,7 @@ extension Simulation {
     }
   }
 
-  private static func take(_ result: CommandResult, into operation: inout HistoryOperation) {
+  private static func record(_ result: CommandResult, in operation: inout HistoryOperation) {
     switch result.conclusion {
     case .effective:
       operation.outcome = .ok
