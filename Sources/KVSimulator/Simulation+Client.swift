@@ -193,7 +193,7 @@ extension Simulation {
     case .record(let record, let receipt):
       saw(receipt, pending, client)
       judge(record, receipt, pending, client)
-      operation.value = (record?.value.text).map { HistoryValue.text($0) }
+      operation.value = Workload.historyValue(record?.value.text, of: operation.key)
       operation.outcome = .ok
       client.lanes[lane].lastSeen[operation.key] = .some(record?.value.text)
     case .rejected(let failure):
@@ -280,6 +280,9 @@ extension Simulation {
     case .add(let delta):
       operation.kind = .add
       operation.value = .integer(delta)
+    case .append(let element):
+      operation.kind = .append
+      operation.value = .text(element)
     }
     return operation
   }

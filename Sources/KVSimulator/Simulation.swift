@@ -291,7 +291,7 @@ package final class Simulation {
   private func checkHistory() {
     guard !isOver else { return }
     let checker = LinearizabilityChecker()
-    for (key, verdict) in checker.check(history, model: Self.model(of:)) {
+    for (key, verdict) in checker.check(history, model: Workload.model(of:)) {
       switch verdict {
       case .linearizable: break
       case .violated(let what):
@@ -300,14 +300,11 @@ package final class Simulation {
         let operations = isFirst ? history.filter { $0.key == key } : []
         violate(
           .linearizability, "\(key): \(what)",
-          witness: isFirst ? checker.check(operations, model: Self.model(of: key)).witness : nil)
+          witness: isFirst ? checker.check(operations, model: Workload.model(of: key)).witness : nil
+        )
       case .unknown: undecided.append(key)
       }
     }
-  }
-
-  private static func model(of key: String) -> LinearizabilityChecker.Model {
-    Workload.isCounter(key) ? .counter : .register
   }
 
   private var undecided: [String] = []

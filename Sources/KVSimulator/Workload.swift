@@ -1,3 +1,4 @@
+import JepsenHistory
 import KVBase
 import KVClientCore
 import KVCommand
@@ -11,12 +12,11 @@ struct PlannedOperation: Sendable {
     case cas(expected: String?, new: String)
     case delete
     case add(Int64)
+    case append(String)
   }
 
   var kind: Kind
   var key: String
-
-  var isCounter: Bool { Workload.isCounter(key) }
 
   /// The call, as the client's core takes it.
   var call: ClientOperation {
@@ -31,15 +31,19 @@ struct PlannedOperation: Sendable {
     case .delete: return .mutate(key: key, .delete())
     case .add(let delta):
       return .mutate(key: key, .add(delta: delta, minimum: .min, maximum: .max))
+    case .append(let element):
+      return .mutate(key: key, .append(suffix: Bytes(element + Workload.separator)))
     }
   }
 }
 
-/// What clients do: registers with unique values, and counters, on few keys at a time. The keys
-/// change every few seconds, so that each key's history stays short enough to be judged.
+/// What clients do: registers with unique values, counters, and lists of unique elements, on few
+/// keys at a time. The keys change every few seconds, so that each key's history stays short enough
+/// to be judged.
 package struct Workload: Sendable {
   package var registers = 4
-  package var counters = 2
+  package var counters = 1
+  package var lists = 1
   /// Nanoseconds before the next set of keys.
   package var epochLength: UInt64 = 5_000_000_000
   /// Mean pause of a lane between two operations.
@@ -50,7 +54,23 @@ package struct Workload: Sendable {
 
   package init() {}
 
-  package static func isCounter(_ key: String) -> Bool { key.utf8.first == UInt8(ascii: "c") }
+  /// After each element of a list.
+  static let separator = ";"
+
+  /// What a key is, by its first letter.
+  static func model(of key: String) -> LinearizabilityChecker.Model {
+    switch key.utf8.first {
+    case UInt8(ascii: "c"): .counter
+    case UInt8(ascii: "l"): .list
+    default: .register
+    }
+  }
+
+  /// What a read of a key found, as histories have it.
+  static func historyValue(_ text: String?, of key: String) -> HistoryValue? {
+    guard model(of: key) == .list else { return text.map { .text($0) } }
+    return .list((text ?? "").split(separator: separator).map { .text(String($0)) })
+  }
 
   func pause(_ random: inout SeededRandom) -> UInt64 {
     random.below(2 * meanPause)
@@ -60,15 +80,11 @@ package struct Workload: Sendable {
     time: UInt64, lastSeen: [String: String?], random: inout SeededRandom
   ) -> PlannedOperation {
     let epoch = time / epochLength
-    let place = Int(random.below(UInt64(registers + counters)))
-    let isCounter = place >= registers
-    let key = isCounter ? "c\(epoch)-\(place - registers)" : "r\(epoch)-\(place)"
-    if isCounter {
-      let kind: PlannedOperation.Kind =
-        random.chance(3, in: 5)
-        ? .add(Int64(random.below(3)) + 1) : .read(Self.level(&random))
-      return PlannedOperation(kind: kind, key: key)
+    let number = Int(random.below(UInt64(registers + counters + lists)))
+    guard number < registers else {
+      return nextOfMany(number - registers, epoch, &random)
     }
+    let key = "r\(epoch)-\(number)"
     let kind: PlannedOperation.Kind
     switch random.below(20) {
     case 0..<8: kind = .read(Self.level(&random))
@@ -77,6 +93,23 @@ package struct Workload: Sendable {
     default: kind = .delete
     }
     return PlannedOperation(kind: kind, key: key)
+  }
+
+  /// The next operation of a counter or, above those, of a list.
+  private mutating func nextOfMany(
+    _ number: Int, _ epoch: UInt64, _ random: inout SeededRandom
+  ) -> PlannedOperation {
+    let isCounter = number < counters
+    let key = isCounter ? "c\(epoch)-\(number)" : "l\(epoch)-\(number - counters)"
+    guard random.chance(3, in: 5) else {
+      return PlannedOperation(kind: .read(Self.level(&random)), key: key)
+    }
+    // Sums and elements of different lengths.
+    let size = Int(random.below(3))
+    return PlannedOperation(
+      kind: isCounter
+        ? .add(Int64(size) + 1) : .append(unique() + String(repeating: "+", count: size)),
+      key: key)
   }
 
   private mutating func unique() -> String {
@@ -97,8 +130,9 @@ package struct Workload: Sendable {
   func keys(until time: UInt64) -> [String] {
     var keys: [String] = []
     for epoch in 0...(time / epochLength) {
-      for place in 0..<registers { keys.append("r\(epoch)-\(place)") }
-      for place in 0..<counters { keys.append("c\(epoch)-\(place)") }
+      for number in 0..<registers { keys.append("r\(epoch)-\(number)") }
+      for number in 0..<counters { keys.append("c\(epoch)-\(number)") }
+      for number in 0..<lists { keys.append("l\(epoch)-\(number)") }
     }
     return keys
   }
