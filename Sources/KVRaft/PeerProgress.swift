@@ -1,0 +1,32 @@
+package import KVBase
+
+extension RaftCore {
+  package struct PeerProgress: Sendable, Hashable {
+    package enum State: Sendable, Hashable { case probe, replicate, snapshot }
+    package var replica: ReplicaID
+    package var match: LogIndex
+    package var state: State
+    package var isLearner: Bool
+    /// When it was last heard from.
+    package var lastContact: Instant?
+  }
+
+  /// The progress of each peer, by replica id; a view, which copies nothing.
+  package struct PeerProgressList: RandomAccessCollection, Sendable {
+    let peers: [Progress]
+
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { peers.count }
+    package subscript(position: Int) -> PeerProgress {
+      let state: PeerProgress.State =
+        switch peers[position].state {
+        case .probe: .probe
+        case .replicate: .replicate
+        case .snapshot: .snapshot
+        }
+      return PeerProgress(
+        replica: peers[position].replica, match: peers[position].match, state: state,
+        isLearner: !peers[position].isVoter, lastContact: peers[position].lastContact)
+    }
+  }
+}
