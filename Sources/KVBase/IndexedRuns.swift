@@ -1,12 +1,12 @@
-/// A value for every index of a log, where neighbours mostly share theirs: runs, each of which holds
-/// from its first index until the next run begins.
+/// A value for every index of a log, where neighbours mostly share theirs: runs, each of which
+/// holds from its first index until the next run begins.
 ///
-/// Terms and configurations of a log are both of this kind, and follow the log through the same four
-/// changes: an entry is appended, the end is truncated, the beginning is compacted, a snapshot
+/// Terms and configurations of a log are both of this kind, and follow the log through the same
+/// four changes: an entry is appended, the end is truncated, the beginning is compacted, a snapshot
 /// replaces everything (a new value of this type).
 ///
-/// Invariants: there is at least one run, so that every index from the first run on has a value, and
-/// first indexes rise strictly.
+/// Invariants: there is at least one run, so that every index from the first run on has a value,
+/// and first indexes rise strictly.
 package struct IndexedRuns<Value: Hashable & Sendable>: Hashable, Sendable {
   package struct Run: Hashable, Sendable {
     package var firstIndex: LogIndex
@@ -56,7 +56,8 @@ package struct IndexedRuns<Value: Hashable & Sendable>: Hashable, Sendable {
     runs.removeFirst(keep)
   }
 
-  /// As `compact`, and the first run then begins at `index`: where it began before is forgotten too.
+  /// As `compact`, and the first run then begins at `index`: where it began before is forgotten
+  /// too.
   package mutating func rebase(to index: LogIndex) {
     precondition(index >= first.firstIndex, "rebased to \(index) before \(first.firstIndex)")
     compact(through: index)

@@ -4,8 +4,8 @@
 /// The base is the last entry that was compacted away (or that a snapshot covers); index 0 where
 /// nothing was. Its term is known, as that of every entry after it.
 ///
-/// A configuration is in force from the moment its entry is appended (Raft paper §6), so a truncated
-/// entry takes its configuration along, and the one before it is in force again.
+/// A configuration is in force from the moment its entry is appended (Raft paper §6), so a
+/// truncated entry takes its configuration along, and the one before it is in force again.
 package struct LogOutline: Hashable, Sendable {
   package private(set) var baseIndex: LogIndex
   package private(set) var lastIndex: LogIndex
@@ -90,7 +90,8 @@ package struct LogOutline: Hashable, Sendable {
     return end
   }
 
-  /// The entry at `index` is appended. `configuration` is what it carries, where it is of that kind.
+  /// The entry at `index` is appended. `configuration` is what it carries, where it is of that
+  /// kind.
   package mutating func append(
     index: LogIndex, term: Term, configuration: GroupConfiguration? = nil
   ) {

@@ -3,8 +3,8 @@ internal import KVBase
 /// What of a replica's persistent state is durable, what is being written, and what has changed
 /// since the last persist.
 ///
-/// The token of the next persist is known before it is emitted, so that a message can name it in the
-/// turn in which the need for it arose.
+/// The token of the next persist is known before it is emitted, so that a message can name it in
+/// the turn in which the need for it arose.
 ///
 /// Invariants: tokens rise; what is durable, being written or changed lies within the log.
 struct Durability: Sendable {

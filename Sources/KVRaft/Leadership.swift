@@ -1,8 +1,8 @@
 internal import KVBase
 
-/// What a leader keeps for its term, beside the progress of its peers and its rounds: when it began,
-/// the next heartbeat, a transfer under way, and how much it has proposed that is not applied.
-/// Begun anew with each term led, and with its end.
+/// What a leader keeps for its term, beside the progress of its peers and its rounds: when it
+/// began, the next heartbeat, a transfer under way, and how much it has proposed that is not
+/// applied. Begun anew with each term led, and with its end.
 struct Leadership: Sendable {
   /// A hand-over of leadership (dissertation §3.10).
   private struct Transfer: Sendable {

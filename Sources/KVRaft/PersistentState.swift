@@ -1,7 +1,7 @@
 internal import KVBase
 
-/// What a replica must not forget (Raft paper figure 2, "persistent state on all servers"): term and
-/// vote, and the log with its configurations.
+/// What a replica must not forget (Raft paper figure 2, "persistent state on all servers"): term
+/// and vote, and the log with its configurations.
 ///
 /// Every change goes through this type, which therefore knows what the next persist must carry, and
 /// what a message that vouches for some of it must wait for (`durability`). Nothing here decides
@@ -84,8 +84,8 @@ struct PersistentState: Sendable {
   }
 
   /// As follower: appends what is new of a well-formed message of the leader. What is already there
-  /// stays: a message may be old, and entries after its last one may have been acknowledged. Only an
-  /// entry of another term removes anything.
+  /// stays: a message may be old, and entries after its last one may have been acknowledged. Only
+  /// an entry of another term removes anything.
   mutating func merge(
     _ entries: [LogEntry], commitIndex: LogIndex, into outputs: inout RaftOutputs
   ) -> Merge {

@@ -1,7 +1,7 @@
 internal import KVBase
 
-/// Elections (Raft paper §5.2 and §5.4.1), with pre-vote (dissertation §9.6) and with votes that are
-/// withheld while a lease may be valid (§6.4.1).
+/// Elections (Raft paper §5.2 and §5.4.1), with pre-vote (dissertation §9.6) and with votes that
+/// are withheld while a lease may be valid (§6.4.1).
 extension RaftCore {
   /// No leader was heard from, or no majority answered, for an election time-out.
   mutating func electionTimedOut(now: Instant, into outputs: inout RaftOutputs) {

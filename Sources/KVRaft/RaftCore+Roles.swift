@@ -13,8 +13,8 @@ internal import KVBase
 ///           a higher term, no majority in contact, or no longer a member
 /// ```
 extension RaftCore {
-  /// Follows `leader`, or nobody, in `term`. A higher term comes with no vote. The election deadline
-  /// stays as it is, but for a leader's: it had none.
+  /// Follows `leader`, or nobody, in `term`. A higher term comes with no vote. The election
+  /// deadline stays as it is, but for a leader's: it had none.
   mutating func becomeFollower(
     term: Term, leader: ReplicaID?, now: Instant, into outputs: inout RaftOutputs
   ) {
@@ -39,8 +39,8 @@ extension RaftCore {
     election.rearmAfterFailure(now: now)
   }
 
-  /// Enters the next term with its own vote, which counts once it is durable: after a crash the same
-  /// term could be entered again.
+  /// Enters the next term with its own vote, which counts once it is durable: after a crash the
+  /// same term could be entered again.
   mutating func becomeCandidate(now: Instant, into outputs: inout RaftOutputs) {
     persistent.enter(persistent.term.next, votingFor: id)
     roleState = .candidate(ownVote: persistent.durability.nextToken)
@@ -65,8 +65,8 @@ extension RaftCore {
     startFirstRound(now: now, into: &outputs)
   }
 
-  /// Gives leadership up by its own choice: asks the voter with the longest log to campaign, so that
-  /// the group need not wait for time-outs.
+  /// Gives leadership up by its own choice: asks the voter with the longest log to campaign, so
+  /// that the group need not wait for time-outs.
   mutating func handOverAndFollow(now: Instant, into outputs: inout RaftOutputs) {
     if let successor = replication.bestSuccessor(since: leadership.startedAt, now: now) {
       askToCampaign(successor, into: &outputs)
@@ -135,8 +135,9 @@ extension RaftCore {
     }
   }
 
-  /// No vote is given while this holds: a leader was accepted so lately that its lease may be valid,
-  /// or this replica is the leader. Transfers are exempt, since their leader gave its lease up.
+  /// No vote is given while this holds: a leader was accepted so lately that its lease may be
+  /// valid, or this replica is the leader. Transfers are exempt, since their leader gave its lease
+  /// up.
   func isWithinLeaderLease(now: Instant) -> Bool {
     roleState.isLeader || election.isWithinLeaderLease(now: now)
   }

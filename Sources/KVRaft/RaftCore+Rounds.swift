@@ -1,7 +1,7 @@
 internal import KVBase
 
-/// Rounds: the heartbeats that keep followers, and by whose answers linearizable reads and the lease
-/// go (dissertation §6.4).
+/// Rounds: the heartbeats that keep followers, and by whose answers linearizable reads and the
+/// lease go (dissertation §6.4).
 extension RaftCore {
   /// What every append and heartbeat says at this moment.
   var heading: Replication.Heading {

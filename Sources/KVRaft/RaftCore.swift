@@ -5,13 +5,13 @@ package import KVBase
 /// This file is the whole surface. Each input is given with `now` and appends to the caller's
 /// `RaftOutputs`; the caller carries the outputs out and reports back by further inputs. What an
 /// input does stands in the extension of its subject: roles (`+Roles`), votes (`+Elections`), the
-/// follower's side (`+Following`), the leader's side (`+Leading`), reads and heartbeats (`+Rounds`).
-/// These route and decide; the state is in parts with rules of their own:
+/// follower's side (`+Following`), the leader's side (`+Leading`), reads and heartbeats
+/// (`+Rounds`). These route and decide; the state is in parts with rules of their own:
 ///
 /// | part | what it holds | Raft paper |
 /// | --- | --- | --- |
 /// | `roleState` | what the replica is in its term | figure 4 |
-/// | `persistent` | term, vote, log, configurations; what of them is durable | figure 2, persistent |
+/// | `persistent` | term, vote, log with configurations; what is durable | figure 2, persistent |
 /// | `volatile` | commit, handed out, applied | figure 2, volatile |
 /// | `election` | when to campaign, when to withhold a vote, the votes given | §5.2 |
 /// | `replication` | what the leader knows of each peer, and sends it | figure 2, leaders; §5.3 |
@@ -31,19 +31,19 @@ package import KVBase
 /// counts its own copy, and a candidate its own vote, only then; so a commit may precede the
 /// leader's own disk, but never a majority's.
 ///
-/// **What waits for the commit.** `nextToApply` hands out, in order, what is committed *and* durable
-/// here; `commitAdvanced` says when to ask. `applied` reports back, and lets memory go.
+/// **What waits for the commit.** `nextToApply` hands out, in order, what is committed *and*
+/// durable here; `commitAdvanced` says when to ask. `applied` reports back, and lets memory go.
 ///
 /// **Elections.** A voter that hears of no leader asks for pre-votes in a term that nobody enters
 /// (dissertation §9.6), and campaigns once a majority would vote for it. A voter withholds its vote
-/// for the lease length plus the clock drift after it last heard from a leader. A leader that hears of no
-/// majority for an election time-out steps down (check-quorum, §6.2).
+/// for the lease length plus the clock drift after it last heard from a leader. A leader that hears
+/// of no majority for an election time-out steps down (check-quorum, §6.2).
 ///
-/// **Reads.** `requestRead` gives a ticket. The next flush starts a round: heartbeats to the voters,
-/// whose answers confirm that no other leader had been elected when they were sent. Then
+/// **Reads.** `requestRead` gives a ticket. The next flush starts a round: heartbeats to the
+/// voters, whose answers confirm that no other leader had been elected when they were sent. Then
 /// `outputs.reads` says at which applied index every ticket up to one may be served. A confirmed
-/// round also extends the lease, during which `leaseRead` answers at once: the voters that confirmed
-/// it withhold their votes for longer. Both need a committed entry of the leader's own term.
+/// round also extends the lease, during which `leaseRead` answers at once: the voters that
+/// confirmed it withhold their votes for longer. Both need a commit in the leader's own term.
 ///
 /// **Snapshots.** A follower that needs what the log no longer holds is named in `snapshotsNeeded`;
 /// the caller transfers a snapshot and calls `snapshotFinished`. On the follower's side every chunk
@@ -51,8 +51,8 @@ package import KVBase
 /// that is still right, and stops appends until `installed` or `installAbandoned`.
 ///
 /// **Membership** changes by joint consensus (§4.3): a configuration is in force from its append,
-/// and a joint one is left by itself once it is committed. A leader that is no longer a member steps
-/// down then.
+/// and a joint one is left by itself once it is committed. A leader that is no longer a member
+/// steps down then.
 package struct RaftCore: Sendable {
   package let group: GroupID
   package let id: ReplicaID
@@ -215,8 +215,6 @@ package struct RaftCore: Sendable {
 
   // MARK: - Proposals
 
-  package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
-
   /// Appends an entry. It is on its way to the followers after `flush`. Configurations go by
   /// `proposeConfiguration`.
   package mutating func propose(
@@ -227,18 +225,11 @@ package struct RaftCore: Sendable {
     guard roleState.isLeader else { throw .notLeader }
     guard !leadership.isTransferring else { throw .transferring }
     let bytes = LogEntry.headerSize + payload.count
-    guard leadership.admits(bytes: bytes, limit: settings.uncommittedBytes) else {
-      throw .tooMuchUncommitted
-    }
+    let isAdmitted = leadership.admits(bytes: bytes, limit: settings.uncommittedBytes)
+    guard isAdmitted else { throw .tooMuchUncommitted }
     let index = persistent.appendOwn(kind, payload: payload, wallMilliseconds: wallMilliseconds)
     leadership.proposed(upTo: index, bytes: bytes)
     return index
-  }
-
-  package enum ConfigurationRefusal: Error, Sendable {
-    case notLeader, transferring
-    /// Another change is not committed yet, or the leader has not committed in its own term.
-    case inProgress
   }
 
   /// Moves the group to `voters` and `learners`: a joint configuration where more than learners
@@ -328,20 +319,11 @@ package struct RaftCore: Sendable {
 
   // MARK: - Applying
 
-  package enum NextToApply: Sendable {
-    case nothing
-    case entries([LogEntry])
-    /// Read these from the store, then apply them; contiguous with what was applied. There may be
-    /// many: read them in several steps.
-    case readLog(from: LogIndex, through: LogIndex)
-  }
-
   /// What is committed and durable here and follows what was last handed out by this call; marks it
   /// as handed out.
   package mutating func nextToApply(maxBytes: Int) -> NextToApply {
-    guard let (from, through) = volatile.readyToApply(stable: persistent.stableIndex) else {
-      return .nothing
-    }
+    let ready = volatile.readyToApply(stable: persistent.stableIndex)
+    guard let (from, through) = ready else { return .nothing }
     guard from >= persistent.log.tailFirst else {
       let end = min(through, persistent.log.tailFirst.previous)
       volatile.handOut(through: end)
@@ -381,8 +363,8 @@ package struct RaftCore: Sendable {
 
   /// Asks, directly before a snapshot replaces state and log, whether that is still right: more may
   /// have been appended since it was offered. Everything emitted so far comes before the
-  /// replacement in the log, so `flush` must have been called. True: from now on nothing is appended
-  /// and nothing is handed out to be applied, until `installed` or `installAbandoned`.
+  /// replacement in the log, so `flush` must have been called. True: from now on nothing is
+  /// appended and nothing is handed out to be applied, until `installed` or `installAbandoned`.
   package mutating func beginInstall(index: LogIndex, term: Term) -> Bool {
     guard case .follower = roleState, isUseful(snapshot: index, term: term) else { return false }
     precondition(
@@ -391,8 +373,7 @@ package struct RaftCore: Sendable {
     return true
   }
 
-  /// The installation that `beginInstall` allowed was given up with nothing changed. Look at
-  /// `nextToApply`.
+  /// The installation was given up with nothing changed. Look at `nextToApply`.
   package mutating func installAbandoned() { volatile.abandonInstall() }
 
   /// A snapshot was installed, durably, and the log now begins after it.

@@ -2,8 +2,8 @@ internal import KVBase
 
 /// What must always hold of a replica.
 extension RaftCore {
-  /// Another replica did what Raft rules out: stops, or where a fault was planted on purpose notes it
-  /// for the checks to find, and answers false.
+  /// Another replica did what Raft rules out: stops, or where a fault was planted on purpose notes
+  /// it for the checks to find, and answers false.
   mutating func protocolViolation(_ message: String) -> Bool {
     #if PlantedFaults
       if plantedFault != nil {

@@ -27,7 +27,8 @@ package struct RaftRecovery: Sendable {
   let appliedIndex: LogIndex
   let logTimeMilliseconds: UInt64
 
-  /// `appliedIndex` is the last entry that the state machine has applied: of `outline`, or its base.
+  /// `appliedIndex` is the last entry that the state machine has applied: of `outline`, or its
+  /// base.
   ///
   /// `logTimeMilliseconds` is the log time of the applied state. Entries after it may be stamped
   /// later, which a new leader can't know: a state's log time is the maximum of what it was and the
@@ -45,8 +46,8 @@ package struct RaftRecovery: Sendable {
     self.logTimeMilliseconds = logTimeMilliseconds
   }
 
-  /// `termRuns` are those of the entries after `baseIndex`; `configurations` the one in force there,
-  /// then those of the entries.
+  /// `termRuns` are those of the entries after `baseIndex`; `configurations` the one in force
+  /// there, then those of the entries.
   package init(
     hardState: HardState, baseIndex: LogIndex, baseTerm: Term, lastIndex: LogIndex,
     termRuns: [TermRun], configurations: [IndexedConfiguration], appliedIndex: LogIndex,

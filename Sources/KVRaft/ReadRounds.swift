@@ -4,8 +4,8 @@ internal import KVBase
 /// §6.4).
 ///
 /// The number of the present round travels in every append and heartbeat, and every answer carries
-/// it back. A round's number is used once in the life of a core. A read waits for a round that began
-/// after the read did; a confirmed round confirms every earlier one.
+/// it back. A round's number is used once in the life of a core. A read waits for a round that
+/// began after the read did; a confirmed round confirms every earlier one.
 ///
 /// The lease counts from when the confirmed round was sent: what a voter withholds, it withholds
 /// from a later time on. It is over for the rest of the term once another replica was asked to
@@ -58,8 +58,8 @@ struct ReadRounds: Sendable {
     open.append(round)
   }
 
-  /// A majority has confirmed rounds up to and including `number`: they serve their reads and extend
-  /// the lease.
+  /// A majority has confirmed rounds up to and including `number`: they serve their reads and
+  /// extend the lease.
   mutating func confirm(through number: UInt64, into outputs: inout RaftOutputs) {
     while let round = open.first, round.number <= number {
       _ = open.popFirst()

@@ -3,8 +3,8 @@ internal import KVBase
 /// A leader's view of the other replicas (Raft paper figure 2, "volatile state on leaders"), and
 /// what brings their logs to its own (§5.3). Empty in any other role.
 ///
-/// Inputs: the end of a turn (`sendEntries`), a peer's answers, entries read from the store, the end
-/// of a snapshot transfer. Outputs: appends, reads of the store, snapshot transfers; and what a
+/// Inputs: the end of a turn (`sendEntries`), a peer's answers, entries read from the store, the
+/// end of a snapshot transfer. Outputs: appends, reads of the store, snapshot transfers; and what a
 /// majority has reached. It reads the log and changes nothing in it.
 ///
 /// Invariants: the peers are the members of the configuration in force without this replica; those
@@ -23,8 +23,8 @@ struct Replication: Sendable {
   private var isIncomingVoter = false
   private var isOutgoingVoter = false
   private var isJoint = false
-  /// The read of entries that are no longer in memory which is under way, for followers that lag far
-  /// behind. It may have been asked for in an earlier term.
+  /// The read of entries that are no longer in memory which is under way, for followers that lag
+  /// far behind. It may have been asked for in an earlier term.
   private var openLogRead: LogIndex?
 
   init(settings: RaftSettings) { self.settings = settings }
@@ -193,8 +193,8 @@ struct Replication: Sendable {
     outputs.snapshotsNeeded.append(peers[position].replica)
   }
 
-  /// Asks for entries that are no longer in memory. One read at a time; other peers wait for it, and
-  /// most often are served by it.
+  /// Asks for entries that are no longer in memory. One read at a time; other peers wait for it,
+  /// and most often are served by it.
   private mutating func readLog(
     from: LogIndex, through: LogIndex, into outputs: inout RaftOutputs
   ) {

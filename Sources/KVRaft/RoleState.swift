@@ -1,8 +1,8 @@
 internal import KVBase
 
-/// What a replica is in its term (Raft paper figure 4, with the pre-candidate of dissertation §9.6),
-/// and what only that role needs. A leader's arrays stand beside it in `RaftCore`, so that they are
-/// changed in place.
+/// What a replica is in its term (Raft paper figure 4, with the pre-candidate of dissertation
+/// §9.6), and what only that role needs. A leader's arrays stand beside it in `RaftCore`, so that
+/// they are changed in place.
 enum RoleState: Sendable, Equatable {
   /// `leader` is `nil` until one of this term is heard from.
   case follower(leader: ReplicaID?)

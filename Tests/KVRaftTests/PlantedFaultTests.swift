@@ -3,8 +3,8 @@ import Testing
 
 @testable import KVRaft
 
-/// Scenarios in which a fault of a kind that real systems had would break a guarantee. The code as it
-/// is comes through; with the fault planted (`swift test --traits PlantedFaults`) the checks of
+/// Scenarios in which a fault of a kind that real systems had would break a guarantee. The code as
+/// it is comes through; with the fault planted (`swift test --traits PlantedFaults`) the checks of
 /// `Cluster+Checks.swift` find it.
 @Suite struct PlantedFaultTests {
   /// r1 and r2 don't hear each other; r3 votes for both, with a crash between.

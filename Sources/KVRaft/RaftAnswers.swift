@@ -1,6 +1,23 @@
 package import KVBase
 
+/// What inputs and properties of a `RaftCore` answer.
 extension RaftCore {
+  package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
+
+  package enum ConfigurationRefusal: Error, Sendable {
+    case notLeader, transferring
+    /// Another change is not committed yet, or the leader has not committed in its own term.
+    case inProgress
+  }
+
+  package enum NextToApply: Sendable {
+    case nothing
+    case entries([LogEntry])
+    /// Read these from the store, then apply them; contiguous with what was applied. There may be
+    /// many: read them in several steps.
+    case readLog(from: LogIndex, through: LogIndex)
+  }
+
   package struct PeerProgress: Sendable, Hashable {
     package enum State: Sendable, Hashable { case probe, replicate, snapshot }
     package var replica: ReplicaID
