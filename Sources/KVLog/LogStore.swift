@@ -52,13 +52,11 @@ package struct RecoveredLog: Sendable, Hashable {
   package var baseIndex: LogIndex { outline.baseIndex }
   package var baseTerm: Term { outline.baseTerm }
   package var lastIndex: LogIndex { outline.lastIndex }
-  package var lastTerm: Term { outline.lastTerm }
+  var lastTerm: Term { outline.lastTerm }
   /// Where each term begins, from the first entry kept on: (term, first index), both rising.
   package var termRuns: [TermRun] { outline.termRuns }
   /// The configuration in force at `baseIndex`, then those of the entries kept, by rising index.
   package var configurations: [IndexedConfiguration] { outline.configurations }
-  /// The term of an entry from `baseIndex` to `lastIndex`.
-  package func term(at index: LogIndex) -> Term? { outline.term(at: index) }
 }
 
 /// The node's log: of all its groups, in one sequence of writes.
