@@ -85,25 +85,3 @@ package struct HardState: Hashable, Sendable {
     vote = voted ? ReplicaID(rawValue: raw) : nil
   }
 }
-
-/// A configuration and the index of the entry that brought it into force.
-package struct IndexedConfiguration: Hashable, Sendable {
-  package var index: LogIndex
-  package var configuration: GroupConfiguration
-
-  package init(index: LogIndex, configuration: GroupConfiguration) {
-    self.index = index
-    self.configuration = configuration
-  }
-}
-
-/// The entries of a log from `firstIndex` on, up to the next run, have `term`.
-package struct TermRun: Hashable, Sendable {
-  package var term: Term
-  package var firstIndex: LogIndex
-
-  package init(term: Term, firstIndex: LogIndex) {
-    self.term = term
-    self.firstIndex = firstIndex
-  }
-}

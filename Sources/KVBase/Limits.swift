@@ -62,6 +62,11 @@ package enum Limits {
   @inlinable package static var inflightBytes: Int { 4 << 20 }
   /// Append messages sent to a follower and not acknowledged; then replication to it waits.
   @inlinable package static var inflightAppends: Int { 1024 }
+  /// Persists of a replica that were emitted and are not durable; beyond that, what is durable is
+  /// known more coarsely.
+  @inlinable package static var openPersists: Int { 4096 }
+  /// Proposals of a leader that are not applied; beyond that, their bytes are counted together.
+  @inlinable package static var unappliedProposals: Int { 4096 }
   /// Rounds of ReadIndex sent and not confirmed; further reads wait for a later round.
   @inlinable package static var openReadRounds: Int { 1024 }
   /// Entry bytes a group keeps in memory behind what is applied; older ones are read back.

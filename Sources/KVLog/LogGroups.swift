@@ -30,8 +30,7 @@ package struct LogGroups: Sendable, Hashable {
       // The term and the vote outlive what the log held: they are promises to others.
       logs[group] = RecoveredLog(
         hardState: logs[group]?.hardState ?? HardState(), generation: generation,
-        baseIndex: index, baseTerm: term, lastIndex: index, termRuns: [],
-        configurations: [IndexedConfiguration(index: index, configuration: configuration)])
+        outline: LogOutline(baseIndex: index, baseTerm: term, configuration: configuration))
     case .removed(let group):
       logs[group] = nil
     case .data(let plane, let partition, let payload):
@@ -60,15 +59,6 @@ package struct LogGroups: Sendable, Hashable {
 }
 
 extension RecoveredLog {
-  package var lastTerm: Term { termRuns.last?.term ?? baseTerm }
-
-  /// The term of an entry from `baseIndex` to `lastIndex`.
-  package func term(at index: LogIndex) -> Term? {
-    guard index >= baseIndex, index <= lastIndex else { return nil }
-    if index == baseIndex { return baseTerm }
-    return termRuns.last { $0.firstIndex <= index }?.term
-  }
-
   /// A term never goes back, and a vote in a term is never changed (Raft paper §5.2).
   fileprivate mutating func replace(_ state: HardState, of group: GroupID) throws(StorageError) {
     let keepsVote = hardState.vote == nil || hardState.vote == state.vote
@@ -87,57 +77,35 @@ extension RecoveredLog {
         "\(group): entries from \(first.index) on don't fit a log of \(baseIndex.next) to "
           + "\(lastIndex)")
     }
-    if first.index <= lastIndex { truncate(from: first.index) }
+    if first.index <= lastIndex { outline.truncate(after: first.index.previous) }
     for entry in entries {
       guard entry.index == lastIndex.next, entry.term >= lastTerm else {
         throw .misuse(
           "\(group): entry \(entry.index) of term \(entry.term) can't follow entry \(lastIndex) "
             + "of term \(lastTerm)")
       }
-      if termRuns.last?.term != entry.term {
-        termRuns.append(TermRun(term: entry.term, firstIndex: entry.index))
-      }
-      lastIndex = entry.index
-      if entry.kind == .configuration { try appendConfiguration(of: entry, group) }
+      let configuration =
+        entry.kind == .configuration ? try Self.configuration(of: entry, group) : nil
+      outline.append(index: entry.index, term: entry.term, configuration: configuration)
     }
   }
 
-  private mutating func appendConfiguration(
+  private static func configuration(
     of entry: LogEntry, _ group: GroupID
-  ) throws(StorageError) {
+  ) throws(StorageError) -> GroupConfiguration {
     do {
       var reader = ByteReader(entry.payload)
       let configuration = try GroupConfiguration(from: &reader)
       try reader.finish()
-      configurations.append(
-        IndexedConfiguration(index: entry.index, configuration: configuration))
+      return configuration
     } catch {
       throw .misuse("\(group): the configuration in entry \(entry.index) does not decode: \(error)")
     }
   }
 
-  /// Entries from `index` on are gone.
-  private mutating func truncate(from index: LogIndex) {
-    while let run = termRuns.last, run.firstIndex >= index { termRuns.removeLast() }
-    while let last = configurations.last, last.index >= index { configurations.removeLast() }
-    lastIndex = index.previous
-  }
-
   /// Entries up to and including `index` are gone; nothing where they were gone before.
   package mutating func compact(through index: LogIndex) {
-    guard index > baseIndex, index <= lastIndex, let term = term(at: index) else { return }
-    let inForce = configurations.lastIndex { $0.index <= index } ?? 0
-    configurations.removeFirst(inForce)
-    let containing = termRuns.lastIndex { $0.firstIndex <= index } ?? 0
-    termRuns.removeFirst(containing)
-    // The run that holds `index` now begins after it, unless it ends there.
-    let runEnd = termRuns.count > 1 ? termRuns[1].firstIndex.previous : lastIndex
-    if runEnd == index {
-      termRuns.removeFirst()
-    } else {
-      termRuns[0].firstIndex = index.next
-    }
-    baseIndex = index
-    baseTerm = term
+    guard index > baseIndex, index <= lastIndex else { return }
+    outline.compact(through: index)
   }
 }

@@ -245,21 +245,22 @@ package enum LogRecordCodec {
     let baseIndex = LogIndex(try reader.read(UInt64.self))
     let baseTerm = Term(try reader.read(UInt64.self))
     let lastIndex = LogIndex(try reader.read(UInt64.self))
-    var log = RecoveredLog(
-      hardState: hardState, generation: generation, baseIndex: baseIndex, baseTerm: baseTerm,
-      lastIndex: lastIndex, termRuns: [], configurations: [])
-    let runs = try reader.readCount(limit: .max, minimumSize: 16, what: "term runs")
-    for _ in 0..<runs {
+    var termRuns: [TermRun] = []
+    for _ in 0..<(try reader.readCount(limit: .max, minimumSize: 16, what: "term runs")) {
       let term = Term(try reader.read(UInt64.self))
-      log.termRuns.append(
-        TermRun(term: term, firstIndex: LogIndex(try reader.read(UInt64.self))))
+      termRuns.append(TermRun(term: term, firstIndex: LogIndex(try reader.read(UInt64.self))))
     }
-    let configurations = try reader.readCount(limit: .max, minimumSize: 21, what: "configurations")
-    for _ in 0..<configurations {
+    var configurations: [IndexedConfiguration] = []
+    for _ in 0..<(try reader.readCount(limit: .max, minimumSize: 21, what: "configurations")) {
       let index = LogIndex(try reader.read(UInt64.self))
-      log.configurations.append(
+      configurations.append(
         IndexedConfiguration(index: index, configuration: try GroupConfiguration(from: &reader)))
     }
-    return log
+    guard
+      let outline = LogOutline(
+        baseIndex: baseIndex, baseTerm: baseTerm, lastIndex: lastIndex, termRuns: termRuns,
+        configurations: configurations)
+    else { throw .invalid("terms and configurations of a log") }
+    return RecoveredLog(hardState: hardState, generation: generation, outline: outline)
   }
 }

@@ -27,27 +27,40 @@ package enum LogRecord: Sendable, Hashable {
 package struct RecoveredLog: Sendable, Hashable {
   package var hardState: HardState
   package var generation: Generation
-  /// The index before that of the first entry kept.
-  package var baseIndex: LogIndex
-  package var baseTerm: Term
-  package var lastIndex: LogIndex
-  /// Where each term begins, from the first entry kept on: (term, first index), both rising.
-  package var termRuns: [TermRun]
-  /// The configuration in force at `baseIndex`, then those of the entries kept, by rising index.
-  package var configurations: [IndexedConfiguration]
+  /// Where it begins and ends, and the terms and configurations of its entries.
+  package internal(set) var outline: LogOutline
+
+  package init(hardState: HardState, generation: Generation, outline: LogOutline) {
+    self.hardState = hardState
+    self.generation = generation
+    self.outline = outline
+  }
 
   package init(
     hardState: HardState, generation: Generation, baseIndex: LogIndex, baseTerm: Term,
     lastIndex: LogIndex, termRuns: [TermRun], configurations: [IndexedConfiguration]
   ) {
-    self.hardState = hardState
-    self.generation = generation
-    self.baseIndex = baseIndex
-    self.baseTerm = baseTerm
-    self.lastIndex = lastIndex
-    self.termRuns = termRuns
-    self.configurations = configurations
+    guard
+      let outline = LogOutline(
+        baseIndex: baseIndex, baseTerm: baseTerm, lastIndex: lastIndex, termRuns: termRuns,
+        configurations: configurations)
+    else {
+      preconditionFailure(
+        "a log \(baseIndex)...\(lastIndex) with terms \(termRuns) after \(baseTerm) and "
+          + "configurations \(configurations)")
+    }
+    self.init(hardState: hardState, generation: generation, outline: outline)
   }
+
+  /// The entry before the first one kept.
+  package var baseIndex: LogIndex { outline.baseIndex }
+  package var baseTerm: Term { outline.baseTerm }
+  package var lastIndex: LogIndex { outline.lastIndex }
+  var lastTerm: Term { outline.lastTerm }
+  /// Where each term begins, from the first entry kept on: (term, first index), both rising.
+  package var termRuns: [TermRun] { outline.termRuns }
+  /// The configuration in force at `baseIndex`, then those of the entries kept, by rising index.
+  package var configurations: [IndexedConfiguration] { outline.configurations }
 }
 
 /// The node's log: of all its replicas, of both planes, in one sequence of writes and of positions.

@@ -4,8 +4,8 @@ internal import KVBase
 /// time had committed no more than what is applied here now. For reads with a maximum age.
 struct Freshness: Sendable {
   private var reached: Instant?
-  /// Waits until its commit index is applied; a newer one is taken only then, so that a follower
-  /// that always lags a little still has an age.
+  /// Waits until its commit index is applied, and is replaced by a newer one only then, so that a
+  /// follower that always lags a little still has an age.
   private var next: (commit: LogIndex, at: Instant)?
 
   mutating func note(leaderCommit: LogIndex, at time: Instant, applied: LogIndex) {

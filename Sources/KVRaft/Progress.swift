@@ -1,6 +1,12 @@
 internal import KVBase
 
 /// What a leader knows of one other replica, and all that changes it.
+///
+/// Probing, it sends one message at a time, until one is accepted; then it replicates: ahead of the
+/// answers, within a window. A rejection, or a sign that what was in flight is lost, leads back to
+/// probing; an entry that the log no longer holds leads to a snapshot, whose end leads to probing.
+///
+/// Invariants: match < next; what is in flight lies between the two.
 struct Progress: Sendable {
   enum State: Sendable, Equatable {
     /// Where its log ends is not known: one message at a time.
@@ -46,7 +52,7 @@ struct Progress: Sendable {
 
   var isVoter: Bool { isIncomingVoter || isOutgoingVoter }
 
-  /// True where this round is news.
+  /// True where this is the latest round that it answered.
   mutating func heard(round: UInt64, at now: Instant) -> Bool {
     lastContact = max(now, lastContact ?? now)
     guard round > confirmedRound else { return false }
@@ -82,8 +88,8 @@ struct Progress: Sendable {
   /// It holds everything up to `index`. `base` is the entry before the leader's first. True where
   /// `match` rose.
   mutating func acknowledge(upTo index: LogIndex, base: LogIndex, at now: Instant) -> Bool {
-    let isNews = index > match
-    if isNews {
+    let hasRisen = index > match
+    if hasRisen {
       match = index
       next = max(next, match.next)
       lastStep = now
@@ -99,7 +105,7 @@ struct Progress: Sendable {
         _ = inflight.popFirst()
       }
     }
-    return isNews
+    return hasRisen
   }
 
   /// It has no entry like the leader's at `previous`. `retry` is where the leader would look next.
@@ -121,13 +127,13 @@ struct Progress: Sendable {
 
   /// A sign of life that says nothing of the log. True where an empty append should ask whether
   /// what is in flight was lost.
-  mutating func resume(at now: Instant, after patience: TimeAmount) -> Bool {
+  mutating func resume(at now: Instant, after interval: TimeAmount) -> Bool {
     switch state {
     case .probe:
-      if now - lastStep >= patience { isPaused = false }
+      if now - lastStep >= interval { isPaused = false }
       return false
     case .replicate:
-      guard !inflight.isEmpty, now - lastStep >= patience * 2 else { return false }
+      guard !inflight.isEmpty, now - lastStep >= interval * 2 else { return false }
       lastStep = now
       return true
     case .snapshot:
@@ -146,10 +152,10 @@ struct Progress: Sendable {
 
   /// The snapshot transfer ended with everything up to `index`, or failed.
   mutating func snapshotEnded(at index: LogIndex?, now: Instant) -> Bool {
-    var isNews = false
+    var hasRisen = false
     if let index, index > match {
       match = index
-      isNews = true
+      hasRisen = true
     }
     next = max(next, match.next)
     if state == .snapshot {
@@ -159,7 +165,7 @@ struct Progress: Sendable {
       isPaused = index == nil
       lastStep = now
     }
-    return isNews
+    return hasRisen
   }
 
   private mutating func becomeReplicate() {
@@ -177,8 +183,8 @@ struct Progress: Sendable {
   /// What must always be true of it; `nil` where it is.
   func brokenInvariant(lastIndex: LogIndex) -> String? {
     if match >= next { return "\(replica): match \(match), next \(next)" }
-    if match > lastIndex { return "\(replica): match \(match) behind the end \(lastIndex)" }
-    if next > lastIndex.next { return "\(replica): next \(next) behind the end \(lastIndex)" }
+    if match > lastIndex { return "\(replica): match \(match) of \(lastIndex)" }
+    if next > lastIndex.next { return "\(replica): next \(next) of \(lastIndex)" }
     var bytes = 0
     var last = match
     for position in 0..<inflight.count {

@@ -2,80 +2,56 @@ internal import KVBase
 
 /// What must always hold of a replica.
 extension RaftCore {
-  func stopUnless(_ condition: Bool, _ message: @autoclosure () -> String) {
-    precondition(condition, "\(group) \(id) term \(term): \(message())")
-  }
-
-  /// Something that Raft rules out was found: stops, or where a fault was planted on purpose notes
+  /// Another replica did what Raft rules out: stops, or where a fault was planted on purpose notes
   /// it for the checks to find, and answers false.
-  mutating func violated(_ message: String) -> Bool {
+  mutating func protocolViolation(_ message: String) -> Bool {
     #if PlantedFaults
       if plantedFault != nil {
-        if violations.count < 64 { violations.append("\(group) \(id) term \(term): \(message)") }
+        if violations.count < 64 { violations.append(describe(message)) }
         return false
       }
     #endif
-    preconditionFailure("\(group) \(id) term \(term): \(message)")
+    preconditionFailure(describe(message))
   }
 
-  /// Everything that can be checked of one replica: too much for every step of a real node, right
-  /// for every step of a simulated one.
-  package func checkInvariants() {
-    let last = log.lastIndex
-    stopUnless(commit <= last, "commit \(commit) of \(last)")
-    stopUnless(log.baseIndex <= appliedIndex, "base \(log.baseIndex), applied \(appliedIndex)")
-    stopUnless(appliedIndex <= handedOut, "applied \(appliedIndex), handed out \(handedOut)")
-    stopUnless(handedOut <= commit, "handed out \(handedOut), commit \(commit)")
-    stopUnless(
-      handedOut <= persistence.stableIndex || isInstalling,
-      "handed out \(handedOut), stable \(persistence.stableIndex)")
-    stopUnless(log.lastTerm <= term, "an entry of term \(log.lastTerm)")
-    checkLog()
-    if let broken = persistence.brokenInvariant(lastIndex: last) { stopUnless(false, broken) }
-    stopUnless(
-      log.tailFirst <= persistence.stableIndex.next,
-      "tail from \(log.tailFirst), stable \(persistence.stableIndex)")
-    if isLeader { checkLeader() } else { stopUnless(peers.isEmpty, "peers of a \(role)") }
+  private func describe(_ message: String) -> String {
+    "\(group) \(id) term \(persistent.term): \(message)"
   }
 
-  private func checkLog() {
-    var previous = log.baseTerm
-    var first = log.baseIndex
-    for run in log.runs {
-      stopUnless(run.term >= previous, "term \(run.term) behind \(previous)")
-      stopUnless(run.firstIndex > first, "run \(run.firstIndex) behind \(first)")
-      stopUnless(run.firstIndex <= log.lastIndex, "run \(run.firstIndex) of \(log.lastIndex)")
-      previous = run.term
-      first = run.firstIndex
+  #if PlantedFaults
+    func has(_ fault: PlantedFault) -> Bool { plantedFault == fault }
+  #endif
+
+  /// Each part's own invariants, and those between them.
+  func checkParts() {
+    let last = persistent.log.lastIndex
+    check(persistent.brokenInvariant)
+    check(
+      volatile.brokenInvariant(
+        base: persistent.log.baseIndex, stable: persistent.stableIndex, last: last))
+    check(rounds.brokenInvariant)
+    check(leadership.brokenInvariant)
+    check(replication.brokenInvariant(lastIndex: last, round: rounds.current))
+    guard roleState.isLeader else {
+      stopUnless(replication.peers.isEmpty, "peers of a \(roleState)")
+      stopUnless(!leadership.isTransferring, "a transfer by a \(roleState)")
+      return
     }
-    if log.tailFirst <= log.lastIndex {
-      let tail = log.entries(from: log.tailFirst, through: log.lastIndex, maxBytes: .max)
-      var bytes = 0
-      for (offset, entry) in tail.enumerated() {
-        stopUnless(entry.index == log.tailFirst + offset, "entry \(entry.index) at \(offset)")
-        stopUnless(
-          log.term(at: entry.index) == entry.term, "entry \(entry.index) of \(entry.term)")
-        bytes += entry.encodedSize
-      }
-      stopUnless(bytes == log.tailBytes, "tail of \(bytes) bytes, counted \(log.tailBytes)")
-    }
-    var index: LogIndex?
-    for one in configurations.all {
-      if let index { stopUnless(one.index > index, "configuration \(one.index) behind \(index)") }
-      index = one.index
-    }
-    if let index { stopUnless(index <= log.lastIndex, "configuration \(index) behind the end") }
+    stopUnless(persistent.hardState.vote == id, "leads without its own vote")
+    stopUnless(
+      persistent.log.lastTerm == persistent.term,
+      "leads with a last entry of term \(persistent.log.lastTerm)")
+    let members = persistent.configuration.members.filter { $0 != id }
+    stopUnless(
+      replication.peers.map(\.replica) == members,
+      "peers \(replication.peers.map(\.replica)) of \(members)")
   }
 
-  private func checkLeader() {
-    stopUnless(hardState.vote == id, "leads without its own vote")
-    stopUnless(log.lastTerm == term, "leads with a last entry of term \(log.lastTerm)")
-    stopUnless(
-      peers.map(\.replica) == configuration.members.filter { $0 != id },
-      "peers \(peers.map(\.replica)) of \(configuration.members)")
-    for peer in peers {
-      if let broken = peer.brokenInvariant(lastIndex: log.lastIndex) { stopUnless(false, broken) }
-      stopUnless(peer.confirmedRound <= rounds.current, "round \(peer.confirmedRound)")
-    }
+  private func check(_ broken: String?) {
+    if let broken { stopUnless(false, broken) }
+  }
+
+  private func stopUnless(_ condition: Bool, _ message: @autoclosure () -> String) {
+    precondition(condition, describe(message()))
   }
 }

@@ -1,124 +1,68 @@
 internal import KVBase
 
-/// What a replica knows of its log: where each term begins, and a tail of entries in memory.
+/// A replica's log: its outline (begin, end, terms, configurations), and a tail of entries in
+/// memory.
 ///
-/// Entries before the tail are in the store only. The tail always holds what is not yet durable,
+/// Entries before the tail are in the store only. The owner evicts nothing that is not yet durable,
 /// since nothing else could give it back.
+///
+/// Invariant: the tail is a suffix of the log, and its terms are those of the outline.
 struct RaftLog: Sendable {
-  /// The entry before the first one that the log can still say something about.
-  private(set) var baseIndex: LogIndex
-  private(set) var baseTerm: Term
-  private(set) var lastIndex: LogIndex
-  /// Terms of the entries behind `baseIndex`; both fields rise.
-  private(set) var runs: [TermRun]
-  /// The tail is `slots[head...]`; what lies before `head` is released and waits to be moved over.
+  private(set) var outline: LogOutline
+  /// The tail is `slots[head...]`. What lies before `head` was evicted, and is removed in one step
+  /// once it is half of the array.
   private var slots: [LogEntry] = []
   private var head = 0
   /// Encoded size of the tail.
   private(set) var tailBytes = 0
 
-  init(baseIndex: LogIndex, baseTerm: Term, lastIndex: LogIndex, runs: [TermRun]) {
-    precondition(lastIndex >= baseIndex, "a log from \(baseIndex) to \(lastIndex)")
-    self.baseIndex = baseIndex
-    self.baseTerm = baseTerm
-    self.lastIndex = lastIndex
-    // A store may say where a term began before its base.
-    self.runs = []
-    for (position, run) in runs.enumerated() {
-      let end = position + 1 < runs.count ? runs[position + 1].firstIndex : lastIndex.next
-      let first = max(run.firstIndex, baseIndex.next)
-      if first < end { self.runs.append(TermRun(term: run.term, firstIndex: first)) }
-    }
-  }
+  /// A log whose entries are all in the store.
+  init(_ outline: LogOutline) { self.outline = outline }
 
-  var lastTerm: Term { runs.last?.term ?? baseTerm }
+  /// The entry before the first one that the log can still say something about.
+  var baseIndex: LogIndex { outline.baseIndex }
+  var lastIndex: LogIndex { outline.lastIndex }
+  var lastTerm: Term { outline.lastTerm }
   var tailCount: Int { slots.count - head }
-  /// The first entry in memory; one behind `lastIndex` where there is none.
+  /// The first entry in memory; the index after `lastIndex` where there is none.
   var tailFirst: LogIndex { LogIndex(lastIndex.rawValue + 1 - UInt64(tailCount)) }
 
-  /// The term of an entry; `nil` before the base and behind the end.
-  func term(at index: LogIndex) -> Term? {
-    if index > lastIndex || index < baseIndex { return nil }
-    if index == baseIndex { return baseTerm }
-    return runs[run(of: index)].term
-  }
+  /// The term of an entry; `nil` before the base and after the end.
+  func term(at index: LogIndex) -> Term? { outline.term(at: index) }
 
-  /// The run that holds `index`, which lies in (base, last]. What is asked for lies near the end.
-  private func run(of index: LogIndex) -> Int {
-    var position = runs.count - 1
-    while position >= 0 && runs[position].firstIndex > index { position -= 1 }
-    precondition(position >= 0, "no term for entry \(index) of \(baseIndex)...\(lastIndex)")
-    return position
-  }
-
-  /// The highest index up to `index` whose term is at most `term`: where two logs may agree, given
-  /// that one of them has `term` at `index`. Below the base where nothing behind it qualifies.
+  /// The highest index up to `index` whose term is at most `term`: where two logs may agree.
   func highestIndex(upTo index: LogIndex, termAtMost term: Term) -> LogIndex {
-    if index < baseIndex { return index }
-    var end = min(index, lastIndex)
-    var position = runs.count - 1
-    while position >= 0 {
-      if runs[position].firstIndex <= end {
-        if runs[position].term <= term { return end }
-        end = runs[position].firstIndex.previous
-      }
-      position -= 1
-    }
-    return baseTerm <= term ? baseIndex : baseIndex.previous
+    outline.highestIndex(upTo: index, termAtMost: term)
   }
 
-  mutating func append(_ entry: LogEntry) {
-    precondition(
-      entry.index == lastIndex.next && entry.term >= lastTerm,
-      "entry \(entry.index) of term \(entry.term) behind \(lastIndex) of term \(lastTerm)")
-    if runs.last?.term != entry.term {
-      runs.append(TermRun(term: entry.term, firstIndex: entry.index))
-    }
-    slots.append(entry)
+  /// `configuration` is what the entry carries, where it is of that kind.
+  mutating func append(_ entry: consuming LogEntry, configuration: GroupConfiguration? = nil) {
+    outline.append(index: entry.index, term: entry.term, configuration: configuration)
     tailBytes += entry.encodedSize
-    lastIndex = entry.index
+    slots.append(entry)
   }
 
-  /// Drops every entry behind `index`.
-  mutating func truncate(after index: LogIndex) {
-    precondition(
-      index >= baseIndex && index <= lastIndex,
-      "truncation to \(index) of a log \(baseIndex)...\(lastIndex)")
-    while tailCount > 0 && lastIndex > index {
-      tailBytes -= slots.removeLast().encodedSize
-      lastIndex = lastIndex.previous
-    }
-    lastIndex = index
-    while let last = runs.last, last.firstIndex > index { runs.removeLast() }
-    if tailCount == 0 { releaseAll() }
+  /// Removes every entry after `index`. True where a configuration went with them.
+  @discardableResult
+  mutating func truncate(after index: LogIndex) -> Bool {
+    let remaining = max(0, tailCount - max(0, lastIndex - index))
+    let rollsBack = outline.truncate(after: index)
+    while tailCount > remaining { tailBytes -= slots.removeLast().encodedSize }
+    if tailCount == 0 { evictAll() }
+    return rollsBack
   }
 
-  /// The store forgot entries up to and including `index`.
+  /// The store no longer keeps entries up to and including `index`.
   mutating func compact(through index: LogIndex) {
     guard index > baseIndex else { return }
-    guard let term = term(at: index) else {
-      preconditionFailure("compaction to \(index) of a log \(baseIndex)...\(lastIndex)")
-    }
-    while tailCount > 0 && tailFirst <= index { releaseFirst() }
-    var keep = 0
-    while keep + 1 < runs.count && runs[keep + 1].firstIndex <= index.next { keep += 1 }
-    runs.removeFirst(keep)
-    if index == lastIndex {
-      runs.removeAll()
-    } else if let first = runs.first, first.firstIndex <= index {
-      runs[0].firstIndex = index.next
-    }
-    baseIndex = index
-    baseTerm = term
+    while tailCount > 0 && tailFirst <= index { evictFirst() }
+    outline.compact(through: index)
   }
 
-  /// Begins anew behind a snapshot.
-  mutating func reset(index: LogIndex, term: Term) {
-    releaseAll()
-    runs.removeAll()
-    baseIndex = index
-    baseTerm = term
-    lastIndex = index
+  /// Begins anew after a snapshot.
+  mutating func reset(index: LogIndex, term: Term, configuration: GroupConfiguration) {
+    evictAll()
+    outline = LogOutline(baseIndex: index, baseTerm: term, configuration: configuration)
   }
 
   /// Entries from `from`, which lies in the tail, up to `through`: at most `maxBytes`, and at least
@@ -143,12 +87,12 @@ struct RaftLog: Sendable {
     return Array(slots[start...end])
   }
 
-  /// Lets the oldest entries go until the tail has at most `maxBytes`, but none behind `through`.
+  /// Evicts the oldest entries until the tail has at most `maxBytes`, but none after `through`.
   mutating func evict(through: LogIndex, maxBytes: Int) {
-    while tailBytes > maxBytes && tailCount > 0 && tailFirst <= through { releaseFirst() }
+    while tailBytes > maxBytes && tailCount > 0 && tailFirst <= through { evictFirst() }
   }
 
-  private mutating func releaseFirst() {
+  private mutating func evictFirst() {
     tailBytes -= slots[head].encodedSize
     slots[head].payload = Bytes()
     head += 1
@@ -161,9 +105,48 @@ struct RaftLog: Sendable {
     }
   }
 
-  private mutating func releaseAll() {
+  private mutating func evictAll() {
     slots.removeAll(keepingCapacity: true)
     head = 0
     tailBytes = 0
+  }
+
+  /// What must always be true of it; `nil` where it is.
+  var brokenInvariant: String? {
+    if let broken = outline.brokenInvariant { return broken }
+    var bytes = 0
+    for position in head..<slots.count {
+      let index = tailFirst + (position - head)
+      if slots[position].index != index { return "entry \(slots[position].index) at \(index)" }
+      if term(at: index) != slots[position].term {
+        return "entry \(index) of term \(slots[position].term)"
+      }
+      bytes += slots[position].encodedSize
+    }
+    return bytes == tailBytes ? nil : "a tail of \(bytes) bytes, counted \(tailBytes)"
+  }
+}
+
+/// Entries cut out of the log once in a turn: the persist and most followers need the same.
+struct EntryBatch: Sendable {
+  let entries: [LogEntry]
+  let bytes: Int
+
+  init() {
+    entries = []
+    bytes = 0
+  }
+
+  init(_ entries: [LogEntry]) {
+    self.entries = entries
+    var bytes = 0
+    for position in entries.indices { bytes += entries[position].encodedSize }
+    self.bytes = bytes
+  }
+
+  /// True where these are what one message from `first` on should carry.
+  func suits(from first: LogIndex, maxBytes: Int) -> Bool {
+    guard !entries.isEmpty, entries[0].index == first else { return false }
+    return bytes <= maxBytes || entries.count == 1
   }
 }

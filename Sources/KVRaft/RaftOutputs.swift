@@ -90,6 +90,12 @@ package struct RaftOutputs: Sendable {
       && !configurationChanged
   }
 
+  mutating func send(
+    _ body: RaftMessage.Body, term: Term, to: ReplicaID, after: PersistToken? = nil
+  ) {
+    sends.append(Send(to: to, message: RaftMessage(term: term, body: body), after: after))
+  }
+
   package mutating func removeAll() {
     sends.removeAll(keepingCapacity: true)
     persists.removeAll(keepingCapacity: true)

@@ -22,32 +22,48 @@ package struct RaftSettings: Sendable {
 
 /// What a replica starts from: what its log held, and what its state had applied.
 package struct RaftRecovery: Sendable {
-  package var hardState: HardState
-  /// The entry before the first one kept in the log.
-  package var baseIndex: LogIndex
-  package var baseTerm: Term
-  package var lastIndex: LogIndex
-  package var termRuns: [TermRun]
-  /// The configuration in force at `baseIndex`, then those of the entries kept.
-  package var configurations: [IndexedConfiguration]
-  /// Applied by the state machine; at least `baseIndex`, at most `lastIndex`.
-  package var appliedIndex: LogIndex
-  /// The log time of the applied state. Entries behind it may be stamped later, which a new leader
-  /// can't know: a state's log time is the maximum of what it was and the entry's.
-  package var logTimeMilliseconds: UInt64
+  let hardState: HardState
+  let outline: LogOutline
+  let appliedIndex: LogIndex
+  let logTimeMilliseconds: UInt64
 
+  /// `appliedIndex` is the last entry that the state machine has applied: of `outline`, or its
+  /// base.
+  ///
+  /// `logTimeMilliseconds` is the log time of the applied state. Entries after it may be stamped
+  /// later, which a new leader can't know: a state's log time is the maximum of what it was and the
+  /// entry's.
+  package init(
+    hardState: HardState, outline: LogOutline, appliedIndex: LogIndex,
+    logTimeMilliseconds: UInt64 = 0
+  ) {
+    precondition(
+      appliedIndex >= outline.baseIndex && appliedIndex <= outline.lastIndex,
+      "applied \(appliedIndex), log \(outline.baseIndex)...\(outline.lastIndex)")
+    self.hardState = hardState
+    self.outline = outline
+    self.appliedIndex = appliedIndex
+    self.logTimeMilliseconds = logTimeMilliseconds
+  }
+
+  /// `termRuns` are those of the entries after `baseIndex`; `configurations` the one in force
+  /// there, then those of the entries.
   package init(
     hardState: HardState, baseIndex: LogIndex, baseTerm: Term, lastIndex: LogIndex,
     termRuns: [TermRun], configurations: [IndexedConfiguration], appliedIndex: LogIndex,
     logTimeMilliseconds: UInt64 = 0
   ) {
-    self.hardState = hardState
-    self.baseIndex = baseIndex
-    self.baseTerm = baseTerm
-    self.lastIndex = lastIndex
-    self.termRuns = termRuns
-    self.configurations = configurations
-    self.appliedIndex = appliedIndex
-    self.logTimeMilliseconds = logTimeMilliseconds
+    guard
+      let outline = LogOutline(
+        baseIndex: baseIndex, baseTerm: baseTerm, lastIndex: lastIndex, termRuns: termRuns,
+        configurations: configurations)
+    else {
+      preconditionFailure(
+        "a log \(baseIndex)...\(lastIndex) with terms \(termRuns) after \(baseTerm) and "
+          + "configurations \(configurations)")
+    }
+    self.init(
+      hardState: hardState, outline: outline, appliedIndex: appliedIndex,
+      logTimeMilliseconds: logTimeMilliseconds)
   }
 }

@@ -180,7 +180,7 @@ import Testing
       var solo = Solo(log: [1, 2, 2], hardState: HardState(term: Term(3)))
       let out = solo.receive(.vote(lastTerm, lastIndex, pre: pre), term: 4, from: 2)
       #expect(try #require(out.voteResponse).response.granted == granted)
-      // The term is taken over by a real request whether the vote is given or not.
+      // The term is adopted from a real request whether the vote is given or not.
       #expect(solo.core.term == Term(pre ? 3 : 4))
     }
   }

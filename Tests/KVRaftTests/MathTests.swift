@@ -103,7 +103,7 @@ import Testing
   @Test func theLogIsAnArrayOfEntries() {
     var random = SeededRandom(seed: 5)
     for _ in 0..<200 {
-      var log = RaftLog(baseIndex: .zero, baseTerm: .zero, lastIndex: .zero, runs: [])
+      var log = RaftLog(.empty)
       var model: [LogEntry] = []  // all entries from index 1 on
       var base = 0
       var term: UInt64 = 1
@@ -152,13 +152,15 @@ import Testing
     }
   }
 
-  @Test func aStoreMayNameTermsThatBeganBeforeItsBase() {
+  @Test func aStoreMayNameTermsThatBeganBeforeItsBase() throws {
     let runs = [(1, 1), (2, 5), (3, 8), (4, 12)].map {
       TermRun(term: Term(UInt64($0.0)), firstIndex: LogIndex(UInt64($0.1)))
     }
-    let log = RaftLog(
-      baseIndex: LogIndex(9), baseTerm: Term(3), lastIndex: LogIndex(13), runs: runs)
-    #expect(log.runs.map(\.firstIndex) == [LogIndex(10), LogIndex(12)])
+    let outline = LogOutline(
+      baseIndex: LogIndex(9), baseTerm: Term(3), lastIndex: LogIndex(13), termRuns: runs,
+      configurations: [])
+    let log = RaftLog(try #require(outline))
+    #expect(log.outline.termRuns.map(\.firstIndex) == [LogIndex(10), LogIndex(12)])
     #expect(log.term(at: LogIndex(8)) == nil)
     #expect((9...14).map { log.term(at: LogIndex($0))?.rawValue } == [3, 3, 3, 4, 4, nil])
   }
@@ -168,7 +170,7 @@ import Testing
     for _ in 0..<5_000 {
       var terms: [UInt64] = []
       for _ in 0..<random.below(12) { terms.append((terms.last ?? 1) + random.below(3)) }
-      var log = RaftLog(baseIndex: .zero, baseTerm: .zero, lastIndex: .zero, runs: [])
+      var log = RaftLog(.empty)
       for entry in entries(terms) { log.append(entry) }
       let limit = Int(random.below(15))
       let term = random.below(10)
@@ -178,5 +180,12 @@ import Testing
         log.highestIndex(upTo: LogIndex(UInt64(limit)), termAtMost: Term(term))
           == LogIndex(UInt64(expected)))
     }
+  }
+}
+
+extension LogOutline {
+  fileprivate static var empty: LogOutline {
+    LogOutline(
+      baseIndex: .zero, baseTerm: .zero, configuration: GroupConfiguration(voters: []))
   }
 }

@@ -97,14 +97,14 @@ import Testing
         voters: [1, 2, 3].map(r), learners: [r(4)], wallMilliseconds: 0, now: cluster.now,
         into: &$1)
     }
-    #expect(cluster.settles(within: 500))
+    #expect(cluster.converges(within: 500))
     #expect(cluster.hosts[3].core?.role == .learner)
     cluster.input(leader) {
       _ = try? $0.proposeConfiguration(
         voters: [1, 2, 3, 4].map(r), learners: [], wallMilliseconds: 0, now: cluster.now,
         into: &$1)
     }
-    #expect(cluster.settles(within: 500))
+    #expect(cluster.converges(within: 500))
     #expect(cluster.hosts[3].core?.role == .follower)
     #expect(cluster.findings == [])
   }
@@ -168,19 +168,19 @@ import Testing
     cluster.startAll()
     cluster.hosts[0].core?.campaignSoon(now: cluster.now)
     cluster.input(0) { _, _ in }
-    #expect(cluster.settles(within: 500))
+    #expect(cluster.converges(within: 500))
     cluster.input(0) {
       _ = try? $0.proposeConfiguration(
         voters: [2, 3, 4].map(r), learners: [], wallMilliseconds: 0, now: cluster.now, into: &$1)
     }
     #expect(cluster.hosts[0].core?.role == .leader)
     #expect(cluster.run(within: 100) { cluster.hosts[0].core?.role == .learner })
-    // Another was asked to take over.
+    // Another was asked to campaign.
     #expect(cluster.run(within: 50) { cluster.leader != nil })
     #expect(cluster.leader != 0)
     let voters = cluster.hosts[cluster.leader ?? 1].core?.configuration.voters
     #expect(voters == [2, 3, 4].map(r))
-    #expect(cluster.settles(within: 500))
+    #expect(cluster.converges(within: 500))
     #expect(cluster.findings == [])
   }
 
@@ -200,7 +200,7 @@ import Testing
     #expect(solo.core.role == .leader)
     let out = solo.acknowledge(joint.next, from: 2)
     #expect(out.leadershipLost && solo.core.role == .learner)
-    #expect(out.asksToTakeOver == [r(2)])
+    #expect(out.timeoutNowTargets == [r(2)])
   }
 
   @Test func section4_2_3_aRemovedReplicaDoesNotDisturb() {
@@ -208,14 +208,14 @@ import Testing
     cluster.startAll()
     cluster.hosts[0].core?.campaignSoon(now: cluster.now)
     cluster.input(0) { _, _ in }
-    #expect(cluster.settles(within: 500))
+    #expect(cluster.converges(within: 500))
     // It never hears of its removal, and asks for votes for ever.
     cluster.isolate(4)
     cluster.input(0) {
       _ = try? $0.proposeConfiguration(
         voters: [1, 2, 3].map(r), learners: [], wallMilliseconds: 0, now: cluster.now, into: &$1)
     }
-    #expect(cluster.settles(within: 500))
+    #expect(cluster.converges(within: 500))
     let term = cluster.hosts[0].core?.term
     cluster.heal()
     cluster.run(milliseconds: 5000)

@@ -24,12 +24,12 @@ import Testing
     #expect(cluster.leader == 0 && cluster.hosts[0].core?.term == term)
     #expect(cluster.highestCommit > LogIndex(90))
     cluster.heal()
-    #expect(cluster.settles(within: 2000))
+    #expect(cluster.converges(within: 2000))
     #expect(cluster.findings == [])
   }
 
   /// The same sources. The leader hears nobody, or reaches nobody, or only r3 reaches everyone: one
-  /// that can lead takes over.
+  /// that can lead does.
   @Test(arguments: 0...3)
   func partialPartitionDoesNotKeepAUselessLeader(shape: Int) {
     let cluster = Cluster.ledByFirst(5)
@@ -58,7 +58,7 @@ import Testing
     #expect(cluster.leader != nil && cluster.leader != 0)
     #expect(cluster.highestCommit > before + 1)
     cluster.heal()
-    #expect(cluster.settles(within: 3000))
+    #expect(cluster.converges(within: 3000))
     #expect(cluster.findings == [])
   }
 
@@ -117,7 +117,7 @@ import Testing
     cluster.run(milliseconds: 3000)
     #expect(cluster.leader != 0)
     cluster.resumeDisk(0)
-    #expect(cluster.settles(within: 2000))
+    #expect(cluster.converges(within: 2000))
     #expect(cluster.findings == [])
   }
 
@@ -137,7 +137,7 @@ import Testing
     // The first thing it does is to answer reads.
     cluster.askToRead(0)
     cluster.run(milliseconds: 2000)
-    #expect(cluster.settles(within: 2000))
+    #expect(cluster.converges(within: 2000))
     #expect(cluster.findings == [])
   }
 
@@ -192,7 +192,8 @@ import Testing
     #expect(solo.core.commitIndex == index)
   }
 
-  /// etcd#10219: what is promised in a term waits for the term, also behind a snapshot.
+  /// etcd#10219: what is said in a term waits for the term to be durable, also after a
+  /// snapshot.
   @Test func theAnswerToASnapshotWaitsForTheTerm() {
     var solo = Solo(log: [1])
     _ = solo.core.offeredSnapshot(

@@ -3,8 +3,8 @@ import Testing
 
 @testable import KVRaft
 
-/// Scenarios in which a fault of a kind that real systems had would break a promise. The code as it
-/// is comes through; with the fault planted (`swift test --traits PlantedFaults`) the checks of
+/// Scenarios in which a fault of a kind that real systems had would break a guarantee. The code as
+/// it is comes through; with the fault planted (`swift test --traits PlantedFaults`) the checks of
 /// `Cluster+Checks.swift` find it.
 @Suite struct PlantedFaultTests {
   /// r1 and r2 don't hear each other; r3 votes for both, with a crash between.
@@ -35,7 +35,7 @@ import Testing
     cluster.startAll()
     cluster.hosts[0].core?.campaignSoon(now: cluster.now)
     cluster.input(0) { _, _ in }
-    _ = cluster.settles(within: 1000)
+    _ = cluster.converges(within: 1000)
     cluster.isolate(3)
     cluster.hosts[0].isDiskStalled = true
     cluster.propose(0, "counted")
@@ -87,7 +87,7 @@ import Testing
     cluster.startAll()
     cluster.hosts[0].core?.campaignSoon(now: cluster.now)
     cluster.input(0) { _, _ in }
-    _ = cluster.settles(within: 1000)
+    _ = cluster.converges(within: 1000)
     cluster.isolate(1)
     for host in [1, 2] {
       cluster.input(host) { $0.nodeUnreachable(NodeID(1), now: cluster.now, into: &$1) }

@@ -3,8 +3,8 @@ import Testing
 
 @testable import KVRaft
 
-/// Pre-vote and check-quorum (dissertation §9.6, §6.2), and the promise that leases rest on
-/// (§6.4.1).
+/// Pre-vote and check-quorum (dissertation §9.6, §6.2), and votes that are withheld while a lease
+/// may be valid (§6.4.1).
 @Suite struct PreVoteTests {
   @Test func section9_6_aPreVoteChangesNoTermAnywhere() throws {
     var asker = Solo(log: [1])

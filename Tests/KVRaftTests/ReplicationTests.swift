@@ -9,9 +9,9 @@ import Testing
 
   @Test func figure2_appendEntries2_refusedWithoutTheEntryBefore() {
     var solo = Solo(log: [1, 1])
-    let behind = solo.receive(.append(after: 5, 1), term: 1, from: 2)
+    let short = solo.receive(.append(after: 5, 1), term: 1, from: 2)
     #expect(
-      behind.appendResponses.map(\.outcome) == [
+      short.appendResponses.map(\.outcome) == [
         .rejected(previousIndex: LogIndex(5), hint: LogIndex(2), hintTerm: Term(1))
       ])
     let other = solo.receive(.append(after: 2, 2), term: 2, from: 2)
@@ -303,7 +303,7 @@ import Testing
     let index = try solo.propose("a")
     solo.turn()
     solo.acknowledge(index, from: 2)
-    let before = solo.core.progress
+    let before = Array(solo.core.progress)
     solo.receive(
       .appendResponse(
         .init(
@@ -311,7 +311,7 @@ import Testing
       term: 1, from: 2)
     solo.acknowledge(LogIndex(1), from: 2)
     solo.acknowledge(LogIndex(99), from: 2)
-    #expect(solo.core.progress == before)
+    #expect(Array(solo.core.progress) == before)
   }
 
   @Test func heartbeatsNameNoMoreThanTheReceiverHolds() throws {

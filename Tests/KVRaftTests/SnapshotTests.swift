@@ -39,7 +39,7 @@ import Testing
     #expect(solo.core.lastIndex == LogIndex(10) && solo.core.lastTerm == Term(3))
     #expect(solo.core.commitIndex == LogIndex(10) && solo.core.stableIndex == LogIndex(10))
     #expect(solo.core.configuration == GroupConfiguration(1...4))
-    // And the log goes on behind it.
+    // And the log goes on after it.
     let next = solo.receive(.append(after: 10, 3, entries([3], from: 11)), term: 3, from: 2)
     #expect(next.appendResponses.map(\.outcome) == [.accepted(match: LogIndex(11))])
   }
@@ -198,10 +198,10 @@ import Testing
       while case .entries(let ready) = solo.core.nextToApply(maxBytes: 1 << 20) {
         solo.core.applied(through: ready[ready.count - 1].index)
       }
-      #expect(solo.core.log.tailBytes <= 1100)
+      #expect(solo.core.persistent.log.tailBytes <= 1100)
     }
     #expect(solo.core.appliedIndex == LogIndex(501))
-    #expect(solo.core.log.tailFirst > LogIndex(480))
+    #expect(solo.core.persistent.log.tailFirst > LogIndex(480))
     #expect(solo.core.term(at: LogIndex(1)) == Term(1))
   }
 
@@ -217,17 +217,17 @@ import Testing
         term: 1, from: 1)
       solo.sync()
     }
-    #expect(solo.core.log.tailBytes <= 500)
+    #expect(solo.core.persistent.log.tailBytes <= 500)
     guard case .readLog(let from, let through) = solo.core.nextToApply(maxBytes: 1 << 20) else {
       Issue.record("expected a read")
       return
     }
-    #expect(from == LogIndex(1) && through == solo.core.log.tailFirst.previous)
-    guard case .entries(let rest) = solo.core.nextToApply(maxBytes: 60) else {
+    #expect(from == LogIndex(1) && through == solo.core.persistent.log.tailFirst.previous)
+    guard case .entries(let entries) = solo.core.nextToApply(maxBytes: 60) else {
       Issue.record("expected entries")
       return
     }
-    #expect(rest.first?.index == through.next && rest.count == 1)
+    #expect(entries.first?.index == through.next && entries.count == 1)
   }
 
   @Test func section7_aLaggingReplicaCatchesUpBySnapshot() throws {
@@ -236,16 +236,16 @@ import Testing
     let cluster = Cluster(GroupConfiguration(1...3), options: options)
     cluster.startAll()
     let leader = try #require(cluster.waitForLeader())
-    let behind = (leader + 1) % 3
-    cluster.crash(behind)
+    let lagging = (leader + 1) % 3
+    cluster.crash(lagging)
     for number in 1...100 {
       cluster.propose(leader, "p\(number)")
       cluster.run(milliseconds: 5)
     }
     #expect(cluster.hosts[leader].core?.baseIndex ?? .zero > LogIndex(50))
-    cluster.start(behind)
-    #expect(cluster.settles(within: 2000))
-    #expect(cluster.hosts[behind].core?.baseIndex ?? .zero > LogIndex(50))
+    cluster.start(lagging)
+    #expect(cluster.converges(within: 2000))
+    #expect(cluster.hosts[lagging].core?.baseIndex ?? .zero > LogIndex(50))
     #expect(cluster.findings == [])
   }
 }

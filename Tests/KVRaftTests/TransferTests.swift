@@ -15,17 +15,17 @@ import Testing
     let index = try solo.propose()
     solo.turn()
     #expect(transfer(&solo, to: 3))
-    #expect(solo.turn().asksToTakeOver.isEmpty)
-    #expect(solo.acknowledge(index, from: 2).asksToTakeOver.isEmpty)
-    #expect(solo.acknowledge(index, from: 3).asksToTakeOver == [r(3)])
-    #expect(solo.acknowledge(index, from: 3).asksToTakeOver.isEmpty)
+    #expect(solo.turn().timeoutNowTargets.isEmpty)
+    #expect(solo.acknowledge(index, from: 2).timeoutNowTargets.isEmpty)
+    #expect(solo.acknowledge(index, from: 3).timeoutNowTargets == [r(3)])
+    #expect(solo.acknowledge(index, from: 3).timeoutNowTargets.isEmpty)
   }
 
   @Test func section3_10_noProposalsMeanwhile() {
     var solo = Solo()
     solo.leadAndCommit()
     #expect(transfer(&solo, to: 2))
-    #expect(solo.turn().asksToTakeOver == [r(2)])
+    #expect(solo.turn().timeoutNowTargets == [r(2)])
     #expect(solo.core.isTransferring)
     #expect(throws: RaftCore.ProposeRefusal.transferring) { try solo.propose() }
     #expect(throws: RaftCore.ConfigurationRefusal.transferring) {

@@ -58,7 +58,7 @@ extension Cluster {
   func applied(_ entry: LogEntry, on host: Int) {
     guard entry.index == hosts[host].written.appliedIndex.next else {
       findings.append(
-        "\(hosts[host].id) applies \(entry.index) behind \(hosts[host].written.appliedIndex)")
+        "\(hosts[host].id) applies \(entry.index) after \(hosts[host].written.appliedIndex)")
       return
     }
     hosts[host].written.appliedIndex = entry.index
@@ -72,7 +72,7 @@ extension Cluster {
     } else {
       committed.append(entry)
     }
-    // Durable here before it is applied: after a crash the log must not be behind the state.
+    // Durable here before it is applied: after a crash the log must not lag the state.
     if entry.index > hosts[host].durable.lastIndex {
       findings.append("\(hosts[host].id) applies \(entry.index), which is not durable")
     }
@@ -133,7 +133,7 @@ extension Cluster {
   }
 
   /// Proposes at whoever leads, until everyone who runs and is a member has applied it.
-  func settles(within milliseconds: UInt64, _ text: String = "last") -> Bool {
+  func converges(within milliseconds: UInt64, _ text: String = "last") -> Bool {
     var index: LogIndex?
     return run(within: milliseconds) {
       guard let leader, let core = hosts[leader].core, core.hasCommittedInOwnTerm else {

@@ -152,13 +152,13 @@ extension Cluster {
       schedule(.snapshotEnds(snapshot, index: nil), at: now + .milliseconds(50))
       return
     }
-    var isWanted = false
+    var isUseful = false
     input(host) {
-      isWanted = $0.offeredSnapshot(
+      isUseful = $0.offeredSnapshot(
         from: snapshot.from, term: snapshot.term, index: snapshot.index,
         snapshotTerm: snapshot.indexTerm, now: self.now, into: &$1)
     }
-    if isWanted, !hosts[host].isReceivingSnapshot {
+    if isUseful, !hosts[host].isReceivingSnapshot {
       hosts[host].isReceivingSnapshot = true
       schedule(
         .snapshotInstalls(snapshot, boot: hosts[host].boot), at: now + latency() + diskDelay())

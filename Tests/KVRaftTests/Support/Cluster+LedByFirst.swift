@@ -9,7 +9,7 @@ extension Cluster {
     let cluster = Cluster(GroupConfiguration(1...count), options: options)
     cluster.startAll()
     cluster.input(0) { core, _ in core.campaignSoon(now: cluster.now) }
-    #expect(cluster.settles(within: 1000))
+    #expect(cluster.converges(within: 1000))
     #expect(cluster.leader == 0)
     return cluster
   }

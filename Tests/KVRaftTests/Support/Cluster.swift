@@ -4,7 +4,7 @@ import KVBase
 
 /// A group over a simulated network and simulated disks: one thread, one clock, one seed.
 ///
-/// Everything that Raft promises of a group is checked after every step (`Cluster+Checks.swift`);
+/// Everything that Raft guarantees of a group is checked after every step (`Cluster+Checks.swift`);
 /// what is broken is collected in `findings`.
 final class Cluster {
   struct Options {
@@ -13,7 +13,7 @@ final class Cluster {
     var dropPercent: UInt64 = 0
     var duplicatePercent: UInt64 = 0
     var settings = RaftSettings()
-    /// Compacts each log to this many entries behind what is applied; 0: never.
+    /// Compacts each log to this many entries before what is applied; 0: never.
     var keepEntries = 0
     var maxApplyBytes = 1 << 20
     var checkEvery = 8

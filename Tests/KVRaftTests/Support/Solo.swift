@@ -53,7 +53,7 @@ struct Solo {
       recovery: recovery(
         terms: terms, configuration: configuration, hardState: hardState, applied: applied),
       random: SeededRandom(seed: seed), now: .zero)
-    // Past the promise that every start makes.
+    // Votes are withheld at first after every start.
     now = ms(150)
   }
 
@@ -180,7 +180,7 @@ extension RaftOutputs {
     return nil
   }
 
-  var asksToTakeOver: [ReplicaID] {
+  var timeoutNowTargets: [ReplicaID] {
     sends.compactMap { if case .timeoutNow = $0.message.body { $0.to } else { nil } }
   }
 

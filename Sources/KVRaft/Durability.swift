@@ -1,14 +1,17 @@
 internal import KVBase
 
-/// What of a replica is durable, and what is still on its way to the log.
+/// What of a replica's persistent state is durable, what is being written, and what has changed
+/// since the last persist.
 ///
 /// The token of the next persist is known before it is emitted, so that a message can name it in
 /// the turn in which the need for it arose.
-struct Persistence: Sendable {
-  private struct Pending: Sendable {
+///
+/// Invariants: tokens rise; what is durable, being written or changed lies within the log.
+struct Durability: Sendable {
+  private struct Write: Sendable {
     var token: PersistToken
-    /// With this token the log is durable up to here. Lowered by truncation: else the completion
-    /// of an old write would be taken for that of other entries at the same indexes.
+    /// With this token the log is durable up to here. Lowered by truncation: else the completion of
+    /// an old write would vouch for other entries at the same indexes.
     var upTo: LogIndex
   }
 
@@ -19,7 +22,7 @@ struct Persistence: Sendable {
   private(set) var dirtyFrom: LogIndex?
   private(set) var isHardStateDirty = false
   private var hardStateToken = PersistToken(0)
-  private var pending = RingQueue<Pending>(limit: 4096)
+  private var writes = RingQueue<Write>(limit: Limits.openPersists)
 
   init(stableIndex: LogIndex) { self.stableIndex = stableIndex }
 
@@ -27,13 +30,13 @@ struct Persistence: Sendable {
   /// What the next persist will be called.
   var nextToken: PersistToken { PersistToken(lastEmitted.rawValue + 1) }
 
-  /// What a message that promises everything known now must wait for.
+  /// What a message must wait for that vouches for the whole of the persistent state.
   var outstanding: PersistToken? {
     if isDirty { return nextToken }
     return lastEmitted > completed ? lastEmitted : nil
   }
 
-  /// What a message that promises the term or the vote must wait for.
+  /// What a message must wait for that vouches for the term or the vote.
   var outstandingHardState: PersistToken? {
     if isHardStateDirty { return nextToken }
     return hardStateToken > completed ? hardStateToken : nil
@@ -48,18 +51,18 @@ struct Persistence: Sendable {
   /// The log now ends at `index`.
   mutating func truncated(after index: LogIndex) {
     stableIndex = min(stableIndex, index)
-    var position = pending.count - 1
-    while position >= 0 && pending[position].upTo > index {
-      pending[position].upTo = index
+    var position = writes.count - 1
+    while position >= 0 && writes[position].upTo > index {
+      writes[position].upTo = index
       position -= 1
     }
     if let first = dirtyFrom, first > index { dirtyFrom = nil }
   }
 
-  /// The log begins anew, durably, behind `index`.
+  /// The log begins anew, durably, after `index`.
   mutating func reset(to index: LogIndex) {
     truncated(after: .zero)
-    for position in 0..<pending.count { pending[position].upTo = index }
+    for position in 0..<writes.count { writes[position].upTo = index }
     dirtyFrom = nil
     stableIndex = index
   }
@@ -72,8 +75,8 @@ struct Persistence: Sendable {
     isHardStateDirty = false
     dirtyFrom = nil
     // Full only where the disk stands still: then completions are known more coarsely.
-    if pending.isFull { _ = pending.popLast() }
-    pending.append(Pending(token: token, upTo: lastIndex))
+    if writes.isFull { _ = writes.popLast() }
+    writes.append(Write(token: token, upTo: lastIndex))
     return token
   }
 
@@ -83,21 +86,22 @@ struct Persistence: Sendable {
     guard token > completed else { return false }
     completed = token
     let before = stableIndex
-    while let first = pending.first, first.token <= token {
+    while let first = writes.first, first.token <= token {
       stableIndex = max(stableIndex, first.upTo)
-      _ = pending.popFirst()
+      _ = writes.popFirst()
     }
     return stableIndex > before
   }
 
+  /// What must always be true of it; `nil` where it is.
   func brokenInvariant(lastIndex: LogIndex) -> String? {
     if stableIndex > lastIndex { return "stable \(stableIndex) of \(lastIndex)" }
     var previous = completed
-    for position in 0..<pending.count {
-      let one = pending[position]
-      if one.token <= previous { return "token \(one.token.rawValue) out of order" }
-      if one.upTo > lastIndex { return "pending up to \(one.upTo) of \(lastIndex)" }
-      previous = one.token
+    for position in 0..<writes.count {
+      let write = writes[position]
+      if write.token <= previous { return "token \(write.token.rawValue) out of order" }
+      if write.upTo > lastIndex { return "a write up to \(write.upTo) of \(lastIndex)" }
+      previous = write.token
     }
     if let dirtyFrom, dirtyFrom > lastIndex { return "dirty from \(dirtyFrom) of \(lastIndex)" }
     return nil

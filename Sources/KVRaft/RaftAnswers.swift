@@ -1,0 +1,49 @@
+package import KVBase
+
+/// What inputs and properties of a `RaftCore` answer.
+extension RaftCore {
+  package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
+
+  package enum ConfigurationRefusal: Error, Sendable {
+    case notLeader, transferring
+    /// Another change is not committed yet, or the leader has not committed in its own term.
+    case inProgress
+  }
+
+  package enum NextToApply: Sendable {
+    case nothing
+    case entries([LogEntry])
+    /// Read these from the store, then apply them; contiguous with what was applied. There may be
+    /// many: read them in several steps.
+    case readLog(from: LogIndex, through: LogIndex)
+  }
+
+  package struct PeerProgress: Sendable, Hashable {
+    package enum State: Sendable, Hashable { case probe, replicate, snapshot }
+    package var replica: ReplicaID
+    package var match: LogIndex
+    package var state: State
+    package var isLearner: Bool
+    /// When it was last heard from.
+    package var lastContact: Instant?
+  }
+
+  /// The progress of each peer, by replica id; a view, which copies nothing.
+  package struct PeerProgressList: RandomAccessCollection, Sendable {
+    let peers: [Progress]
+
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { peers.count }
+    package subscript(position: Int) -> PeerProgress {
+      let state: PeerProgress.State =
+        switch peers[position].state {
+        case .probe: .probe
+        case .replicate: .replicate
+        case .snapshot: .snapshot
+        }
+      return PeerProgress(
+        replica: peers[position].replica, match: peers[position].match, state: state,
+        isLearner: !peers[position].isVoter, lastContact: peers[position].lastContact)
+    }
+  }
+}
