@@ -29,23 +29,23 @@ extension Client {
 
   /// All keyspaces, by id.
   public func keyspaces(options: Options = Options()) async throws(KVError) -> [Keyspace] {
-    try await map(options.core()).meta.keyspaces.map { Keyspace($0) }
+    try await map(options.core()).map.keyspaces.map { Keyspace($0) }
   }
 
   /// What each node says of its readiness; `nil` for one that does not answer.
   public func health(
     options: Options = Options()
   ) async throws(KVError) -> [(node: UInt32, health: NodeHealth?)] {
-    let nodes = try await map(options.core()).nodes
+    let nodes = try await map(options.core()).map.members
     var answers: [(node: UInt32, health: NodeHealth?)] = []
     for node in nodes {
-      guard case .health(let report) = await perform(.health(node.id), options.core()) else {
-        answers.append((node.id.rawValue, nil))
+      guard case .health(let report) = await perform(.health(node.node), options.core()) else {
+        answers.append((node.node.rawValue, nil))
         continue
       }
       answers.append(
         (
-          node.id.rawValue,
+          node.node.rawValue,
           NodeHealth(
             node: report.node.rawValue, groupsWithLeader: Int(report.groupsWithLeader),
             groups: Int(report.groups), isReady: report.isReady)

@@ -196,7 +196,8 @@ extension ClientCore {
     calls.wait(slot, .sent(peer: peer, stream: stream), until: answerBy)
     let start = outputs.sendBytes.count
     calls[slot].encodeRequest(
-      epoch: routes.view?.meta.epoch, stamp: calls[slot].ticket.map { sessions.stamp($0) },
+      epoch: routes.epoch(of: calls[slot].route),
+      stamp: calls[slot].ticket.map { sessions.stamp($0) },
       now: now.instant, into: &outputs.sendBytes)
     outputs.send(.request, to: peer, stream: stream, from: start)
   }

@@ -51,8 +51,8 @@ extension ClientCore {
     _ slot: Int32, _ new: ClusterView, _ now: Now, _ outputs: inout ClientOutputs
   ) -> String? {
     if let problem = routes.problem(with: new) { return problem }
-    if peers.count + new.nodes.count > Limits.clientPeers {
-      return "its map has \(new.nodes.count) nodes, too many for this client"
+    if peers.count + new.map.members.count > Limits.clientPeers {
+      return "its map has \(new.map.members.count) nodes, too many for this client"
     }
     install(new)
     mapFetch.arrived(by: calls.ref(slot), now.instant)
@@ -67,8 +67,8 @@ extension ClientCore {
   /// Adopts what is newer in `new`.
   private mutating func install(_ new: ClusterView) {
     if routes.adopt(new) {
-      for node in new.nodes { peers.learn(node) }
-      sessions.prepare(groups: new.partitions + 1)
+      for member in new.map.members { peers.learn(member.node, member.address) }
+      sessions.prepare(groups: new.map.replicaSets.count)
       routes.rebuild(peers)
     }
     routes.learnLeaders(new.leaders, peers)

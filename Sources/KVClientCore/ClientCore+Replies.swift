@@ -181,7 +181,7 @@ extension ClientCore {
     case .notLeader, .noLeader, .starting, .shuttingDown, .leadershipLost, .expired:
       calls.makeReady(slot)
     case .notReplica, .mapBehind:
-      if failure.reason == .notReplica { fetchMap(now) }
+      if failure.reason == .notReplica { follow(failure.route, now) }
       calls.makeReady(slot)
     case .noQuorum:
       calls[slot].round.withoutQuorum |= mask(of: peer, for: slot)
@@ -202,6 +202,18 @@ extension ClientCore {
     case .none:
       refusedWithoutReason(slot, failure, now, &outputs)
     }
+  }
+
+  /// The call went where the group is not. What the answer says of the group suffices to turn right;
+  /// the rest of the map follows.
+  private mutating func follow(_ route: GroupRoute?, _ now: Now) {
+    if let route, peers.count + route.replicas.count <= Limits.clientPeers {
+      for replica in route.replicas where !replica.address.isEmpty {
+        peers.learn(replica.id, replica.address)
+      }
+      _ = routes.adopt(route, peers)
+    }
+    fetchMap(now)
   }
 
   private mutating func refusedWithoutReason(

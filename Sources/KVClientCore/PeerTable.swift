@@ -85,20 +85,20 @@ struct PeerTable: Sendable {
   }
 
   /// A node of the map.
-  mutating func learn(_ node: ClusterView.Node) {
-    if let index = indexOfNode[node.id] {
-      peers[index].addresses.adopt(fromMap: node.address)
+  mutating func learn(_ node: NodeID, _ address: String) {
+    if let index = indexOfNode[node] {
+      peers[index].addresses.adopt(fromMap: address)
       return
     }
     for index in peers.indices where peers[index].node == nil && !peers[index].isAlias {
-      if peers[index].addresses.current == node.address {
-        peers[index].node = node.id
-        indexOfNode[node.id] = index
+      if peers[index].addresses.current == address {
+        peers[index].node = node
+        indexOfNode[node] = index
         return
       }
     }
-    indexOfNode[node.id] = peers.count
-    append(node.id, PeerAddresses(node.address, isGiven: false, isOverride: false))
+    indexOfNode[node] = peers.count
+    append(node, PeerAddresses(address, isGiven: false, isOverride: false))
   }
 
   // MARK: Calls

@@ -12,6 +12,8 @@ struct RouteTable: Sendable {
   private struct Group: Sendable {
     /// The replicas, the preferred leader first; at most 64.
     var peers: [Int32]
+    /// Of the replica set.
+    var epoch: Epoch
     /// The peer that is believed to lead; -1: unknown.
     var hint: Int32 = -1
   }
@@ -54,22 +56,23 @@ struct RouteTable: Sendable {
 
   /// Why a map can't be of this cluster; `nil` where it can.
   func problem(with new: ClusterView) -> String? {
-    if new.meta.clusterID != 0, clusterID != 0, new.meta.clusterID != clusterID {
+    if new.map.clusterID != 0, clusterID != 0, new.map.clusterID != clusterID {
       return "it belongs to another cluster: check the endpoints"
     }
-    if let view, view.partitions != new.partitions {
-      return "its map has \(new.partitions) partitions, not \(view.partitions)"
+    guard new.map.isFormed else { return "its map is that of no cluster" }
+    if let view, view.map.partitions != new.map.partitions {
+      return "its map has \(new.map.partitions) partitions, not \(view.map.partitions)"
     }
     return nil
   }
 
   /// Adopts a map unless it is older than the present one. False: it is.
   mutating func adopt(_ new: ClusterView) -> Bool {
-    learn(clusterID: new.meta.clusterID)
-    guard view.map({ new.meta.epoch >= $0.meta.epoch }) ?? true else { return false }
+    learn(clusterID: new.map.clusterID)
+    guard view.map({ new.map.epoch >= $0.map.epoch }) ?? true else { return false }
     view = new
     keyspaces = [:]
-    for keyspace in new.meta.keyspaces { keyspaces[keyspace.name] = keyspace.id }
+    for keyspace in new.map.keyspaces { keyspaces[keyspace.name] = keyspace.id }
     return true
   }
 
@@ -81,9 +84,7 @@ struct RouteTable: Sendable {
     func indexes(_ nodes: [NodeID]) -> [Int32] {
       nodes.prefix(64).compactMap { peers.index(of: $0).map { Int32($0) } }
     }
-    // The first voters of the meta group are the lowest five ids.
-    var fresh = [Group(peers: indexes(Array(view.nodes.map(\.id).sorted().prefix(5))))]
-    for replicas in view.placement { fresh.append(Group(peers: indexes(replicas))) }
+    var fresh = view.map.replicaSets.map { Group(peers: indexes($0.nodes), epoch: $0.epoch) }
     for group in fresh.indices where group < groups.count {
       let hint = groups[group].hint
       guard hint >= 0, let node = peers.node(of: Int(hint)), let peer = peers.index(of: node) else {
@@ -93,6 +94,22 @@ struct RouteTable: Sendable {
       Self.admit(Int32(peer), to: &fresh[group])
     }
     groups = fresh
+  }
+
+  /// The epoch that a request to a group is routed by.
+  func epoch(of route: Route) -> Epoch? {
+    if case .group(let group) = route { groups[group].epoch } else { nil }
+  }
+
+  /// A node has answered where a group's requests go. False where that is not newer than what is
+  /// known here.
+  mutating func adopt(_ route: GroupRoute, _ peers: PeerTable) -> Bool {
+    let at = Int(route.group.rawValue)
+    guard at < groups.count, route.epoch > groups[at].epoch else { return false }
+    let indexes = route.replicas.prefix(64).compactMap { peers.index(of: $0.id).map { Int32($0) } }
+    groups[at] = Group(peers: indexes, epoch: route.epoch)
+    version &+= 1
+    return true
   }
 
   /// Such as a node that holds a group while it moves.

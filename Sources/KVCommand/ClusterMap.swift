@@ -183,7 +183,7 @@ package struct ClusterMap: Hashable, Sendable {
       limit: Limits.partitions + 1, minimumSize: 24, what: "replica sets")
     for _ in 0..<groups { replicaSets.append(try ReplicaSet(from: &reader)) }
     guard isFormed ? partitions.nonzeroBitCount == 1 : groups == 0 else {
-      throw .invalid("map: \(groups) groups at epoch \(epoch)")
+      throw .invalid("map: its groups do not fit its epoch")
     }
     nextKeyspace = KeyspaceID(try reader.read(UInt32.self))
     let keyspaceCount = try reader.readCount(

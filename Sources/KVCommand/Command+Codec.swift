@@ -14,7 +14,7 @@ extension Command {
     case createKeyspace = 32
     case dropKeyspace = 33
     case registerMember = 34
-    case nameCluster = 35
+    case formCluster = 36
   }
 
   package func encode(into writer: inout ByteWriter) {
@@ -41,9 +41,9 @@ extension Command {
     case .meta(.registerMember(let member)):
       encodeHead(Kind.registerMember.rawValue, into: &writer)
       member.encode(into: &writer)
-    case .meta(.nameCluster(let id)):
-      encodeHead(Kind.nameCluster.rawValue, into: &writer)
-      writer.append(id)
+    case .meta(.form(let map)):
+      encodeHead(Kind.formCluster.rawValue, into: &writer)
+      map.encode(into: &writer)
     }
   }
 
@@ -97,8 +97,8 @@ extension Command {
       body = .meta(.dropKeyspace(name: name))
     case .registerMember:
       body = .meta(.registerMember(try MemberRecord(from: &reader)))
-    case .nameCluster:
-      body = .meta(.nameCluster(id: try reader.read(UInt64.self)))
+    case .formCluster:
+      body = .meta(.form(try ClusterMap(from: &reader)))
     }
   }
 

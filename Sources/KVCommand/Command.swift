@@ -36,10 +36,11 @@ package enum CommandBody: Hashable, Sendable {
 package enum MetaCommand: Hashable, Sendable {
   case createKeyspace(name: String, mode: KeyspaceMode)
   case dropKeyspace(name: String)
-  /// Records the incarnation of a node at first contact; refused where another is recorded.
+  /// Records the incarnation of a member at first contact, and its address; refused where another
+  /// incarnation is recorded.
   case registerMember(MemberRecord)
-  /// Gives the cluster its id, once; later ones change nothing.
-  case nameCluster(id: UInt64)
+  /// The first version of the map, once; later ones change nothing.
+  indirect case form(ClusterMap)
 }
 
 /// A command as a log entry carries it.

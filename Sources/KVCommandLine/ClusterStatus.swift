@@ -1,16 +1,16 @@
 package import KVBase
-internal import KVCommand
+package import KVCommand
 package import KVWire
 
 /// What all nodes said of themselves, for a person or a program.
 package struct ClusterStatus: Sendable {
   package struct Row: Sendable {
-    package var node: ClusterView.Node
+    package var node: MemberRecord
     /// `nil`: it did not answer, for this reason.
     package var report: NodeReport?
     package var problem: String
 
-    package init(node: ClusterView.Node, report: NodeReport?, problem: String = "") {
+    package init(node: MemberRecord, report: NodeReport?, problem: String = "") {
       self.node = node
       self.report = report
       self.problem = problem
@@ -35,7 +35,7 @@ package struct ClusterStatus: Sendable {
         let index = Int(group.group.rawValue)
         guard index < found.count else { continue }
         if found[index].map({ $0.term < group.term }) ?? true {
-          found[index] = (group.term, row.node.id)
+          found[index] = (group.term, row.node.node)
         }
       }
     }
@@ -67,7 +67,7 @@ package struct ClusterStatus: Sendable {
     for row in rows {
       for peer in row.report?.peers ?? [] where peer.node == node && !peer.isConnected {
         if shortest.map({ peer.sinceMilliseconds < $0.milliseconds }) ?? true {
-          shortest = (row.node.id, peer.sinceMilliseconds)
+          shortest = (row.node.node, peer.sinceMilliseconds)
         }
       }
     }
@@ -80,6 +80,9 @@ package struct ClusterStatus: Sendable {
     guard let report = row.report else { return "down" }
     return report.groups.contains { $0.leader.rawValue == 0 } ? "waits" : "up"
   }
+
+  /// Copies of each partition.
+  private var replication: Int { view.map.replicaSets.last?.voters.count ?? 0 }
 
   // MARK: Text
 
@@ -94,12 +97,12 @@ package struct ClusterStatus: Sendable {
     for row in rows {
       guard let report = row.report else {
         table.add(
-          ["\(row.node.id)", row.node.address, "down"] + Array(repeating: "-", count: 7))
+          ["\(row.node.node)", row.node.address, "down"] + Array(repeating: "-", count: 7))
         continue
       }
       table.add([
-        "\(row.node.id)", row.node.address, state(row),
-        "\(leaders.count { $0 == row.node.id })", "\(report.groups.count)",
+        "\(row.node.node)", row.node.address, state(row),
+        "\(leaders.count { $0 == row.node.node })", "\(report.groups.count)",
         "\(lag(report, commits))", Measure.short(bytes: report.logBytes),
         Measure.short(bytes: report.stateBytes),
         Measure.short(milliseconds: report.uptimeMilliseconds), report.version,
@@ -108,7 +111,7 @@ package struct ClusterStatus: Sendable {
     var lines = [""]
     lines += TextLayout.wrapped(summary, width: 80)
     for row in rows where row.report == nil {
-      lines += TextLayout.wrapped(row.problem + lastSeen(row.node.id), width: 80)
+      lines += TextLayout.wrapped(row.problem + lastSeen(row.node.node), width: 80)
     }
     return table.text() + lines.joined(separator: "\n") + "\n"
   }
@@ -116,12 +119,12 @@ package struct ClusterStatus: Sendable {
   /// One sentence for the cluster as a whole.
   package var summary: String {
     let leaders = self.leaders
-    let keyspaces = view.meta.keyspaces.count
+    let keyspaces = view.map.keyspaces.count
     var text =
-      "\(keyspaces) keyspace\(keyspaces == 1 ? "" : "s"), \(view.partitions) partitions,"
-      + " replication \(view.replication), map \(view.meta.epoch)."
-    let shares = view.nodes.map { node in
-      "\(node.id) leads \(leaders.count { $0 == node.id })"
+      "\(keyspaces) keyspace\(keyspaces == 1 ? "" : "s"), \(view.map.partitions) partitions,"
+      + " replication \(replication), map \(view.map.epoch)."
+    let shares = view.map.members.map { node in
+      "\(node.node) leads \(leaders.count { $0 == node.node })"
     }
     text += " " + shares.joined(separator: ", ") + "; "
     let without = leaders.indices.filter { leaders[$0] == nil }
@@ -144,10 +147,10 @@ package struct ClusterStatus: Sendable {
     let commits = self.commits
     let nodes = rows.map { row -> JSON in
       var members: [JSON.Member] = [
-        .init("id", .unsigned(UInt64(row.node.id.rawValue))),
+        .init("id", .unsigned(UInt64(row.node.node.rawValue))),
         .init("address", .text(row.node.address)), .init("zone", .text(row.node.zone)),
         .init("state", .text(state(row))),
-        .init("leads", .integer(Int64(leaders.count { $0 == row.node.id }))),
+        .init("leads", .integer(Int64(leaders.count { $0 == row.node.node }))),
       ]
       guard let report = row.report else {
         members.append(.init("problem", .text(row.problem)))
@@ -165,11 +168,11 @@ package struct ClusterStatus: Sendable {
       return .object(members)
     }
     return .object([
-      "cluster": .text(String(view.meta.clusterID, radix: 16)),
-      "epoch": .unsigned(view.meta.epoch.rawValue),
-      "keyspaces": .integer(Int64(view.meta.keyspaces.count)),
-      "partitions": .integer(Int64(view.partitions)),
-      "replication": .integer(Int64(view.replication)),
+      "cluster": .text(String(view.map.clusterID, radix: 16)),
+      "epoch": .unsigned(view.map.epoch.rawValue),
+      "keyspaces": .integer(Int64(view.map.keyspaces.count)),
+      "partitions": .integer(Int64(view.map.partitions)),
+      "replication": .integer(Int64(replication)),
       "groups_without_leader": .integer(Int64(leaders.count { $0 == nil })),
       "nodes": .array(nodes),
     ])

@@ -27,7 +27,8 @@ package struct DataDirectory {
           "\(path) belongs to node \(identity.node.rawValue), and this is node \(node.rawValue): "
             + "choose another --data-dir or --id")
       }
-      guard identity.creationDigest == creationDigest else {
+      // Once the cluster is formed, its map says what it is, whatever the flags say.
+      guard identity.clusterID != 0 || identity.creationDigest == creationDigest else {
         throw .foreign(
           "\(path) belongs to a cluster with other --peers ids, --partitions, --replication or "
             + "--mode: start it as before, or choose another --data-dir")

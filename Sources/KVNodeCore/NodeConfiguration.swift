@@ -2,8 +2,8 @@ package import KVBase
 package import KVCommand
 package import KVRaft
 
-/// What a node is started with; the same on every start of one data directory, but for addresses
-/// and times.
+/// What a node is started with. `members`, `partitions`, `replication` and `defaultMode` form a
+/// cluster, once; afterwards the map says what they are.
 package struct NodeConfiguration: Sendable {
   package struct Member: Hashable, Sendable {
     package var node: NodeID
@@ -21,7 +21,7 @@ package struct NodeConfiguration: Sendable {
   package enum LinearizableReads: UInt8, Sendable { case readIndex, lease }
 
   package var node: NodeID
-  /// The node's own record included; by id.
+  /// Of the cluster to be formed, this node included; by id.
   package var members: [Member]
   package var partitions: Int = 32
   package var replication: Int = 3
@@ -32,6 +32,10 @@ package struct NodeConfiguration: Sendable {
   package var incarnation: UInt64
   /// What the data directory's identity file says; 0: not known yet.
   package var clusterID: UInt64 = 0
+  /// Where this node serves, as others are told.
+  package var address: String
+  /// The creation digest that the data directory was made with; `nil`: it is new.
+  package var recordedDigest: UInt64?
   package var software: String = ""
   /// Where some of the other nodes are reached from here, whatever else says where they are.
   package var peerAddresses: [(node: NodeID, address: String)] = []
@@ -46,10 +50,13 @@ package struct NodeConfiguration: Sendable {
     self.node = node
     self.members = members.sorted { $0.node < $1.node }
     self.incarnation = incarnation
+    address = members.first { $0.node == node }?.address ?? ""
   }
 
-  /// Of what creates a cluster: ids, partitions, replication, mode; not addresses.
+  /// Of what creates a cluster: ids, partitions, replication, mode; not addresses. Nodes compare it
+  /// while their cluster is not formed.
   package var creationDigest: UInt64 {
+    if let recordedDigest { return recordedDigest }
     var writer = ByteWriter()
     writer.append(UInt8(1))
     writer.append(UInt32(partitions))

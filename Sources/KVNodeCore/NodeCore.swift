@@ -38,7 +38,7 @@ package struct NodeCore: Sendable {
     startedAt = now.instant
     let map =
       recovery.groups.first { $0.group == .meta }?.status.meta
-      ?? MetaState(defaultMode: configuration.defaultMode)
+      ?? .unformed
     shard = Shard(
       configuration, recovery: recovery, map: map, random: random.fork(), now: now.instant)
     host = Host(
@@ -112,7 +112,7 @@ package struct NodeCore: Sendable {
   /// Ends a turn: what the groups gathered becomes one log write and one frame for each peer.
   package mutating func finishTurn(now: Now, into outputs: inout NodeOutputs) {
     if let map = shard.finishTurn(now: now, &outputs) {
-      host.mapApplied(map, &orders, &outputs)
+      host.mapApplied(map, now: now.instant, &orders, &outputs)
       carryOutOrders(now: now, &outputs)
     }
     guard host.mayWrite, let batch = shard.takeLogBatch() else { return }
@@ -130,7 +130,9 @@ package struct NodeCore: Sendable {
   /// After `shutdown`: nothing is left to do.
   package var isDrained: Bool { host.isShuttingDown && shard.isDrained }
 
-  var clusterView: ClusterView { host.view(leaders: shard.leaders(of: host.groupCount)) }
+  var clusterView: ClusterView {
+    ClusterView(map: host.map, leaders: shard.leaders(of: host.map.replicaSets.count))
+  }
 
   var health: HealthReport {
     HealthReport(

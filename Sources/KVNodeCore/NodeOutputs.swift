@@ -62,7 +62,7 @@ package struct NodeOutputs: Sendable {
     package var generation: Generation
     package var configuration: GroupConfiguration
     /// What the state of the meta group begins with; `nil` for all other groups.
-    package var map: MetaState?
+    package var map: ClusterMap?
   }
 
   /// Read the group's state, then tell `readDone(number, …)`.

@@ -20,7 +20,7 @@ package struct NodeRecovery: Sendable {
     /// A replica that begins empty.
     init(
       new group: GroupID, generation: Generation, configuration: GroupConfiguration,
-      map: MetaState?
+      map: ClusterMap?
     ) {
       self.init(
         group: group,

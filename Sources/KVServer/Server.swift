@@ -85,10 +85,11 @@ struct OpenedStores: Sendable {
   ) throws(StorageError) {
     let path = configuration.dataDirectory
     let node = configuration.node.node
-    let digest = configuration.node.creationDigest
     var random = SystemRandomNumberGenerator()
     let directory = try DataDirectory.open(
-      path, node: node, creationDigest: digest, incarnation: max(1, random.next()))
+      path, node: node, creationDigest: configuration.node.creationDigest,
+      incarnation: max(1, random.next()))
+    let digest = directory.identity.creationDigest
     var options = LogOptions.randomlySalted
     options.segmentBytes = configuration.segmentBytes
     #if PlantedFaults
@@ -109,6 +110,7 @@ struct OpenedStores: Sendable {
     machines = Unchecked(StateMachines(store: try RocksStore(path: path + "/state")))
     configuration.node.incarnation = directory.identity.incarnation
     configuration.node.clusterID = directory.identity.clusterID
+    configuration.node.recordedDigest = digest
     configuration.node.clientLimit = Listener.defaultConnectionLimit
     recovery = try Self.recover(log, machines.value, configuration.node)
     if directory.isNew { try directory.commit() }
@@ -126,7 +128,7 @@ extension OpenedStores {
       let status = try machines.recover(
         group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
         configuration: log.configurations.first?.configuration,
-        map: group == .meta ? MetaState(defaultMode: node.defaultMode) : nil)
+        map: group == .meta ? .unformed : nil)
       groups.append(NodeRecovery.Group(group: group, log: log, status: status))
     }
     return NodeRecovery(groups: groups)

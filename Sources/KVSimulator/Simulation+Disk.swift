@@ -165,7 +165,7 @@ extension Simulation {
       let status = try node.machines.recover(
         group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
         configuration: log.configurations.first?.configuration,
-        map: group == .meta ? MetaState(defaultMode: node.configuration.defaultMode) : nil)
+        map: group == .meta ? .unformed : nil)
       groups.append(NodeRecovery.Group(group: group, log: log, status: status))
     }
     return NodeRecovery(groups: groups)

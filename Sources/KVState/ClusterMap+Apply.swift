@@ -1,14 +1,14 @@
 internal import KVBase
 package import KVCommand
 
-extension MetaState {
+extension ClusterMap {
   /// Carries out a command of the meta group. The epoch goes up by one where something changed.
   package mutating func apply(_ command: MetaCommand) -> CommandResult {
     switch command {
     case .createKeyspace(let name, let mode): createKeyspace(name, mode)
     case .dropKeyspace(let name): dropKeyspace(name)
     case .registerMember(let member): register(member)
-    case .nameCluster(let id): nameCluster(id)
+    case .form(let map): form(map)
     }
   }
 
@@ -39,28 +39,27 @@ extension MetaState {
     return .keyspace(descriptor)
   }
 
-  /// A member beyond the limit is refused as if its incarnation, 0, were another's: it is never
-  /// registered, and the bootstrap list is bounded to the same number.
+  /// A node that is not a member is refused as if its incarnation, 0, were another's.
   private mutating func register(_ member: MemberRecord) -> CommandResult {
-    let index = members.firstIndex { $0.node >= member.node } ?? members.count
-    if index < members.count, members[index].node == member.node {
-      let recorded = members[index].incarnation
-      guard recorded == member.incarnation else { return .incarnationConflict(recorded: recorded) }
-      guard members[index].address != member.address else { return .done }
-      members[index].address = member.address
-      changed()
-      return .done
+    guard let at = members.firstIndex(where: { $0.node == member.node }) else {
+      return .incarnationConflict(recorded: 0)
     }
-    guard members.count < Limits.nodes else { return .incarnationConflict(recorded: 0) }
-    members.insert(member, at: index)
+    let recorded = members[at].incarnation
+    guard recorded == 0 || recorded == member.incarnation else {
+      return .incarnationConflict(recorded: recorded)
+    }
+    var known = members[at]
+    known.incarnation = member.incarnation
+    if !member.address.isEmpty { known.address = member.address }
+    guard known != members[at] else { return .done }
+    members[at] = known
     changed()
     return .done
   }
 
-  private mutating func nameCluster(_ id: UInt64) -> CommandResult {
-    guard clusterID == 0, id != 0 else { return .done }
-    clusterID = id
-    changed()
+  private mutating func form(_ first: ClusterMap) -> CommandResult {
+    guard !isFormed, first.isFormed else { return .done }
+    self = first
     return .done
   }
 }

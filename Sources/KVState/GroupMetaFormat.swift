@@ -28,7 +28,7 @@ package struct ProgressRow: Hashable, Sendable {
 ///   of sessions that this batch made (`SessionFormat`)
 /// - configuration: as `GroupConfiguration` has it
 /// - dropped keyspaces: u8 1, u32 count, u32 ids, rising
-/// - map: as `MetaState` has it
+/// - map: as `ClusterMap` has it
 package enum GroupMetaFormat {
   package static let formatVersion: UInt8 = 1
 

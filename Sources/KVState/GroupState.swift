@@ -16,7 +16,7 @@ struct GroupState {
   var configuration: GroupConfiguration
   /// Sorted.
   var dropped: [KeyspaceID] = []
-  var meta: MetaState?
+  var meta: ClusterMap?
   var sessions = SessionTable()
 
   /// What differs from the rows, until the batch's end.
@@ -26,7 +26,7 @@ struct GroupState {
   private var journal = SessionJournal()
 
   init(
-    group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: MetaState?
+    group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: ClusterMap?
   ) {
     self.configuration = configuration
     self.meta = meta
@@ -130,7 +130,7 @@ extension GroupState {
         group: group, generation: generation,
         configuration: try decode(configurationRow, GroupConfiguration.init(from:)),
         meta: try mapRow.map { (row) throws(WireError) in
-          try decode(row, MetaState.init(from:))
+          try decode(row, ClusterMap.init(from:))
         })
       if let droppedRow {
         state.dropped = try decode(droppedRow, GroupMetaFormat.dropped(from:))

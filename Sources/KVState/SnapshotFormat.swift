@@ -7,7 +7,7 @@ package struct SnapshotHead: Hashable, Sendable {
   package var progress: GroupProgress
   package var configuration: GroupConfiguration
   package var dropped: [KeyspaceID]
-  package var meta: MetaState?
+  package var meta: ClusterMap?
   package var sessionCount: UInt32
 }
 
@@ -152,7 +152,7 @@ package enum SnapshotFormat {
     let progress = try GroupMetaFormat.progress(from: &reader)
     let configuration = try GroupConfiguration(from: &reader)
     let dropped = try GroupMetaFormat.dropped(from: &reader)
-    let meta = try reader.readBool() ? try MetaState(from: &reader) : nil
+    let meta = try reader.readBool() ? try ClusterMap(from: &reader) : nil
     return SnapshotHead(
       progress: progress, configuration: configuration, dropped: dropped, meta: meta,
       sessionCount: try reader.read(UInt32.self))

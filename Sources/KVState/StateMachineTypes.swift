@@ -26,13 +26,13 @@ package struct ApplyResult: Sendable {
   /// The chained hash of all entries applied so far (see `GroupStatus.digest`).
   package var digest: UInt64
   /// Meta group: the state after this batch, where the batch changed it.
-  package var meta: MetaState?
+  package var meta: ClusterMap?
   /// All keyspaces dropped in this group, where the batch dropped one.
   package var droppedKeyspaces: [KeyspaceID]?
 
   package init(
     group: GroupID, generation: Generation, index: LogIndex, term: Term, results: [CommandResult],
-    digest: UInt64, meta: MetaState?, droppedKeyspaces: [KeyspaceID]? = nil
+    digest: UInt64, meta: ClusterMap?, droppedKeyspaces: [KeyspaceID]? = nil
   ) {
     self.group = group
     self.generation = generation
@@ -60,13 +60,13 @@ package struct GroupStatus: Sendable, Hashable {
   package var sessionFloorMilliseconds: UInt64
   package var sessionCount: Int
   package var droppedKeyspaces: [KeyspaceID]
-  package var meta: MetaState?
+  package var meta: ClusterMap?
 
   package init(
     generation: Generation, appliedIndex: LogIndex, appliedTerm: Term,
     configuration: GroupConfiguration, digest: UInt64, logTimeMilliseconds: UInt64,
     sessionFloorMilliseconds: UInt64, sessionCount: Int, droppedKeyspaces: [KeyspaceID],
-    meta: MetaState?
+    meta: ClusterMap?
   ) {
     self.generation = generation
     self.appliedIndex = appliedIndex

@@ -13,7 +13,7 @@ extension StateMachines {
   ///   - map: the map that a meta group begins with; `nil` for all other groups.
   package func recover(
     _ group: GroupID, generation: Generation, log: (base: LogIndex, last: LogIndex),
-    configuration: GroupConfiguration?, map: MetaState?
+    configuration: GroupConfiguration?, map: ClusterMap?
   ) throws(StorageError) -> GroupStatus {
     #if PlantedFaults
       replayedThrough[group] = log.last

@@ -100,7 +100,7 @@ package final class StateMachines<Store: StateStore> {
   /// Writes the state of a new replica: nothing applied, `configuration` in force and, for the meta
   /// group, `meta`. Whatever the store still held of the group is deleted.
   package func create(
-    _ group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: MetaState?
+    _ group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: ClusterMap?
   ) throws(StorageError) -> GroupStatus {
     var state = GroupState(
       group: group, generation: generation, configuration: configuration, meta: meta)

@@ -22,6 +22,8 @@ package struct Hello: Hashable, Sendable {
   package var isBlank: Bool
   package var frameBytes: UInt32 = UInt32(Limits.frameBytes)
   package var software: String
+  /// Where the sender serves, `host:port`; empty from a client.
+  package var address: String
 
   /// There is a version of the protocol that both sides speak.
   package var speaksThisVersion: Bool {
@@ -30,7 +32,7 @@ package struct Hello: Hashable, Sendable {
 
   package init(
     role: Role, clusterID: UInt64, creationDigest: UInt64, node: NodeID, incarnation: UInt64,
-    isBlank: Bool, software: String
+    isBlank: Bool, software: String, address: String = ""
   ) {
     self.role = role
     self.clusterID = clusterID
@@ -39,10 +41,11 @@ package struct Hello: Hashable, Sendable {
     self.incarnation = incarnation
     self.isBlank = isBlank
     self.software = software
+    self.address = address
   }
 
   /// u8 role, u16 lowest, u16 highest version, u32 features, u64 cluster, u64 digest, u32 node,
-  /// u64 incarnation, u8 blank, u32 frame limit, short software. Bytes behind are passed over, so
+  /// u64 incarnation, u8 blank, u32 frame limit, short software, short address. Bytes behind are passed over, so
   /// that later versions can say more.
   package func encode(into writer: inout ByteWriter) {
     writer.append(role.rawValue)
@@ -56,6 +59,7 @@ package struct Hello: Hashable, Sendable {
     writer.append(isBlank)
     writer.append(frameBytes)
     writer.append(short: software)
+    writer.append(short: address)
   }
 
   package init(decoding bytes: Bytes) throws(WireError) {
@@ -75,6 +79,7 @@ package struct Hello: Hashable, Sendable {
     isBlank = try reader.readBool()
     frameBytes = try reader.read(UInt32.self)
     software = try reader.readText(limit: Limits.addressBytes, what: "software")
+    address = try reader.readText(limit: Limits.addressBytes, what: "address")
   }
 }
 

@@ -3,7 +3,7 @@ package import KVCommand
 
 /// The payload of a RESPONSE frame: u8 status code, u8 flags (bit 0: not started); then for OK a
 /// u8 kind and the answer, else u8 reason, u32 leader (0: unknown), u32 retry-after in
-/// milliseconds, short message.
+/// milliseconds, short message, u8 whether a `GroupRoute` follows, and that.
 package enum Reply: Sendable {
   /// The command was applied; the result says what that did.
   case applied(CommandResult, Receipt)
@@ -49,6 +49,8 @@ extension Reply {
       writer.append(failure.leader?.rawValue ?? 0)
       writer.append(UInt32(clamping: failure.retryAfter.milliseconds))
       writer.append(short: Bytes(Array(failure.message.utf8.prefix(Limits.errorMessageBytes))))
+      writer.append(failure.route != nil)
+      failure.route?.encode(into: &writer)
     }
   }
 
@@ -171,9 +173,10 @@ extension Failure {
     let leader = try reader.read(UInt32.self)
     let retryAfter = try reader.read(UInt32.self)
     let message = try reader.readShort(limit: Limits.errorMessageBytes, what: "message")
+    let route = try reader.readBool() ? try GroupRoute(from: &reader) : nil
     self.init(
       code, Reason(rawValue: rawReason) ?? .none, notStarted: notStarted,
       String(decoding: message.array, as: UTF8.self), leader: leader == 0 ? nil : NodeID(leader),
-      retryAfter: .milliseconds(UInt64(retryAfter)))
+      retryAfter: .milliseconds(UInt64(retryAfter)), route: route)
   }
 }

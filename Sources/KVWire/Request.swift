@@ -28,7 +28,7 @@ package struct Request: Sendable {
   /// Time left when the request was sent.
   package var deadline: TimeAmount?
   package var consistency: Consistency?
-  /// The version of the map that the client routed by.
+  /// The version of the group's replica set that the client routed by.
   package var epoch: Epoch?
   /// For session reads: what must be applied first.
   package var after: LogIndex?

@@ -51,6 +51,57 @@ package enum Reason: UInt8, Sendable, CaseIterable {
   case starting = 14
 }
 
+/// Where the requests of one group go, by the map of the answering node: what a client needs that
+/// was routed by an older one.
+package struct GroupRoute: Hashable, Sendable {
+  package struct Node: Hashable, Sendable {
+    package var id: NodeID
+    /// `host:port`.
+    package var address: String
+
+    package init(id: NodeID, address: String) {
+      self.id = id
+      self.address = address
+    }
+  }
+
+  package var group: GroupID
+  /// Of the group's replica set.
+  package var epoch: Epoch
+  /// The preferred leader first.
+  package var replicas: [Node]
+
+  package init(group: GroupID, epoch: Epoch, replicas: [Node]) {
+    self.group = group
+    self.epoch = epoch
+    self.replicas = replicas
+  }
+
+  /// u32 group, u64 epoch, u32 count; u32 node, short address.
+  func encode(into writer: inout ByteWriter) {
+    writer.append(group.rawValue)
+    writer.append(epoch.rawValue)
+    writer.append(UInt32(replicas.count))
+    for replica in replicas {
+      writer.append(replica.id.rawValue)
+      writer.append(short: replica.address)
+    }
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    group = GroupID(try reader.read(UInt32.self))
+    epoch = Epoch(try reader.read(UInt64.self))
+    replicas = []
+    let count = try reader.readCount(
+      limit: Limits.replicasPerGroup, minimumSize: 6, what: "replicas")
+    for _ in 0..<count {
+      let id = NodeID(try reader.read(UInt32.self))
+      replicas.append(
+        Node(id: id, address: try reader.readText(limit: Limits.addressBytes, what: "address")))
+    }
+  }
+}
+
 /// An answer that is not OK.
 package struct Failure: Error, Hashable, Sendable {
   package var code: StatusCode
@@ -62,10 +113,12 @@ package struct Failure: Error, Hashable, Sendable {
   package var leader: NodeID?
   /// Zero: no advice.
   package var retryAfter: TimeAmount
+  /// Where the request should have gone; `nil`: it came to the right place.
+  package var route: GroupRoute?
 
   package init(
     _ code: StatusCode, _ reason: Reason, notStarted: Bool, _ message: String,
-    leader: NodeID? = nil, retryAfter: TimeAmount = .zero
+    leader: NodeID? = nil, retryAfter: TimeAmount = .zero, route: GroupRoute? = nil
   ) {
     self.code = code
     self.reason = reason
@@ -73,5 +126,6 @@ package struct Failure: Error, Hashable, Sendable {
     self.message = message
     self.leader = leader
     self.retryAfter = retryAfter
+    self.route = route
   }
 }

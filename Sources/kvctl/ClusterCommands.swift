@@ -34,9 +34,9 @@ enum ClusterCommands {
     let options = try asking(context)
     let client = context.client
     let rows = await withTaskGroup(of: ClusterStatus.Row.self) { group in
-      for node in view.nodes {
+      for node in view.map.members {
         group.addTask {
-          let outcome = await client.perform(.status(node.id), options)
+          let outcome = await client.perform(.status(node.node), options)
           guard case .status(let report) = outcome else {
             return ClusterStatus.Row(
               node: node, report: nil, problem: KVError(outcome).message)
@@ -46,7 +46,7 @@ enum ClusterCommands {
       }
       var rows: [ClusterStatus.Row] = []
       for await row in group { rows.append(row) }
-      return rows.sorted { $0.node.id < $1.node.id }
+      return rows.sorted { $0.node.node < $1.node.node }
     }
     let status = ClusterStatus(view: view, rows: rows)
     Console.out(context.form == .json ? status.json().line + "\n" : status.text())
@@ -59,18 +59,17 @@ enum ClusterCommands {
   ) { context in
     let view = try await context.client.map(try context.options())
     var table = Table([.left("ID"), .elastic("ADDRESS"), .elastic("ZONE"), .left("INCARNATION")])
-    for node in view.nodes {
-      let record = view.meta.members.first { $0.node == node.id }
-      let incarnation = record.map { String($0.incarnation, radix: 16) }
+    for node in view.map.members {
+      let incarnation = node.incarnation == 0 ? nil : String(node.incarnation, radix: 16)
       if context.form == .json {
         let json = JSON.object([
-          "id": .unsigned(UInt64(node.id.rawValue)), "address": .text(node.address),
+          "id": .unsigned(UInt64(node.node.rawValue)), "address": .text(node.address),
           "zone": .text(node.zone), "incarnation": incarnation.map { .text($0) } ?? .null,
         ])
         Console.out(json.line + "\n")
       }
       table.add([
-        "\(node.id)", node.address, node.zone.isEmpty ? "-" : node.zone,
+        "\(node.node)", node.address, node.zone.isEmpty ? "-" : node.zone,
         incarnation ?? "not met yet",
       ])
     }
@@ -86,15 +85,16 @@ enum ClusterCommands {
     let key = try context.bytes(context.positional(0) ?? "", "the key")
     if key.isEmpty { throw UsageError("the key is empty: a key has 1 to 4,096 bytes") }
     let view = try await context.client.map(try context.options())
-    let partition = Ring.partition(of: key, partitions: view.partitions)
-    let replicas = view.placement[Int(partition.rawValue)]
-    let leader = view.leaders[Int(GroupID(partition: partition).rawValue)]
+    let partition = Ring.partition(of: key, partitions: view.map.partitions)
+    let group = GroupID(partition: partition)
+    let replicas = view.map.replicaSet(of: group)?.nodes ?? []
+    let leader = view.leaders[Int(group.rawValue)]
     let token = String(Ring.token(of: key).rawValue, radix: 16)
     if context.form == .json {
       let json = JSON.object([
         "key": .text(context.cell(key)), "token": .text(token),
         "partition": .unsigned(UInt64(partition.rawValue)),
-        "group": .unsigned(UInt64(GroupID(partition: partition).rawValue)),
+        "group": .unsigned(UInt64(group.rawValue)),
         "replicas": .array(replicas.map { .unsigned(UInt64($0.rawValue)) }),
         "leader": leader.rawValue == 0 ? .null : .unsigned(UInt64(leader.rawValue)),
       ])
@@ -163,11 +163,12 @@ enum ClusterCommands {
       return [State(name: "cluster", isReady: false, text: KVError(map).message)]
     }
     var found: [State] = []
-    for node in view.nodes {
-      let outcome = await context.client.perform(.health(node.id), options)
+    for node in view.map.members {
+      let outcome = await context.client.perform(.health(node.node), options)
       guard case .health(let report) = outcome else {
         found.append(
-          State(name: "\(node.id)", isReady: false, text: "\(node.id): \(KVError(outcome).message)")
+          State(
+            name: "\(node.node)", isReady: false, text: "\(node.node): \(KVError(outcome).message)")
         )
         continue
       }
@@ -176,7 +177,7 @@ enum ClusterCommands {
         ? "shutting down"
         : "\(report.groupsWithLeader) of \(report.groups) groups have a leader"
       found.append(
-        State(name: "\(node.id)", isReady: report.isReady, text: "\(node.id): \(state)"))
+        State(name: "\(node.node)", isReady: report.isReady, text: "\(node.node): \(state)"))
     }
     return found
   }

@@ -45,10 +45,10 @@ enum KeyspaceCommands {
     let view = try await context.client.map(try context.options())
     switch context.form {
     case .json:
-      for keyspace in view.meta.keyspaces { Console.out(json(keyspace).line + "\n") }
+      for keyspace in view.map.keyspaces { Console.out(json(keyspace).line + "\n") }
     case .simple, .table:
       var table = Table([.elastic("NAME"), .left("MODE"), .right("ID")])
-      for keyspace in view.meta.keyspaces {
+      for keyspace in view.map.keyspaces {
         table.add([keyspace.name, keyspace.mode == .cp ? "cp" : "ap", "\(keyspace.id.rawValue)"])
       }
       Console.out(table.text())

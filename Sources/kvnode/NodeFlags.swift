@@ -8,7 +8,11 @@ enum NodeFlags {
     Flag("id", value: "N", "this node's id, 1 to 65535"),
     Flag(
       "peers", value: "ID=HOST:PORT,…",
-      "all nodes of the cluster, this one included; without it the node is a cluster of its own"),
+      "all nodes of the cluster that is to be formed, this one included; without it the node is a"
+        + " cluster of its own. Of no effect once the cluster is formed"),
+    Flag(
+      "peer-address", value: "ID=HOST:PORT,…",
+      "where other nodes are reached from here, such as by a proxy, whatever the map says"),
     Flag("data-dir", value: "DIR", "where log and state are kept (default: ./kvnode-ID)"),
     Flag("listen", value: "HOST:PORT", "where to serve (default: 127.0.0.1:7400+ID)"),
     Flag("mode", value: "cp|ap", default: "cp", "the mode of the keyspace 'default'"),

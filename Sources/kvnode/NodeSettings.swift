@@ -15,6 +15,7 @@ enum NodeSettings {
     let members = try members(settings, id: id)
     var node = NodeConfiguration(node: NodeID(id), members: members, incarnation: 0)
     node.software = version
+    node.peerAddresses = try peerAddresses(settings)
     node.partitions = try partitions(settings)
     node.replication = try settings.integer("replication", in: 1...7) ?? 3
     node.defaultMode = try mode(settings)
@@ -69,11 +70,7 @@ enum NodeSettings {
     var members: [NodeConfiguration.Member] = []
     let given = try pairs(settings, "peers", form: "id=host:port, such as 1=127.0.0.1:7401")
     for (node, address) in given {
-      guard address.split(separator: ":").last.flatMap({ UInt16($0) }) != nil,
-        address.contains(":")
-      else {
-        throw UsageError("--peers: '\(address)' of node \(node) is not host:port")
-      }
+      try check(address, of: node, "peers")
       let zone = zones.first { $0.id == node }?.text ?? ""
       members.append(.init(node: NodeID(node), address: address, zone: zone))
     }
@@ -94,6 +91,25 @@ enum NodeSettings {
         "--zone \(zone) is not what --zones says of node \(id): give all nodes the same --zones")
     }
     return members
+  }
+
+  private static func peerAddresses(
+    _ settings: Settings
+  ) throws(UsageError) -> [(node: NodeID, address: String)] {
+    let form = "id=host:port, such as 2=127.0.0.1:9402"
+    var addresses: [(node: NodeID, address: String)] = []
+    for (node, address) in try pairs(settings, "peer-address", form: form) {
+      try check(address, of: node, "peer-address")
+      addresses.append((NodeID(node), address))
+    }
+    return addresses
+  }
+
+  private static func check(
+    _ address: String, of node: UInt32, _ flag: String
+  ) throws(UsageError) {
+    guard address.contains(":"), address.split(separator: ":").last.flatMap({ UInt16($0) }) != nil
+    else { throw UsageError("--\(flag): '\(address)' of node \(node) is not host:port") }
   }
 
   /// `1=a,2=b`, each id once.

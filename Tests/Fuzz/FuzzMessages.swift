@@ -110,9 +110,7 @@ extension FuzzTarget {
     uptimeMilliseconds: 5, logBytes: 6, stateBytes: 7, clientConnections: 8, groups: [group],
     peers: [.init(node: NodeID(2), isConnected: true, sinceMilliseconds: 9)])
   let view = ClusterView(
-    meta: metaSamples()[1], nodes: [.init(id: NodeID(1), address: "127.0.0.1:7401", zone: "a")],
-    placement: [[NodeID(1)], [NodeID(1)]], leaders: [NodeID(1), NodeID(1), NodeID(0)],
-    replication: 1)
+    map: mapSamples()[1], leaders: [NodeID(1), NodeID(1), NodeID(0)])
   return resultSamples().map { .applied($0, receipt) } + [
     .read(.record(record), receipt), .read(.record(nil), receipt),
     .read(.records([record, nil]), receipt),

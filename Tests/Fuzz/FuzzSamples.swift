@@ -74,7 +74,7 @@ let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: 
     .mutate(keyspace: .default, key: "j", .append(suffix: "tail")),
     .dropKeyspaceRecords(KeyspaceID(4)), .expireSessions(createdThroughMilliseconds: 12),
     .meta(.createKeyspace(name: "carts", mode: .ap)), .meta(.dropKeyspace(name: "carts")),
-    .meta(.registerMember(sampleMember)), .meta(.nameCluster(id: 77)),
+    .meta(.registerMember(sampleMember)), .meta(.form(mapSamples()[1])),
   ]
   return bodies.map { Command(session: sampleSession, body: $0) }
 }
@@ -90,12 +90,13 @@ let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: 
   ]
 }
 
-@Sendable func metaSamples() -> [MetaState] {
-  var full = MetaState(defaultMode: .cp)
+@Sendable func mapSamples() -> [ClusterMap] {
+  let set = ReplicaSet(epoch: Epoch(1), voters: [ReplicaID(node: NodeID(1))])
+  var full = ClusterMap(
+    forming: 77, members: [sampleMember], replicaSets: [set, set, set], defaultMode: .cp)
   full.keyspaces.append(sampleKeyspace)
   full.dropped = [KeyspaceID(2), KeyspaceID(3)]
-  full.members = [sampleMember]
-  return [MetaState(defaultMode: .ap), full]
+  return [.unformed, full]
 }
 
 @Sendable func entrySamples() -> [LogEntry] {

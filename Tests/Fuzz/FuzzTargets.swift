@@ -26,8 +26,8 @@ struct FuzzTarget: Sendable {
         },
         encode: { $0.encode(into: &$1) }),
       value(
-        "meta state", samples: metaSamples,
-        decode: { (reader: inout ByteReader) throws(WireError) in try MetaState(from: &reader) },
+        "meta state", samples: mapSamples,
+        decode: { (reader: inout ByteReader) throws(WireError) in try ClusterMap(from: &reader) },
         encode: { $0.encode(into: &$1) }),
       value(
         "log entry", samples: entrySamples,

@@ -72,7 +72,7 @@ final class FakeCluster {
     configure: (inout ClientSettings) -> Void = { _ in }
   ) {
     let ids = (1...nodes).map { NodeID(UInt32($0)) }
-    var meta = MetaState(defaultMode: .cp)
+    var meta = ClusterMap(defaultMode: .cp)
     meta.clusterID = 77
     let placement = (0..<partitions).map { p in
       (0..<min(3, nodes)).map { ids[(p + $0) % nodes] }

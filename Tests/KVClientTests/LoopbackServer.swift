@@ -157,7 +157,7 @@ extension LoopbackServer {
     switch request.body {
     case .map:
       let node = ClusterView.Node(id: NodeID(1), address: endpoint, zone: "")
-      var meta = MetaState(defaultMode: .cp)
+      var meta = ClusterMap(defaultMode: .cp)
       meta.clusterID = 7
       return .map(
         ClusterView(

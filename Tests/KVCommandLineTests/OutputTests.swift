@@ -49,7 +49,7 @@ import Testing
       ClusterView.Node(id: NodeID(UInt32(id)), address: address, zone: "")
     }
     let view = ClusterView(
-      meta: MetaState(defaultMode: .cp), nodes: nodes,
+      meta: ClusterMap(defaultMode: .cp), nodes: nodes,
       placement: Array(repeating: nodes.map(\.id), count: 4),
       leaders: Array(repeating: NodeID(0), count: 5), replication: 3)
     return ClusterStatus(

@@ -25,7 +25,7 @@ import Testing
     let encoded = bytes { Samples.map.state.encode(into: &$0) }
     #expect(encoded.hexadecimal == Samples.map.bytes)
     var reader = ByteReader(encoded)
-    #expect(try MetaState(from: &reader) == Samples.map.state)
+    #expect(try ClusterMap(from: &reader) == Samples.map.state)
     #expect(reader.isAtEnd)
   }
 
@@ -96,7 +96,7 @@ import Testing
       var reader = ByteReader(Bytes(input))
       _ = try? CommandResult(from: &reader)
       reader = ByteReader(Bytes(input))
-      _ = try? MetaState(from: &reader)
+      _ = try? ClusterMap(from: &reader)
       reader = ByteReader(Bytes(input))
       _ = try? GroupConfiguration(from: &reader)
       reader = ByteReader(Bytes(input))

@@ -82,8 +82,8 @@ enum Samples {
     (.valueTooLong(current: 258), "1300000102"),
   ]
 
-  static var map: (state: MetaState, bytes: String) {
-    var state = MetaState(defaultMode: .cp)
+  static var map: (state: ClusterMap, bytes: String) {
+    var state = ClusterMap(defaultMode: .cp)
     state.epoch = Epoch(5)
     state.clusterID = 0xC1
     state.nextKeyspace = KeyspaceID(4)

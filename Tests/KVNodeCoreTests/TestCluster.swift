@@ -36,7 +36,7 @@ final class TestNode {
           status: try machines.recover(
             group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
             configuration: log.configurations.first?.configuration,
-            map: group == .meta ? MetaState(defaultMode: configuration.defaultMode) : nil)))
+            map: group == .meta ? .unformed : nil)))
     }
     core = NodeCore(
       configuration: configuration, recovery: NodeRecovery(groups: groups),

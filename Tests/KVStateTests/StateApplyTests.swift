@@ -18,7 +18,7 @@ import Testing
 
   /// What these tests need of the machines, whatever the store.
   private protocol Machines {
-    func create(_ group: GroupID, _ meta: MetaState?) throws
+    func create(_ group: GroupID, _ meta: ClusterMap?) throws
     func apply(_ requests: [ApplyRequest]) throws -> [ApplyResult]
     func read(_ group: GroupID, _ command: ReadCommand) throws -> ReadResult?
     func status(_ group: GroupID) -> GroupStatus?
@@ -27,7 +27,7 @@ import Testing
   private struct TestMachines<F: StoreFixture>: Machines {
     let fixture: F
     let machines: StateMachines<F.Store>
-    func create(_ group: GroupID, _ meta: MetaState?) throws {
+    func create(_ group: GroupID, _ meta: ClusterMap?) throws {
       try machines.createGroup(group, meta: meta)
     }
     func apply(_ requests: [ApplyRequest]) throws -> [ApplyResult] {
@@ -95,7 +95,7 @@ import Testing
       (.registerMember(early), .done, 8),
     ]
     try over(kind) { machines in
-      try machines.create(.meta, MetaState(defaultMode: .cp))
+      try machines.create(.meta, ClusterMap(defaultMode: .cp))
       var log = StateTestLog(.meta)
       var epoch: UInt64 = 1
       for step in steps {
@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test func theMapHasItsLimits() {
-    var map = MetaState(defaultMode: .cp)
+    var map = ClusterMap(defaultMode: .cp)
     for i in 1..<Limits.keyspaces { _ = map.apply(.createKeyspace(name: "k\(i)", mode: .cp)) }
     #expect(map.apply(.createKeyspace(name: "one-more", mode: .cp)) == .tooManyKeyspaces)
     for i in 1...Limits.nodes {
@@ -129,7 +129,7 @@ import Testing
     var writer = ByteWriter()
     map.encode(into: &writer)
     var reader = ByteReader(writer.take())
-    #expect(throws: Never.self) { try MetaState(from: &reader) }
+    #expect(throws: Never.self) { try ClusterMap(from: &reader) }
   }
 
   @Test(arguments: StoreKind.allCases)

@@ -148,7 +148,7 @@ import Testing
   /// Rows that only some groups have: a joint configuration and the map.
   @Test func rowsOfTheMetaGroup() throws {
     let machines = StateMachines(store: MemoryState())
-    try machines.createGroup(.meta, meta: MetaState(defaultMode: .ap))
+    try machines.createGroup(.meta, meta: ClusterMap(defaultMode: .ap))
     var log = StateTestLog(.meta)
     let joint = GroupConfiguration(
       voters: [1, 2].map { ReplicaID(rawValue: $0) },
@@ -174,7 +174,7 @@ import Testing
   /// An image of the meta group in two chunks, and the cursor between them.
   @Test func aSnapshotInChunks() throws {
     let machines = StateMachines(store: MemoryState())
-    try machines.createGroup(.meta, meta: MetaState(defaultMode: .cp))
+    try machines.createGroup(.meta, meta: ClusterMap(defaultMode: .cp))
     var log = StateTestLog(.meta)
     for key in ["a", "b"] as [Bytes] {
       _ = try machines.apply(.mutate(keyspace: .default, key: key, .put(value: "v")), to: &log)

@@ -48,7 +48,7 @@ struct StateTestLog {
 }
 
 extension StateMachines {
-  func createGroup(_ group: GroupID, meta: MetaState? = nil) throws {
+  func createGroup(_ group: GroupID, meta: ClusterMap? = nil) throws {
     _ = try create(
       group, generation: firstGeneration, configuration: threeVoters, meta: meta)
   }

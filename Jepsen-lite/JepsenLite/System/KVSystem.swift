@@ -60,14 +60,15 @@ package final class KVSystem: SystemUnderTest {
 
   package func launch(_ node: Int, _ layout: Layout) -> Launch {
     state.withLock { $0.layout = layout }
-    let peers = (1...nodes).map { peer in
-      let port =
-        peer == node ? layout.peerPorts[node - 1] : layout.links[node - 1][peer - 1]
-      return "\(peer)=127.0.0.1:\(port)"
+    let peers = (1...nodes).map { "\($0)=127.0.0.1:\(layout.peerPorts[$0 - 1])" }
+    // A proxy stands on each directed link.
+    let proxies = (1...nodes).filter { $0 != node }.map {
+      "\($0)=127.0.0.1:\(layout.links[node - 1][$0 - 1])"
     }
     var command = [
-      program, "--id", "\(node)", "--peers", peers.joined(separator: ","), "--listen",
-      "127.0.0.1:\(layout.clientPorts[node - 1])", "--data-dir", layout.directory(of: node),
+      program, "--id", "\(node)", "--peers", peers.joined(separator: ","), "--peer-address",
+      proxies.joined(separator: ","), "--listen", "127.0.0.1:\(layout.clientPorts[node - 1])",
+      "--data-dir", layout.directory(of: node),
       "--events", layout.events(of: node), "--linearizable-reads", settings.reads,
     ]
     // More nodes should mean more copies: else most faults would miss most keys.

@@ -16,7 +16,6 @@ struct Host: Sendable {
   private static let transfersPerRound = 4
 
   private let configuration: NodeConfiguration
-  private let plan: NodePlan
   private var membership: Membership
   private var formation: Formation
   private var peers: PeerDirectory
@@ -31,24 +30,23 @@ struct Host: Sendable {
   private var hasStarted = false
 
   init(
-    _ configuration: NodeConfiguration, recovery: NodeRecovery, map: MetaState,
+    _ configuration: NodeConfiguration, recovery: NodeRecovery, map: ClusterMap,
     random: SeededRandom, now: Instant
   ) {
     var random = random
     self.configuration = configuration
-    plan = NodePlan(configuration)
     membership = Membership(configuration, isBlank: recovery.isBlank, map: map)
     formation = Formation(isBlank: recovery.isBlank, members: configuration.members.count)
-    peers = PeerDirectory(configuration, random: &random, now: now)
+    peers = PeerDirectory(random: random.fork())
     inbound = InboundLinks(node: configuration.node, clientLimit: configuration.clientLimit)
     duties = MetaDuties(random: random)
-    disk = DiskWatch(isAlone: configuration.members.count == 1, configuration.raft)
+    disk = DiskWatch(configuration.raft)
     retention = LogRetention(configuration)
     nextMaintenance = now
   }
 
   var isAdmitted: Bool { formation.isAdmitted }
-  var map: MetaState { membership.map }
+  var map: ClusterMap { membership.map }
   var clusterID: UInt64 { membership.clusterID }
   var clientCount: Int { inbound.clientCount }
   func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
@@ -70,7 +68,9 @@ struct Host: Sendable {
     }
     if formation.begins() { makeReplicas(&orders) }
     guard formation.isAdmitted else { return }
-    if let isStalled = disk.tick(oldest: writes.oldest, now: now.instant, &outputs) {
+    if !peers.nodes.isEmpty,
+      let isStalled = disk.tick(oldest: writes.oldest, now: now.instant, &outputs)
+    {
       orders.append(.diskStalled(isStalled))
     }
     orders.append(.budget(Limits.snapshotBytesPerTick))
@@ -84,24 +84,29 @@ struct Host: Sendable {
     now: Instant, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
     hasStarted = true
-    peers.dialAll(now: now, hello: membership.hello, &outputs)
-    for node in peers.nodes { orders.append(.peer(node, nil, isRefusing: false)) }
-    guard formation.isAdmitted else { return }
-    orders.append(.preferredLeaders(plan.preferredLeaders))
-    orders.append(.admitted)
-    orders.append(.campaignWherePreferred)
+    setPeers(now: now, &orders, &outputs)
+    if formation.isAdmitted { orders.append(.admitted) }
+  }
+
+  /// The other nodes are those of the map, or of what this one was started with.
+  private mutating func setPeers(
+    now: Instant, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
+  ) {
+    let before = peers.nodes
+    let gone = peers.set(membership.others, hello: membership.hello, now: now, &outputs)
+    for node in gone { orders.append(.peerRemoved(node)) }
+    for node in peers.nodes where !before.contains(node) {
+      orders.append(.peer(node, nil, isRefusing: false))
+    }
   }
 
   /// The node is admitted, and was blank.
   private func makeReplicas(_ orders: inout [ShardInput]) {
-    for group in plan.groups where plan.nodes(of: group).contains(configuration.node) {
-      orders.append(
-        .addReplica(
-          group, ReplicaID(node: configuration.node), plan.initialConfiguration(of: group)))
-    }
-    orders.append(.preferredLeaders(plan.preferredLeaders))
     orders.append(.admitted)
-    orders.append(.campaignWherePreferred)
+    for (group, set) in Bootstrap.replicaSets(configuration).enumerated() {
+      guard let id = set.replica(on: configuration.node) else { continue }
+      orders.append(.addReplica(GroupID(UInt32(group)), id, set))
+    }
   }
 
   private mutating func maintain(
@@ -144,11 +149,12 @@ struct Host: Sendable {
 
   /// The meta group here has applied a new version.
   mutating func mapApplied(
-    _ map: MetaState, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
+    _ map: ClusterMap, now: Instant, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
     membership.update(map)
     membership.tellClusterID(&outputs)
     orders.append(.map(map))
+    setPeers(now: now, &orders, &outputs)
   }
 
   // MARK: Links
@@ -280,19 +286,6 @@ struct Host: Sendable {
     orders.append(.shutdown)
     orders.append(.handOver)
   }
-
-  // MARK: Reports
-
-  func view(leaders: [NodeID]) -> ClusterView {
-    ClusterView(
-      meta: map,
-      nodes: configuration.members.map {
-        .init(id: $0.node, address: $0.address, zone: $0.zone)
-      }, placement: plan.placement.replicas, leaders: leaders,
-      replication: UInt8(clamping: configuration.replication))
-  }
-
-  var groupCount: Int { plan.groups.count }
 
   #if PlantedFaults
     mutating func plant(_ fault: PlantedFault) { peers.plant(fault) }

@@ -30,19 +30,17 @@ struct LogWrites: Sendable {
 }
 
 /// A leader whose own disk makes no progress gives up its leaderships: alive means "makes
-/// progress", and a follower whose disk works does better.
+/// progress", and a follower whose disk works does better. Not for a node that is alone, where there
+/// is nobody who could.
 struct DiskWatch: Sendable {
   private static let longestLimit = TimeAmount.seconds(10)
 
-  /// There is nobody who could do better.
-  private let isAlone: Bool
   /// A write that takes longer than this is stalled.
   private var limit: TimeAmount
   /// The number of the stalled write.
   private var stalled: UInt64?
 
-  init(isAlone: Bool, _ settings: RaftSettings) {
-    self.isAlone = isAlone
+  init(_ settings: RaftSettings) {
     limit = settings.electionTimeout * 2
   }
 
@@ -50,7 +48,6 @@ struct DiskWatch: Sendable {
   mutating func tick(
     oldest: (number: UInt64, since: Instant)?, now: Instant, _ outputs: inout NodeOutputs
   ) -> Bool? {
-    guard !isAlone else { return nil }
     if let stalled, oldest?.number == stalled { return nil }
     let late = oldest.flatMap { now - $0.since > limit ? $0.number : nil }
     guard (late != nil) != (stalled != nil) else {

@@ -8,10 +8,10 @@ struct Membership: Sendable {
   private let configuration: NodeConfiguration
   /// The data directory had never been part of a cluster when the node started.
   private let startedBlank: Bool
-  private(set) var map: MetaState
+  private(set) var map: ClusterMap
   private var hasToldClusterID = false
 
-  init(_ configuration: NodeConfiguration, isBlank: Bool, map: MetaState) {
+  init(_ configuration: NodeConfiguration, isBlank: Bool, map: ClusterMap) {
     self.configuration = configuration
     startedBlank = isBlank
     self.map = map
@@ -19,18 +19,28 @@ struct Membership: Sendable {
 
   /// 0: not known yet.
   var clusterID: UInt64 { map.clusterID != 0 ? map.clusterID : configuration.clusterID }
-  /// This node knows of no cluster: it started blank and has seen none since.
-  private var isUnformed: Bool { startedBlank && map.clusterID == 0 }
+  /// Nodes to keep a link to: the map's, once there is one.
+  var others: [(node: NodeID, address: String)] {
+    let all =
+      map.isFormed
+      ? map.members.map { (node: $0.node, address: $0.address) }
+      : configuration.members.map { (node: $0.node, address: $0.address) }
+    return all.filter { $0.node != configuration.node }.map { member in
+      let given = configuration.peerAddresses.first { $0.node == member.node }
+      return (member.node, given?.address ?? member.address)
+    }
+  }
 
   /// What this node says first on every connection.
   var hello: Hello {
     Hello(
       role: .node, clusterID: clusterID, creationDigest: configuration.creationDigest,
-      node: configuration.node, incarnation: configuration.incarnation, isBlank: isUnformed,
-      software: configuration.software)
+      node: configuration.node, incarnation: configuration.incarnation,
+      isBlank: startedBlank && !map.isFormed, software: configuration.software,
+      address: configuration.address)
   }
 
-  mutating func update(_ new: MetaState) { map = new }
+  mutating func update(_ new: ClusterMap) { map = new }
 
   /// Has the identity file say what the meta group says, once in a life of this node.
   mutating func tellClusterID(_ outputs: inout NodeOutputs) {
@@ -66,7 +76,7 @@ struct Membership: Sendable {
   /// map are those that the cluster has agreed on so far.
   func problem(withDialing hello: Hello, canJudge: Bool) -> Goaway? {
     if let problem = problem(withNode: hello) { return problem }
-    guard hello.isBlank, !isUnformed, !canJudge else { return nil }
+    guard hello.isBlank, !startedBlank || map.isFormed, !canJudge else { return nil }
     return Goaway(
       .cannotJudgeYet,
       "node \(configuration.node.rawValue) does not know yet whether node "
@@ -77,13 +87,24 @@ struct Membership: Sendable {
     guard hello.node != configuration.node else {
       return Goaway(.wrongNode, "both sides are node \(hello.node.rawValue)")
     }
-    guard configuration.members.contains(where: { $0.node == hello.node }) else {
+    let isMember =
+      map.isFormed
+      ? map.member(hello.node) != nil
+      : configuration.members.contains { $0.node == hello.node }
+    guard isMember else {
       return Goaway(
         .notAMember,
-        "node \(hello.node.rawValue) is not among the peers of node "
-          + "\(configuration.node.rawValue): give all nodes the same --peers")
+        map.isFormed
+          ? "node \(hello.node.rawValue) is not a member of the cluster of node "
+            + "\(configuration.node.rawValue)"
+          : "node \(hello.node.rawValue) is not among the peers of node "
+            + "\(configuration.node.rawValue): give all nodes the same --peers")
     }
-    guard hello.creationDigest == configuration.creationDigest else {
+    // Once both know their cluster, its id decides.
+    guard
+      hello.clusterID != 0 && clusterID != 0
+        || hello.creationDigest == configuration.creationDigest
+    else {
       return Goaway(
         .creationDiffers,
         "nodes \(hello.node.rawValue) and \(configuration.node.rawValue) were started with "
@@ -94,7 +115,7 @@ struct Membership: Sendable {
         .wrongCluster,
         "node \(hello.node.rawValue) belongs to another cluster: check --peers and --data-dir")
     }
-    if let member = map.members.first(where: { $0.node == hello.node }),
+    if let member = map.member(hello.node), member.incarnation != 0,
       member.incarnation != hello.incarnation
     {
       return Goaway(

@@ -3,19 +3,20 @@ internal import KVCommand
 internal import KVLink
 internal import KVWire
 
-/// The other nodes: the link that this node keeps to each, and sends on; the links that they keep
-/// to this one are `InboundLinks`.
+/// The other nodes: the link that this node keeps to each, and sends on. Who they are comes from
+/// the map (`set`), before there is one from what the node was started with; the links that they
+/// keep to this one are `InboundLinks`.
 struct PeerDirectory: Sendable {
   private struct Peer: Sendable {
     let node: NodeID
-    let address: String
+    var address: String
     var link: Link
     /// The transport of the link, where there is one or one was asked for.
     var connection: ConnectionID?
     /// Since when the link is ready, or is not.
     var since: Instant
-    /// What its HELLO said; 0: not met yet.
-    var incarnation: UInt64 = 0
+    /// What its HELLO said of it; the incarnation is 0 before it was met.
+    var announced: MemberRecord
   }
 
   /// A link's end, as far as others than the link must know of it.
@@ -31,23 +32,18 @@ struct PeerDirectory: Sendable {
   /// tells them apart.
   private var nextConnection: UInt64 = 1 << 63
 
-  init(_ configuration: NodeConfiguration, random: inout SeededRandom, now: Instant) {
+  private var random: SeededRandom
+
+  init(random: SeededRandom) {
     peers = []
-    for member in configuration.members where member.node != configuration.node {
-      peers.append(
-        Peer(
-          node: member.node,
-          address: configuration.peerAddresses.first { $0.node == member.node }?.address
-            ?? member.address,
-          link: Link(dialing: .dialsAsNode, settings: .toNode, random: random.fork()),
-          since: now))
-    }
+    self.random = random
   }
 
   var nodes: [NodeID] { peers.map(\.node) }
   func owns(_ connection: ConnectionID) -> Bool { connection.rawValue >= 1 << 63 }
-  func incarnation(of node: NodeID) -> UInt64 {
-    peers.first { $0.node == node }?.incarnation ?? 0
+  func announced(by node: NodeID) -> MemberRecord {
+    peers.first { $0.node == node }?.announced
+      ?? MemberRecord(node: node, incarnation: 0, address: "")
   }
 
   func reports(now: Instant) -> [NodeReport.Peer] {
@@ -60,12 +56,37 @@ struct PeerDirectory: Sendable {
 
   // MARK: Events
 
-  /// The node starts: keeps itself connected to everybody from now on.
-  mutating func dialAll(now: Instant, hello: Hello, _ outputs: inout NodeOutputs) {
-    for at in peers.indices {
-      let action = peers[at].link.dial(now: now)
+  /// These are the other nodes from now on: dials those that are new, and closes the links to those
+  /// that are no longer there. An address that has changed is used when the link dials again. The
+  /// nodes that have left.
+  mutating func set(
+    _ others: [(node: NodeID, address: String)], hello: Hello, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) -> [NodeID] {
+    var gone: [NodeID] = []
+    for at in peers.indices.reversed()
+    where !others.contains(where: { $0.node == peers[at].node }) {
+      let action = peers[at].link.hangUp(now: now)
       _ = carryOut(action, at, hello: hello, now: now, &outputs)
+      gone.append(peers.remove(at: at).node)
     }
+    for other in others {
+      if let at = peers.firstIndex(where: { $0.node == other.node }) {
+        peers[at].address = other.address
+        continue
+      }
+      var link = Link(dialing: .dialsAsNode, settings: .toNode, random: random.fork())
+      #if PlantedFaults
+        link.plantedFault = plantedFault
+      #endif
+      let action = link.dial(now: now)
+      peers.append(
+        Peer(
+          node: other.node, address: other.address, link: link, since: now,
+          announced: MemberRecord(node: other.node, incarnation: 0, address: "")))
+      _ = carryOut(action, peers.count - 1, hello: hello, now: now, &outputs)
+    }
+    return gone
   }
 
   /// Another node has dialed this one: it is there, so the way back is worth a try now.
@@ -130,7 +151,8 @@ struct PeerDirectory: Sendable {
     }
     _ = peers[at].link.accept(isWatched: true, now: now)
     guard let connection = peers[at].connection, peers[at].link.isReady else { return .none }
-    peers[at].incarnation = hello.incarnation
+    peers[at].announced.incarnation = hello.incarnation
+    peers[at].announced.address = hello.address
     peers[at].since = now
     return .up(node, connection)
   }
@@ -217,7 +239,10 @@ struct PeerDirectory: Sendable {
   }
 
   #if PlantedFaults
+    private var plantedFault: PlantedFault?
+
     mutating func plant(_ fault: PlantedFault) {
+      plantedFault = fault
       for at in peers.indices { peers[at].link.plantedFault = fault }
     }
   #endif

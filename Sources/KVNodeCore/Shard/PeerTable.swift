@@ -34,6 +34,8 @@ struct PeerTable: Sendable {
     peers[at].isRefusing = isRefusing
   }
 
+  mutating func remove(_ node: NodeID) { peers.removeAll { $0.node == node } }
+
   /// Such as `1 of 3 replicas reachable; n2 down for 12 s`.
   func describe(_ voters: [ReplicaID], own: NodeID, now: Instant) -> String {
     var reachable = 0

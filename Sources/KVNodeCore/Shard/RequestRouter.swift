@@ -13,45 +13,39 @@ struct RequestRouter: Sendable {
     case health
     case engine(GroupID, EngineRequest)
     case refused(Failure)
+    /// There is no map yet: see `unformed`.
+    case unformed
   }
 
   private let node: NodeID
-  private let partitions: Int
   /// How long a read waits that names no deadline.
   private let readTimeout: TimeAmount
-  private(set) var map: MetaState
+  private(set) var map: ClusterMap
   /// The node may take part.
   private(set) var isAdmitted = false
-  /// By group: the map's first choice.
-  private var preferredLeaders: [NodeID?] = []
 
-  init(node: NodeID, partitions: Int, readTimeout: TimeAmount, map: MetaState) {
+  init(node: NodeID, readTimeout: TimeAmount, map: ClusterMap) {
     self.node = node
-    self.partitions = partitions
     self.readTimeout = readTimeout
     self.map = map
   }
 
-  mutating func update(_ map: MetaState) { self.map = map }
+  mutating func update(_ map: ClusterMap) { self.map = map }
   mutating func admitted() { isAdmitted = true }
-  mutating func setPreferredLeaders(_ leaders: [NodeID?]) { preferredLeaders = leaders }
-
-  func preferredLeader(of group: GroupID) -> NodeID? {
-    let at = Int(group.rawValue)
-    return at < preferredLeaders.count ? preferredLeaders[at] : nil
-  }
 
   func group(of key: Bytes) -> GroupID {
-    GroupID(partition: Ring.partition(of: key, partitions: partitions))
+    GroupID(partition: Ring.partition(of: key, partitions: map.partitions))
   }
 
   func route(_ request: Request, now: Instant) -> Route {
     switch request.body {
-    case .map: return .map
     case .status: return .status
     case .health: return .health
-    case .read(let command): return route(command, request, now: now)
-    case .mutate(let command, let encoded): return route(command, encoded, request)
+    case .map where map.isFormed: return .map
+    case .read(let command) where map.isFormed: return route(command, request, now: now)
+    case .mutate(let command, let encoded) where map.isFormed:
+      return route(command, encoded, request)
+    case .map, .read, .mutate: return .unformed
     }
   }
 
@@ -66,7 +60,7 @@ struct RequestRouter: Sendable {
           "a cp keyspace has no writes at level \(level.name): use linearizable or quorum"))
     }
     if let (keyspace, key) = command.target {
-      if let failure = problem(withKeyspace: keyspace, epoch: request.epoch) {
+      if let failure = problem(withKeyspace: keyspace) {
         return .refused(failure)
       }
       return .engine(group(of: key), .mutate(encoded))
@@ -96,18 +90,14 @@ struct RequestRouter: Sendable {
     return nil
   }
 
-  private func problem(withKeyspace id: KeyspaceID, epoch: Epoch?) -> Failure? {
+  private func problem(withKeyspace id: KeyspaceID) -> Failure? {
     guard let keyspace = map.keyspace(id) else {
       if map.dropped.contains(id) {
         return Failure(
           .notFound, .unknownKeyspace, notStarted: true, "keyspace \(id.rawValue) was dropped")
       }
-      if let epoch, epoch > map.epoch {
-        return Failure(
-          .unavailable, .mapBehind, notStarted: true,
-          "node \(node.rawValue) has not seen map \(epoch) yet: retry",
-          retryAfter: .milliseconds(20))
-      }
+      // Ids rise: one that is not given yet is of a newer map.
+      if id >= map.nextKeyspace { return mapBehind }
       return Failure(
         .notFound, .unknownKeyspace, notStarted: true,
         "there is no keyspace with id \(id.rawValue): fetch the map again")
@@ -123,7 +113,7 @@ struct RequestRouter: Sendable {
   // MARK: Reads
 
   private func route(_ command: ReadCommand, _ request: Request, now: Instant) -> Route {
-    if let failure = problem(withKeyspace: command.keyspace, epoch: request.epoch) {
+    if let failure = problem(withKeyspace: command.keyspace) {
       return .refused(failure)
     }
     let group: GroupID
@@ -165,24 +155,44 @@ struct RequestRouter: Sendable {
     if context.isShuttingDown, request.consistency != .stale {
       return Refusals.shuttingDown(node, leader: leader == node ? nil : leader)
     }
-    guard isAdmitted else {
-      let missing = context.peers.peers.filter { $0.connection == nil }.map { "\($0.node)" }
-      return Failure(
-        .unavailable, .starting, notStarted: true,
-        "node \(node.rawValue) is new and has not met enough of the others yet to know that it "
-          + "may begin (not met: \(missing.joined(separator: ", "))): start them",
-        retryAfter: .milliseconds(100))
+    if !isAdmitted { return unformed(context) }
+    if let epoch = request.epoch, let set = map.replicaSet(of: group), epoch > set.epoch {
+      return mapBehind
     }
     return nil
   }
 
+  func unformed(_ context: borrowing ShardContext) -> Failure {
+    let missing = context.peers.peers.filter { $0.connection == nil }.map { "\($0.node)" }
+    return Failure(
+      .unavailable, .starting, notStarted: true,
+      isAdmitted
+        ? "the cluster of node \(node.rawValue) is being formed: retry"
+        : "node \(node.rawValue) is new and has not met enough of the others yet to know that it "
+          + "may begin (not met: \(missing.joined(separator: ", "))): start them",
+      retryAfter: isAdmitted ? .milliseconds(20) : .milliseconds(100))
+  }
+
+  private var mapBehind: Failure {
+    Failure(
+      .unavailable, .mapBehind, notStarted: true,
+      "node \(node.rawValue) has only seen map \(map.epoch), and the client a newer one: retry",
+      retryAfter: .milliseconds(20))
+  }
+
+  /// The client was routed by another map, or by none: what it needs to turn right.
   func notReplica(of group: GroupID) -> Failure {
-    Int(group.rawValue) <= partitions
-      ? Failure(
-        .unavailable, .notReplica, notStarted: true,
-        "node \(node.rawValue) holds no replica of group \(group.rawValue)",
-        leader: preferredLeader(of: group))
-      : Failure(
+    guard let set = map.replicaSet(of: group) else {
+      return Failure(
         .invalidArgument, .notReplica, notStarted: true, "there is no group \(group.rawValue)")
+    }
+    let replicas = set.nodes.map {
+      GroupRoute.Node(id: $0, address: map.member($0)?.address ?? "")
+    }
+    return Failure(
+      .unavailable, .notReplica, notStarted: true,
+      "node \(node.rawValue) holds no replica of group \(group.rawValue)",
+      leader: set.voters.first?.node,
+      route: GroupRoute(group: group, epoch: set.epoch, replicas: replicas))
   }
 }

@@ -25,7 +25,7 @@ struct Shard: Sendable {
   private var armed: [Instant] = []
 
   init(
-    _ configuration: NodeConfiguration, recovery: NodeRecovery, map: MetaState,
+    _ configuration: NodeConfiguration, recovery: NodeRecovery, map: ClusterMap,
     random: SeededRandom, now: Instant
   ) {
     self.random = random
@@ -35,11 +35,21 @@ struct Shard: Sendable {
       electionTimeout: configuration.raft.electionTimeout,
       snapshots: SnapshotBudget(firstTransfer: self.random.next() >> 1))
     router = RequestRouter(
-      node: configuration.node, partitions: configuration.partitions,
+      node: configuration.node,
       readTimeout: configuration.raft.electionTimeout * 4, map: map)
     for recovered in recovery.groups {
-      add(recovered, id: ReplicaID(node: configuration.node), now: now)
+      add(recovered, id: Self.identity(of: recovered, on: configuration.node), now: now)
     }
+    update(map)
+  }
+
+  /// The replica id under which the group's configurations know this node: the newest one.
+  private static func identity(of recovered: NodeRecovery.Group, on node: NodeID) -> ReplicaID {
+    let configurations = recovered.log.configurations.map(\.configuration)
+    for configuration in configurations.reversed() {
+      if let id = configuration.members.last(where: { $0.node == node }) { return id }
+    }
+    return ReplicaID(node: node)
   }
 
   private mutating func add(_ recovered: NodeRecovery.Group, id: ReplicaID, now: Instant) {
@@ -88,6 +98,7 @@ struct Shard: Sendable {
     case .status: return .status
     case .health: return .health
     case .refused(let failure): outputs.fail(caller, failure)
+    case .unformed: outputs.fail(caller, router.unformed(context))
     case .engine(let group, let engineRequest):
       let slot = table.slot(of: group)
       if let failure = router.refusal(
@@ -173,16 +184,15 @@ struct Shard: Sendable {
   mutating func step(_ input: ShardInput, now: Now, _ outputs: inout NodeOutputs) {
     switch input {
     case .admitted: router.admitted()
-    case .addReplica(let group, let id, let configuration):
-      addReplica(group, id, configuration, now: now.instant, &outputs)
+    case .addReplica(let group, let id, let set):
+      addReplica(group, id, set, now: now.instant, &outputs)
     case .removeReplica(let group): removeReplica(group, &outputs)
-    case .campaignWherePreferred: campaignWherePreferred(now: now.instant)
-    case .map(let map): router.update(map)
-    case .preferredLeaders(let leaders): setPreferredLeaders(leaders)
+    case .map(let map): update(map)
     case .peer(let node, let connection, let isRefusing):
       context.peers.set(node, connection, isRefusing: isRefusing, now: now.instant)
       guard isRefusing, router.isAdmitted else { return }
       forEach { $0.nodeUnreachable(node, now: now, &$1, &outputs) }
+    case .peerRemoved(let node): context.peers.remove(node)
     case .diskStalled(let isStalled):
       context.isDiskStalled = isStalled
       if isStalled { forEach { $0.stepDown(now: now, &$1, &outputs) } }
@@ -210,10 +220,11 @@ struct Shard: Sendable {
   }
 
   private mutating func addReplica(
-    _ group: GroupID, _ id: ReplicaID, _ configuration: GroupConfiguration, now: Instant,
+    _ group: GroupID, _ id: ReplicaID, _ set: ReplicaSet, now: Instant,
     _ outputs: inout NodeOutputs
   ) {
     guard table.slot(of: group) == nil else { return }
+    let configuration = GroupConfiguration(voters: set.voters, learners: set.learners)
     let map = group == .meta ? router.map : nil
     let new = NodeRecovery.Group(
       new: group, generation: table.nextGeneration(of: group), configuration: configuration,
@@ -227,6 +238,9 @@ struct Shard: Sendable {
       NodeOutputs.Creation(
         group: group, generation: new.log.generation, configuration: configuration, map: map))
     add(new, id: id, now: now)
+    if set.voters.first == id, let slot = table.slot(of: group) {
+      table[slot].campaignIfNew(now: now)
+    }
   }
 
   private mutating func removeReplica(_ group: GroupID, _ outputs: inout NodeOutputs) {
@@ -240,17 +254,11 @@ struct Shard: Sendable {
     context.log.append(LogBatch.Completion(replica: handle, kind: .removed(group)))
   }
 
-  private mutating func setPreferredLeaders(_ leaders: [NodeID?]) {
-    router.setPreferredLeaders(leaders)
+  private mutating func update(_ map: ClusterMap) {
+    router.update(map)
     for slot in table.live {
-      table[slot].setPreferredLeader(router.preferredLeader(of: table[slot].group))
-    }
-  }
-
-  private mutating func campaignWherePreferred(now: Instant) {
-    for slot in table.live where router.preferredLeader(of: table[slot].group) == context.node {
-      touch(slot)
-      table[slot].campaignIfNew(now: now)
+      let set = map.replicaSet(of: table[slot].group)
+      table[slot].setPreferredLeader(set?.voters.first?.node)
     }
   }
 
@@ -295,7 +303,7 @@ struct Shard: Sendable {
   }
 
   /// Ends a turn: what is to be written, and the latest map where one was applied.
-  mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) -> MetaState? {
+  mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) -> ClusterMap? {
     // Ending a turn touches no further replica, so one pass does.
     var at = 0
     while at < dirty.count {

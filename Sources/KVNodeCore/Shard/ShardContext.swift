@@ -28,7 +28,7 @@ struct ShardContext: Sendable {
   var logReads = OpenLogReads()
   var snapshots: SnapshotBudget
   /// The map as the meta group here has last applied it; `nil`: not in this turn.
-  var appliedMap: MetaState?
+  var appliedMap: ClusterMap?
   #if PlantedFaults
     var plantedFault: PlantedFault?
   #endif

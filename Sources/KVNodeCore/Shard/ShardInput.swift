@@ -6,19 +6,17 @@ internal import KVCommand
 enum ShardInput: Sendable {
   /// The node may take part.
   case admitted
-  /// A new replica, with an empty log and state, and the configuration that its group begins with.
-  case addReplica(GroupID, ReplicaID, GroupConfiguration)
+  /// A new replica of a new group, with an empty log and state: its group begins with this set, whose
+  /// preferred leader campaigns at once, so that a new cluster serves in milliseconds and its
+  /// leaders are spread from the start.
+  case addReplica(GroupID, ReplicaID, ReplicaSet)
   /// The replica is no longer on this node.
   case removeReplica(GroupID)
-  /// Groups that have never had a leader get the preferred one at once, so that a new cluster
-  /// serves in milliseconds and its leaders are spread from the start.
-  case campaignWherePreferred
   /// A version of the map.
-  case map(MetaState)
-  /// The map's first choice for the leader of each group.
-  case preferredLeaders([NodeID?])
+  case map(ClusterMap)
   /// Where another node can be sent to; `nil`: nowhere. `isRefusing`: nobody listens where it was.
   case peer(NodeID, ConnectionID?, isRefusing: Bool)
+  case peerRemoved(NodeID)
   /// The node's log makes no progress, or makes progress again.
   case diskStalled(Bool)
   /// The state store is about to slow its writers down, or no longer is.
