@@ -2,6 +2,7 @@ internal import Glibc
 internal import KVBase
 internal import KVClient
 internal import KVClientCore
+internal import KVCommand
 internal import KVLoop
 internal import KVWire
 
@@ -157,7 +158,7 @@ final class CrashCluster {
       var options = CallOptions()
       options.timeout = .seconds(1)
       guard let view = try? await admin.map(options) else { return false }
-      placement = view.placement
+      placement = view.map.replicaSets.dropFirst().map(\.nodes)
     }
     let leaders = await leaders()
     guard leaders.first == Self.nodes[0] else { return false }

@@ -2,6 +2,7 @@ internal import Glibc
 internal import KVBase
 internal import KVClient
 internal import KVClientCore
+internal import KVCommand
 internal import KVLoop
 internal import KVPlacement
 internal import KVWire
@@ -130,7 +131,7 @@ package final class KVSystem: SystemUnderTest {
     var partitions = state.withLock { $0.partitions }
     if partitions == 0, let admin = admin() {
       guard let view = try? await admin.map(CallOptions(timeout: .seconds(1))) else { return nil }
-      let count = view.partitions
+      let count = view.map.partitions
       partitions = count
       state.withLock { $0.partitions = count }
     }
