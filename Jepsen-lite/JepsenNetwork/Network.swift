@@ -1,4 +1,5 @@
 package import Glibc
+internal import KVBase
 
 /// Proxies on the loopback interface, one for every directed link between the places of a cluster,
 /// so that each link can be cut, slowed or garbled by itself. All bytes pass through one thread.

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import KVBase
 internal import Synchronization
 
 /// What the threads share.
@@ -17,7 +18,8 @@ final class NetworkCore: Sendable {
       poller.close()
       throw error
     }
-    board = Locked(Switchboard(poller: poller, isFramed: isFramed, seed: seed))
+    board = Locked(
+      Switchboard(poller: poller, isFramed: isFramed, seed: seed), isFair: true)
   }
 
   /// The proxies' thread.

@@ -64,9 +64,6 @@ package struct RunAnalysis: Sendable {
     let service = Service(inLoad, until: end)
     effects = run.faults.map { service.effect(of: $0, among: run.faults) }
   }
-
-  /// Calls that were begun in the load.
-  package var attempted: Int { total.ok + total.refused + total.unknown }
 }
 
 extension RunAnalysis.Slot {

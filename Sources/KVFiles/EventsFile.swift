@@ -37,25 +37,11 @@ package final class EventsFile {
     case .peer(let peer, let connected):
       line += "\"event\":\"peer\",\"peer\":\(peer.rawValue),\"connected\":\(connected)"
     case .note(let severity, let text):
-      line += "\"event\":\"note\",\"severity\":\"\(severity)\",\"text\":\"\(Self.escape(text))\""
+      line += "\"event\":\"note\",\"severity\":\"\(severity)\",\"text\":\(JSON.quoted(text))"
     }
     line += "}\n"
     // A full disk must not stop the node: the line is lost.
     var text = line
     _ = text.withUTF8 { unsafe write(descriptor, $0.baseAddress, $0.count) }
-  }
-
-  static func escape(_ text: String) -> String {
-    var escaped = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": escaped += "\\\""
-      case "\\": escaped += "\\\\"
-      case "\n": escaped += "\\n"
-      case "\u{20}"...: escaped.unicodeScalars.append(scalar)
-      default: escaped += " "
-      }
-    }
-    return escaped
   }
 }

@@ -5,7 +5,6 @@ internal import KVCommand
 internal import KVCommandLine
 internal import KVLoop
 internal import KVWire
-internal import Synchronization
 
 /// One thread of the generator: an event loop, some connections, and the clients on them. Each
 /// client has one call in progress and begins the next in the completion of the last: no task, no
@@ -169,7 +168,7 @@ final class LoadThread: @unchecked Sendable {
 
 /// One result, handed from a loop's thread to one that waits for it.
 private final class Mailbox: Sendable {
-  private let slot = Mutex<LoadResult?>(nil)
+  private let slot = Locked<LoadResult?>(nil)
   private let ready = Semaphore()
 
   func put(_ result: LoadResult) {

@@ -1,5 +1,4 @@
 import Foundation
-import KVBase
 import Testing
 
 @testable import JepsenHistory

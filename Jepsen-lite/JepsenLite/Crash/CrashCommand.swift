@@ -1,5 +1,4 @@
 internal import Glibc
-internal import KVClient
 
 /// `jepsen-lite crash`: real processes, the real client library, and what came of it.
 package enum CrashCommand {

@@ -20,7 +20,7 @@ final class Service {
 
   private final class State: Sendable {
     let isOver = Atomic<Bool>(false)
-    let lap = Mutex(Lap())
+    let lap = Locked(Lap())
   }
 
   private let endpoint: String

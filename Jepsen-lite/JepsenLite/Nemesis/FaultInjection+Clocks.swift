@@ -1,7 +1,6 @@
 internal import JepsenFaults
 internal import JepsenHistory
 internal import JepsenNetwork
-internal import KVBase
 internal import KVCommandLine
 
 extension FaultInjection {

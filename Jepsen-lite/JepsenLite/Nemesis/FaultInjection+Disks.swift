@@ -1,6 +1,5 @@
 internal import Glibc
 internal import JepsenFaults
-internal import JepsenHistory
 internal import KVBase
 internal import KVCommandLine
 

@@ -1,5 +1,3 @@
-internal import KVBase
-
 /// What one node sends another.
 struct NodeLink: Hashable, Sendable, Comparable, CustomStringConvertible {
   var from: Int

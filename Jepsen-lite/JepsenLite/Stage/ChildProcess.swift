@@ -1,7 +1,6 @@
 internal import Glibc
 internal import KVBase
 internal import KVLoop
-internal import Synchronization
 
 /// How a process ended.
 enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
@@ -27,7 +26,7 @@ enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
 /// A process that this one started, in a group of its own.
 final class ChildProcess: Sendable {
   let pid: pid_t
-  private let ended = Mutex<ExitStatus?>(nil)
+  private let ended = Locked<ExitStatus?>(nil)
 
   init(pid: pid_t) { self.pid = pid }
 

@@ -1,6 +1,5 @@
 internal import JepsenNetwork
 internal import KVBase
-internal import Synchronization
 
 /// A directed link between any two places.
 struct Link: Hashable, Sendable {
@@ -60,7 +59,7 @@ final class LinkBoard: Sendable {
     var nextToken = 1
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let apply: @Sendable (LinkRule, Link) -> Void
   private let count: @Sendable (Link) -> LinkCounters
 

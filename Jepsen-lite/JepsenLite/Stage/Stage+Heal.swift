@@ -1,6 +1,5 @@
 internal import JepsenFaults
 internal import JepsenHistory
-internal import KVBase
 
 extension Stage {
   /// Ends whatever still disturbs the cluster, starts what is down, and waits until all is well.

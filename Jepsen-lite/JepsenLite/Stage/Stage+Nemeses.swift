@@ -86,9 +86,9 @@ extension RunClock {
 extension FaultRecord {
   /// One line of the fault log.
   var jsonLine: String {
-    "{\"nemesis\":\(JSONText.quoted(nemesis)),\"what\":\(JSONText.quoted(what)),\"nodes\":["
+    "{\"nemesis\":\(JSON.quoted(nemesis)),\"what\":\(JSON.quoted(what)),\"nodes\":["
       + nodes.map(String.init).joined(separator: ",")
       + "],\"start_ns\":\(startNanoseconds),\"end_ns\":\(endNanoseconds),\"proof\":"
-      + JSONText.quoted(proof) + ",\"bit\":\(didBite)}"
+      + JSON.quoted(proof) + ",\"bit\":\(didBite)}"
   }
 }

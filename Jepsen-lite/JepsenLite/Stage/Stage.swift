@@ -3,7 +3,6 @@ internal import JepsenFaults
 internal import JepsenHistory
 internal import JepsenNetwork
 internal import KVBase
-internal import Synchronization
 
 /// Why the stage could not be set.
 struct StageFailure: Error, CustomStringConvertible {
@@ -24,7 +23,7 @@ final class Stage: Sendable {
   private let network: Network
   private let ports: [HeldPort]
   private let spawner: Spawner
-  private let cast = Mutex(Cast())
+  private let cast = Locked(Cast())
 
   /// What is known from `start` and `runNemeses` on.
   private struct Cast: Sendable {

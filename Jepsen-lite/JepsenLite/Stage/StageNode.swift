@@ -2,7 +2,6 @@ internal import Glibc
 internal import JepsenFaults
 internal import JepsenHistory
 internal import KVBase
-internal import Synchronization
 
 /// Something that a node did, and must not do.
 struct NodeFinding: Hashable, Sendable {
@@ -31,7 +30,7 @@ final class StageNode: Sendable {
     var findings: [NodeFinding] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(number: Int, log: String, faults: FaultHandle? = nil) {
     self.number = number

@@ -1,4 +1,4 @@
-internal import KVCommandLine
+internal import KVBase
 
 /// What the nodes wrote into their `--events` files: roles and commits, held against what Raft
 /// promises.

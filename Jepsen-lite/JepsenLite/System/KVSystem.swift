@@ -2,7 +2,6 @@ internal import Glibc
 internal import KVBase
 internal import KVClient
 internal import KVClientCore
-internal import KVLoop
 internal import KVPlacement
 internal import KVWire
 

@@ -2,7 +2,6 @@ internal import KVBase
 internal import KVClient
 internal import KVClientCore
 internal import KVCommand
-internal import KVLoop
 internal import KVWire
 
 /// A client of `kvnode`, by the client library of the project.

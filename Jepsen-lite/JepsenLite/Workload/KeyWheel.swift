@@ -1,5 +1,4 @@
 internal import KVBase
-internal import KVLoop
 
 /// Keys that are in use at a time: one that was used often enough gives way to a new one, so that
 /// no record and no history of a key grows without bound.

@@ -1,6 +1,5 @@
 internal import JepsenHistory
 internal import KVBase
-internal import KVLoop
 
 /// Locks with fencing tokens, each guarding a record.
 ///

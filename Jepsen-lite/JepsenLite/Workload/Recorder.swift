@@ -1,6 +1,6 @@
 internal import Glibc
 package import JepsenHistory
-internal import KVLoop
+internal import KVBase
 
 /// Keeps what clients did, and writes it to a file as it goes, so that a run that is cut off leaves
 /// its history behind.
