@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// A value that threads share, behind a lock of the system: the project's one lock.
+/// A value that threads share, guarded by a lock of the system: the project's one lock.
 ///
 /// Not `Synchronization.Mutex`: on Linux that hands a contended lock over inside the kernel, which
 /// the thread sanitizer can't see, and a race detector with false alarms is of no use.

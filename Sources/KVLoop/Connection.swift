@@ -22,7 +22,7 @@ package final class Connection: LoopHandle, @unchecked Sendable {
   package let id: UInt64
   /// Held until the connection is closed.
   package var handler: (any ConnectionHandler)?
-  /// For whoever wants to hang something of its own on it.
+  /// For what the owner keeps with the connection.
   package var context: AnyObject?
   /// What is to be sent.
   package var output = ByteWriter()

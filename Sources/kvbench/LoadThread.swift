@@ -51,7 +51,7 @@ final class LoadThread: @unchecked Sendable {
   }
 
   /// Blocks until the phase is over.
-  func wait() -> LoadResult { finished.take() }
+  func wait() -> LoadResult { finished.receive() }
 
   func stop() {
     _ = loop.post {
@@ -176,7 +176,7 @@ private final class Mailbox: Sendable {
     ready.signal()
   }
 
-  func take() -> LoadResult {
+  func receive() -> LoadResult {
     ready.wait()
     return slot.withLock { slot in
       defer { slot = nil }

@@ -37,7 +37,7 @@ import Testing
     var last = HTTPResponse.Progress.more
     for start in stride(from: 0, to: bytes.count, by: pieces) {
       guard case .more = last else { break }
-      last = response.take(Bytes(Array(bytes[start..<min(start + pieces, bytes.count)])))
+      last = response.feed(Bytes(Array(bytes[start..<min(start + pieces, bytes.count)])))
     }
     return last
   }
@@ -74,11 +74,11 @@ import Testing
 
   private func inspect(_ files: [String]) throws -> [Inspection] {
     var events = KVEvents()
-    for (place, text) in files.enumerated() {
+    for (position, text) in files.enumerated() {
       let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
       defer { try? FileManager.default.removeItem(atPath: path) }
       try text.write(toFile: path, atomically: true, encoding: .utf8)
-      events.read(path, node: place + 1)
+      events.read(path, node: position + 1)
     }
     return events.inspections
   }

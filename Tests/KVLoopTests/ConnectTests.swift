@@ -37,8 +37,8 @@ import Testing
       try await Task.sleep(for: .milliseconds(100))
       let start = SystemClock.instant()
       #expect(await failureKind(loop, listener.address, .milliseconds(300)) == .timedOut)
-      let took = SystemClock.instant() - start
-      #expect(took >= .milliseconds(290) && took < .seconds(5))
+      let elapsed = SystemClock.instant() - start
+      #expect(elapsed >= .milliseconds(290) && elapsed < .seconds(5))
       _ = fillers
     }
   }

@@ -16,10 +16,12 @@ import Testing
     "func unused() {}  // here",
     "func again(_ n: Int) {  // here\n  if n > 0 { again(n - 1) }\n}",
     "struct S {\n  var unread = 1  // here\n  init() { unread = 2 }\n}\n_ = S()",
-    "struct S {\n  var kept: Int  // here\n  init(kept: Int) { self.kept = kept }\n}\n_ = S(kept: 1)",
+    "struct S {\n  var kept: Int  // here\n  init(kept: Int) { self.kept = kept }\n}\n"
+      + "_ = S(kept: 1)",
     "struct S: Hashable {\n  var computed: Int { 1 }  // here\n}\n_ = S()",
     "enum E { case used, unused }  // here\n_ = E.used",
-    "enum E {\n  case a\n  case unmade(Int)  // here\n}\nswitch E.a {\ncase .a, .unmade(_): break\n}",
+    "enum E {\n  case a\n  case unmade(Int)  // here\n}\nswitch E.a {\n"
+      + "case .a, .unmade(_): break\n}",
     "struct Unnamed {}  // here", "typealias Alias = Int  // here",
     "struct Unnamed {  // here\n  init() { _ = Unnamed.self }\n}\nextension Unnamed {}",
     "func f(_ a: Int) {}\nfunc f(_ a: Int, by b: Int) {}  // here\nf(1)",

@@ -103,7 +103,9 @@ final class StageNode: Sendable {
   func find(_ finding: NodeFinding) { state.withLock { $0.findings.append(finding) } }
 
   /// Tells it to end, so that it is no finding, and waits.
-  func end(by signal: Int32, within patience: Duration = .seconds(10)) async -> ExitStatus? {
+  func end(by signal: Int32, within timeout: Duration = HarnessLimits.processEnd) async
+    -> ExitStatus?
+  {
     notice()
     let process = state.withLock { state -> ChildProcess? in
       state.isEnding = state.process != nil
@@ -111,10 +113,10 @@ final class StageNode: Sendable {
     }
     guard let process else { return nil }
     process.send(signal)
-    var status = await process.waitForEnd(within: patience)
+    var status = await process.waitForEnd(within: timeout)
     if status == nil {
       process.send(SIGKILL)
-      status = await process.waitForEnd(within: .seconds(10))
+      status = await process.waitForEnd(within: HarnessLimits.processEnd)
     }
     state.withLock { state in
       state.isPaused = false

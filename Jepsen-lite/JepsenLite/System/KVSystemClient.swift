@@ -75,7 +75,7 @@ final class KVSystemClient: SystemClient {
     // An earlier try of the same call may have taken effect.
     default: answer = Answer(.unknown("\(result)"))
     }
-    took(receipt, key, &answer)
+    note(receipt, key, &answer)
     return answer
   }
 
@@ -98,7 +98,7 @@ final class KVSystemClient: SystemClient {
     var answer = Answer(.done)
     answer.value = record.map { String(decoding: $0.value.array, as: UTF8.self) }
     answer.version = record?.version.rawValue ?? 0
-    took(receipt, key, &answer)
+    note(receipt, key, &answer)
     return answer
   }
 
@@ -133,7 +133,7 @@ final class KVSystemClient: SystemClient {
     }
   }
 
-  private func took(_ receipt: KVWire.Receipt, _ key: String, _ answer: inout Answer) {
+  private func note(_ receipt: KVWire.Receipt, _ key: String, _ answer: inout Answer) {
     answer.node = receipt.node.rawValue
     answer.served = receipt.served.name
     session.withLock { session in

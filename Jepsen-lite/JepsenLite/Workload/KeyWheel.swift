@@ -30,12 +30,12 @@ final class KeyWheel: Sendable {
   func use(_ random: inout SeededRandom) -> String {
     let drawn = random.next()
     let number = state.withLock { state in
-      let place = Int(drawn % UInt64(state.numbers.count))
-      let number = state.numbers[place]
-      state.uses[place] += 1
-      if state.uses[place] >= usesPerKey {
-        state.numbers[place] = state.next
-        state.uses[place] = 0
+      let position = Int(drawn % UInt64(state.numbers.count))
+      let number = state.numbers[position]
+      state.uses[position] += 1
+      if state.uses[position] >= usesPerKey {
+        state.numbers[position] = state.next
+        state.uses[position] = 0
         state.next += 1
       }
       return number

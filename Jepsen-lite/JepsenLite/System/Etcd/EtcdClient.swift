@@ -5,13 +5,13 @@ internal import KVCommandLine
 /// A client of etcd that stays with one node for as long as that answers, and then asks the next.
 final class EtcdClient: SystemClient {
   private let doors: [EtcdDoor]
-  private let place: Locked<Int>
+  private let current: Locked<Int>
   /// How often `add` tries again where somebody else was faster.
   private static let addTries = 32
 
   init(_ doors: [EtcdDoor], first: Int) {
     self.doors = doors
-    place = Locked(first)
+    current = Locked(first)
   }
 
   func close() async {
@@ -103,21 +103,21 @@ final class EtcdClient: SystemClient {
   // MARK: Asking
 
   private func ask(
-    _ path: String, _ body: String, _ timeout: Duration, _ take: (inout Answer, JSON) -> Void
+    _ path: String, _ body: String, _ timeout: Duration, _ fill: (inout Answer, JSON) -> Void
   ) async -> Answer {
     guard timeout > .zero else { return Answer(.refused("no time was left")) }
-    let now = place.withLock { $0 }
+    let now = current.withLock { $0 }
     switch await doors[now].ask(path, body, timeout) {
     case .answer(let json):
       var answer = Answer(.done)
       answer.node = UInt32(now + 1)
-      take(&answer, json)
+      fill(&answer, json)
       return answer
     case .refused(let why):
-      place.withLock { $0 = (now + 1) % doors.count }
+      current.withLock { $0 = (now + 1) % doors.count }
       return Answer(.refused(why))
     case .unknown(let why):
-      place.withLock { $0 = (now + 1) % doors.count }
+      current.withLock { $0 = (now + 1) % doors.count }
       return Answer(.unknown(why))
     }
   }
