@@ -67,7 +67,7 @@ static void note_change(enum fault_word shown_word, uint64_t shown, uint64_t rea
   count(FAULT_CLOCK_READS_CHANGED);
 }
 
-/// What the clock shows: the real time, or what the harness wants.
+/// What the clock shows: the real time, or what the harness has set.
 static uint64_t shown(clockid_t clock, uint64_t real) {
   bool is_wall = is_wall_clock(clock);
   count(is_wall ? FAULT_WALL_READS : FAULT_MONOTONIC_READS);

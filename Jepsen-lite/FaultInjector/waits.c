@@ -1,6 +1,6 @@
 // Waiting. A program that waits until a time of a clock that is off means the time that it was
 // shown: it is translated into the real one, or the program would sleep for an hour, or spin.
-// Lengths of time stay real, unless the harness wants them to go with the rate of the clock.
+// Lengths of time stay real, unless the harness has them follow the rate of the clock.
 #include "faults.h"
 
 #ifdef __linux__

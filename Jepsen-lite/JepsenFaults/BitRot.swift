@@ -33,23 +33,23 @@ package struct BitRot: Sendable {
     try Folder.empty(backup)
     var flips: [Flip] = []
     var copies: [(file: String, copy: String)] = []
-    let places = try files.map { (path) throws(FaultError) in try WrittenPlaces(path) }
-    let total = places.reduce(0) { $0 + $1.count }
+    let positions = try files.map { (path) throws(FaultError) in try WrittenPositions(path) }
+    let total = positions.reduce(0) { $0 + $1.count }
     guard total > 0 else { throw FaultError("no bytes to flip in \(files.count) files") }
     for _ in 0..<bits {
-      var place = Int(random.below(UInt64(total)))
+      var position = Int(random.below(UInt64(total)))
       var index = 0
-      while place >= places[index].count {
-        place -= places[index].count
+      while position >= positions[index].count {
+        position -= positions[index].count
         index += 1
       }
-      let path = places[index].path
+      let path = positions[index].path
       if !copies.contains(where: { $0.file == path }) {
         let copy = "\(backup)/\(copies.count)"
         try duplicate(path, to: copy)
         copies.append((path, copy))
       }
-      let flip = Flip(file: path, offset: places[index][place], bit: Int(random.below(8)))
+      let flip = Flip(file: path, offset: positions[index][position], bit: Int(random.below(8)))
       let file = try OpenFile(path, O_RDWR)
       let bytes = try file.read(at: flip.offset, count: 1)
       guard let byte = bytes.first else { throw FaultError("\(path) became shorter meanwhile") }
@@ -78,7 +78,7 @@ package struct BitRot: Sendable {
 }
 
 /// The bytes of a file in blocks that are not all zero.
-private struct WrittenPlaces {
+private struct WrittenPositions {
   private static let block = 512
   let path: String
   private var blocks: [Range<Int>] = []
@@ -99,7 +99,7 @@ private struct WrittenPlaces {
     blocks.isEmpty ? 0 : (blocks.count - 1) * Self.block + blocks[blocks.count - 1].count
   }
 
-  subscript(_ place: Int) -> Int {
-    blocks[place / Self.block].lowerBound + place % Self.block
+  subscript(_ position: Int) -> Int {
+    blocks[position / Self.block].lowerBound + position % Self.block
   }
 }

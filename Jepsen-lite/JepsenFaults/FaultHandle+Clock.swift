@@ -1,6 +1,6 @@
 internal import FaultControl
 internal import Glibc
-internal import Synchronization
+internal import KVBase
 
 /// The clocks of this machine, as the harness itself reads them.
 package enum RealClock {
@@ -45,7 +45,8 @@ extension FaultHandle {
     }
   }
 
-  /// The monotonic clocks jump forward, as after a suspended machine wakes.
+  /// The monotonic clocks jump forward, as after a suspended machine wakes. For tests: no nemesis
+  /// suspends a machine.
   package func jumpMonotonic(milliseconds: Int) {
     precondition(milliseconds >= 0, "a jump of \(milliseconds) ms: a monotonic clock can't go back")
     change {
@@ -62,6 +63,7 @@ extension FaultHandle {
   }
 
   /// All clocks are real again. Only between two processes of the node: it may set them back.
+  /// For tests: in a run the clocks are healed, and never go back.
   package func resetClocks() {
     healClocks()
     change { control.set(FAULT_RATE_SHIFT_NS, signed: 0) }

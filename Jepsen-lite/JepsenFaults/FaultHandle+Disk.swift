@@ -11,7 +11,7 @@ extension FaultHandle {
   }
 
   /// Syncs answer success without having synced: what a disk does that lies, or a program that
-  /// forgets to sync.
+  /// forgets to sync. For tests: it shows that a power loss loses what was not synced.
   package func lieAboutSyncs(_ lies: Bool, of pattern: String = "") {
     control.set(FAULT_PATTERN_LIE, pattern)
     control[FAULT_SYNC_LIES] = lies ? 1 : 0

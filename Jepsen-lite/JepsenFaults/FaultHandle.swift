@@ -1,6 +1,6 @@
 internal import FaultControl
 internal import Glibc
-internal import Synchronization
+internal import KVBase
 
 /// The faults of one node: what the library in its process is told, and what that library counted.
 ///
@@ -19,7 +19,7 @@ package final class FaultHandle: Sendable {
   let undo: String
   private let journal: MemoryFile
   /// Held while several words change that belong together.
-  let changes = Mutex(())
+  let changes = Locked(())
 
   /// Makes the folder for what must be undone, and the root where there is none. The handle must
   /// live as long as the node's processes: it holds the memory that they share with it.

@@ -30,7 +30,7 @@ struct FileRollback {
     var dropped = Dropped()
     dropped.pending = records.count { $0.state != .durable }
     let fates = fates(&random)
-    let after = try takeBack(file)
+    let after = try undo(file)
     for (index, record) in records.enumerated() {
       switch record.change {
       case .write(let offset, _, _, _):
@@ -63,10 +63,10 @@ struct FileRollback {
     // As many as are not torn or lost, where the writes are lost from some point on.
     let stay = mode == .tornTail ? Int(random.below(UInt64(pending.count + 1))) : 0
     var fates = records.map { $0.state == .durable ? Fate.stays : .lost }
-    for (place, index) in pending.enumerated() {
+    for (position, index) in pending.enumerated() {
       switch mode {
       case .loseAll: break
-      case .tornTail: if place <= stay { fates[index] = place < stay ? .stays : .torn }
+      case .tornTail: if position <= stay { fates[index] = position < stay ? .stays : .torn }
       case .reordered: fates[index] = .scattered
       }
       if case .resize = records[index].change, fates[index] == .torn || fates[index] == .scattered {
@@ -77,7 +77,7 @@ struct FileRollback {
   }
 
   /// Takes every change back, the last first; what each had written.
-  private func takeBack(_ file: borrowing OpenFile) throws(FaultError) -> [[UInt8]] {
+  private func undo(_ file: borrowing OpenFile) throws(FaultError) -> [[UInt8]] {
     var after = [[UInt8]](repeating: [], count: records.count)
     for index in records.indices.reversed() {
       switch records[index].change {

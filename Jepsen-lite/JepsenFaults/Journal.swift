@@ -19,7 +19,7 @@ struct Journal {
   enum Change {
     /// Bytes were written at `offset` over `before`, into a file of that size.
     case write(offset: Int, length: Int, before: ArraySlice<UInt8>, size: Int)
-    /// The file of that size got another one; `before` stood behind the new end.
+    /// The file of that size got another one; `before` is what followed the new end.
     case resize(to: Int, before: ArraySlice<UInt8>, size: Int)
     case name(NameChange)
   }

@@ -113,17 +113,17 @@ package struct LinearizabilityChecker: Sendable {
   }
 
   private func keyVerdict(
-    _ history: [HistoryOperation], _ places: ArraySlice<Int32>, _ model: Model
+    _ history: [HistoryOperation], _ positions: ArraySlice<Int32>, _ model: Model
   ) -> KeyVerdict {
     guard model == .register || model == .counter else {
-      let verdict = check(places.map { history[Int($0)] }, model: model)
+      let verdict = check(positions.map { history[Int($0)] }, model: model)
       return switch verdict.status {
       case .passed: .linearizable
       case .violated: .violated(verdict.text)
       case .unknown, .invalid: .unknown(steps: bounds.maximumSteps)
       }
     }
-    var key = KeyDecision(history, places, self, isCounter: model == .counter)
+    var key = KeyDecision(history, positions, self, isCounter: model == .counter)
     let deadline = Deadline(bounds.seconds)
     var slice = KeyDecision.firstSlice
     while key.state == .open && !deadline.isOver {

@@ -1,14 +1,14 @@
 /// Configurations already met, in one flat array.
 ///
-/// Of two that agree in state, place and the updates that are linearized, one is at least as good
-/// if it has used no more of any class and has all free that the other has free
+/// Of two that agree in state, position and the updates that are linearized, one is at least as
+/// good if it has used no more of any class and has all free that the other has free
 /// (`SearchExpansion`): whatever explains the rest from the other explains it from this one. So
 /// only those are kept that no other surpasses.
 struct ConfigurationStore {
   private static let dead = UInt64.max
 
   let stride: Int
-  /// State, place and the updates that are linearized.
+  /// State, position and the updates that are linearized.
   private let keyWords: Int
   /// Where the bits of what is free end, and the counts of the classes begin.
   private let freeEnd: Int
@@ -35,7 +35,7 @@ struct ConfigurationStore {
     next.removeAll(keepingCapacity: true)
     count = 0
     if generation == UInt32.max {
-      for place in stamps.indices { stamps[place] = 0 }
+      for position in stamps.indices { stamps[position] = 0 }
       generation = 0
     }
     generation += 1

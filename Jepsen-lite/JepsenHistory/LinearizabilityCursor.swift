@@ -1,6 +1,7 @@
-/// What is open at one place of a search space; moves by one place at a time, in both directions.
+/// What is open at one position of a search space; moves by one position at a time, in both
+/// directions.
 struct SearchCursor {
-  private(set) var place = 0
+  private(set) var position = 0
   /// By slot: the operation with a known outcome that is open there, or -1.
   private(set) var open: [Int32]
   /// The slots of open operations that never change the state, and of all others.
@@ -29,46 +30,46 @@ struct SearchCursor {
   }
 
   mutating func move(to target: Int, _ space: SearchSpace) {
-    while place < target { stepForward(space) }
-    while place > target { stepBack(space) }
+    while position < target { stepForward(space) }
+    while position > target { stepBack(space) }
   }
 
   private mutating func stepForward(_ space: SearchSpace) {
-    leave(space.returns[place], space)
-    while deaths < space.deaths.count && space.deaths[deaths].place == place {
+    leave(space.returns[position], space)
+    while deaths < space.deaths.count && space.deaths[deaths].position == position {
       setClass(space, space.deaths[deaths].number, isLive: false)
       deaths += 1
     }
-    place += 1
-    if place < space.returns.count { openCalls(space) }
+    position += 1
+    if position < space.returns.count { openCalls(space) }
   }
 
   private mutating func openCalls(_ space: SearchSpace) {
-    for index in Int(space.openedFrom[place])..<Int(space.openedFrom[place + 1]) {
+    for index in Int(space.openedFrom[position])..<Int(space.openedFrom[position + 1]) {
       enter(space.opened[index], space)
     }
-    while births < space.births.count && space.births[births].place == place {
+    while births < space.births.count && space.births[births].position == position {
       setClass(space, space.births[births].number, isLive: true)
       births += 1
     }
   }
 
   private mutating func stepBack(_ space: SearchSpace) {
-    if place < space.returns.count {
-      for index in Int(space.openedFrom[place])..<Int(space.openedFrom[place + 1]) {
+    if position < space.returns.count {
+      for index in Int(space.openedFrom[position])..<Int(space.openedFrom[position + 1]) {
         leave(space.opened[index], space)
       }
-      while births > 0 && space.births[births - 1].place == place {
+      while births > 0 && space.births[births - 1].position == position {
         births -= 1
         setClass(space, space.births[births].number, isLive: false)
       }
     }
-    place -= 1
-    while deaths > 0 && space.deaths[deaths - 1].place == place {
+    position -= 1
+    while deaths > 0 && space.deaths[deaths - 1].position == position {
       deaths -= 1
       setClass(space, space.deaths[deaths].number, isLive: true)
     }
-    enter(space.returns[place], space)
+    enter(space.returns[position], space)
   }
 
   private mutating func enter(_ operation: Int32, _ space: SearchSpace) {

@@ -1,6 +1,6 @@
 /// What both searches share: how a configuration goes on.
 ///
-/// A configuration at place r has every operation before r in it, some of those that are open at
+/// A configuration at position r has every operation before r in it, some of those that are open at
 /// r, and a number of each class of unknown ones. Operations are linearized just in time (Lowe,
 /// "Testing for linearizability", 2017): only while the operation that returns at r is missing.
 /// That loses nothing, since whatever else comes first in an order may as well come after the
@@ -48,7 +48,7 @@ struct SearchExpansion<Model: SearchModel> {
   }
 
   func hasReturning(_ words: [UInt64]) -> Bool {
-    let slot = Int(space.slots[Int(space.returns[cursor.place])])
+    let slot = Int(space.slots[Int(space.returns[cursor.position])])
     let bit: UInt64 = 1 << UInt64(slot & 63)
     return
       (words[2 + slot >> 6] | words[firstFreeWord + slot >> 6] & cursor.observations[slot >> 6])
@@ -57,7 +57,7 @@ struct SearchExpansion<Model: SearchModel> {
 
   /// Whether the operation that returns can have been overwritten at once by another, or left out.
   func mayHideReturning(_ words: [UInt64]) -> Bool {
-    let returning = Int(space.returns[cursor.place])
+    let returning = Int(space.returns[cursor.position])
     if !space.optional.isEmpty && space.optional[returning] { return true }
     let slot = Int(space.slots[returning])
     return words[firstFreeWord + slot >> 6] & cursor.blind[slot >> 6] & (1 << UInt64(slot & 63))
@@ -67,15 +67,15 @@ struct SearchExpansion<Model: SearchModel> {
   /// Whether anything that is still to be explained can make use of the effect of the operation
   /// that returns: needs its state, or must not find the present one.
   func isReturningOfUse(_ words: [UInt64]) -> Bool {
-    let action = Int(space.actions[Int(space.returns[cursor.place])])
-    if Int(space.usefulUntil[action]) >= cursor.place { return true }
+    let action = Int(space.actions[Int(space.returns[cursor.position])])
+    if Int(space.usefulUntil[action]) >= cursor.position { return true }
     // One that may be left out can still hide others from what must not find them.
-    if !space.optional.isEmpty && space.excludedUntil.contains(where: { $0 >= cursor.place }) {
+    if !space.optional.isEmpty && space.excludedUntil.contains(where: { $0 >= cursor.position }) {
       return true
     }
     let state = Int64(bitPattern: words[0])
     return state >= 0 && state < Int64(space.excludedUntil.count)
-      && Int(space.excludedUntil[Int(state)]) >= cursor.place
+      && Int(space.excludedUntil[Int(state)]) >= cursor.position
   }
 
   /// Takes in every open observation that fits the state. An order that has it later can have it
@@ -99,22 +99,22 @@ struct SearchExpansion<Model: SearchModel> {
     return found
   }
 
-  /// Moves a configuration that has the returning operation to the next place.
+  /// Moves a configuration that has the returning operation to the next position.
   func pass(_ words: inout [UInt64]) {
-    let slot = Int(space.slots[Int(space.returns[cursor.place])])
+    let slot = Int(space.slots[Int(space.returns[cursor.position])])
     words[2 + slot >> 6] &= ~(1 << UInt64(slot & 63))
     words[firstFreeWord + slot >> 6] &= ~(1 << UInt64(slot & 63))
     if !space.mentionedUntil.isEmpty && words[0] != forgotten {
       let state = Int(Int64(bitPattern: words[0]))
       if state >= space.mentionedUntil.count
-        || Int(space.mentionedUntil[state]) <= cursor.place
+        || Int(space.mentionedUntil[state]) <= cursor.position
       {
         words[0] = forgotten
       }
     }
-    words[1] = UInt64(cursor.place + 1)
+    words[1] = UInt64(cursor.position + 1)
     for slot in cursor.liveClassSlots where words[firstClassWord + Int(slot)] != 0 {
-      if space.classes[Int(cursor.classes[Int(slot)])].last == cursor.place {
+      if space.classes[Int(cursor.classes[Int(slot)])].last == cursor.position {
         words[firstClassWord + Int(slot)] = 0
       }
     }
@@ -123,7 +123,7 @@ struct SearchExpansion<Model: SearchModel> {
   /// Finds what may be linearized next, the returning operation first.
   mutating func collect(_ words: [UInt64]) {
     candidates.removeAll(keepingCapacity: true)
-    let returning = Int(space.returns[cursor.place])
+    let returning = Int(space.returns[cursor.position])
     let state = Int64(bitPattern: words[0])
     let action = Int(space.actions[returning])
     if model.commutes(action), !awaitsObservation(words),
@@ -144,7 +144,7 @@ struct SearchExpansion<Model: SearchModel> {
     for slot in cursor.liveClassSlots {
       let kind = space.classes[Int(cursor.classes[Int(slot)])]
       let used = Int(words[firstClassWord + Int(slot)])
-      guard used < kind.born.count, Int(kind.born[used]) <= cursor.place,
+      guard used < kind.born.count, Int(kind.born[used]) <= cursor.position,
         let after = model.next(kind.action, after: state), after != state
       else { continue }
       // Where an operation that must end does the same, it goes first.
@@ -168,7 +168,7 @@ struct SearchExpansion<Model: SearchModel> {
         let candidate = Candidate(action: action, slot: slot, isOfClass: false, state: after)
         if let same = candidates.firstIndex(where: { $0.action == action }) {
           let other = Int(cursor.open[candidates[same].slot])
-          if space.returnPlace[operation] < space.returnPlace[other] {
+          if space.returnPosition[operation] < space.returnPosition[other] {
             candidates[same] = candidate
           }
         } else {
@@ -201,7 +201,7 @@ struct SearchExpansion<Model: SearchModel> {
       if isBlind { target[firstFreeWord + word] |= cursor.blind[word] }
       target[firstFreeWord + word] &= ~target[2 + word]
     }
-    let returning = Int(space.slots[Int(space.returns[cursor.place])])
+    let returning = Int(space.slots[Int(space.returns[cursor.position])])
     let isReturning = !candidate.isOfClass && candidate.slot == returning
     if !isReturning {
       // Where the returning one is to be hidden, this one may come after the return.
@@ -225,7 +225,8 @@ struct SearchExpansion<Model: SearchModel> {
     for slot in cursor.liveClassSlots {
       let kind = space.classes[Int(cursor.classes[Int(slot)])]
       let used = Int(words[firstClassWord + Int(slot)])
-      if used < kind.born.count, Int(kind.born[used]) <= cursor.place, !model.isBlind(kind.action),
+      if used < kind.born.count, Int(kind.born[used]) <= cursor.position,
+        !model.isBlind(kind.action),
         model.next(kind.action, after: state) != nil
       {
         return true

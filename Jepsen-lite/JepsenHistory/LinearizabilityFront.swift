@@ -18,7 +18,7 @@ extension LinearizabilityChecker {
       if decision.state == .open {
         open.append((key, decision))
       } else {
-        tally.take(key, groups.keys[key], decision)
+        tally.record(key, groups.keys[key], decision)
       }
     }
     var slice = KeyDecision.firstSlice * 2
@@ -27,18 +27,18 @@ extension LinearizabilityChecker {
       // What is undecided shares the memory.
       var share = bounds
       share.bytes /= open.count
-      for place in open.indices {
+      for position in open.indices {
         let isOver = deadline.isOver || tally.violated != nil
         // Taken out, so that it is not copied when it goes on.
-        guard !isOver, var decision = open[place].decision.take() else {
-          left.append(open[place])
+        guard !isOver, var decision = open[position].decision.take() else {
+          left.append(open[position])
           continue
         }
         decision.run(steps: slice, share)
         if decision.state == .open {
-          left.append((open[place].key, decision))
+          left.append((open[position].key, decision))
         } else {
-          tally.take(open[place].key, groups.keys[open[place].key], decision)
+          tally.record(open[position].key, groups.keys[open[position].key], decision)
         }
       }
       open = left
@@ -65,7 +65,7 @@ private struct Tally {
     self.keys = keys
   }
 
-  mutating func take(_ key: Int, _ name: String, _ decision: KeyDecision) {
+  mutating func record(_ key: Int, _ name: String, _ decision: KeyDecision) {
     switch decision.state {
     case .linearizable: count(decision.method)
     case .violated where decision.problem?.isForeign ?? false:

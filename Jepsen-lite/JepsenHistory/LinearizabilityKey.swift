@@ -12,7 +12,7 @@ struct KeyDecision {
   /// What could not be understood.
   private(set) var problem: PreparedKey.Problem?
   private(set) var prepared: PreparedKey?
-  /// Steps (places in `prepared.steps`) that prove a violation, from the zones.
+  /// Steps (positions in `prepared.steps`) that prove a violation, from the zones.
   private(set) var proof: [Int]?
   /// The step at whose return the search was stuck.
   private(set) var stuckAt: Int?
@@ -20,12 +20,12 @@ struct KeyDecision {
   private var search: RacedSearch<StepModel>?
 
   init(
-    _ history: [HistoryOperation], _ places: ArraySlice<Int32>,
+    _ history: [HistoryOperation], _ positions: ArraySlice<Int32>,
     _ checker: LinearizabilityChecker, isCounter: Bool
   ) {
     do {
       let key = try PreparedKey(
-        history, places, isCounter: isCounter, initial: checker.initial,
+        history, positions, isCounter: isCounter, initial: checker.initial,
         failedCas: checker.failedCas)
       prepared = key
       if isCounter {

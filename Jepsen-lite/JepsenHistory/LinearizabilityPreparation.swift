@@ -5,7 +5,7 @@ struct PreparedKey {
   var initial: Int64 = 0
   let isCounter: Bool
 
-  /// What can't be understood. `operation` is a place in the history.
+  /// What can't be understood. `operation` is a position in the history.
   struct Problem: Error {
     var text: String
     var operation: Int
@@ -15,15 +15,15 @@ struct PreparedKey {
 
   /// Leaves out what had no effect and turns values into numbers.
   init(
-    _ history: [HistoryOperation], _ places: ArraySlice<Int32>, isCounter: Bool,
+    _ history: [HistoryOperation], _ positions: ArraySlice<Int32>, isCounter: Bool,
     initial: HistoryValue?, failedCas: LinearizabilityChecker.FailedCas
   ) throws(Problem) {
     self.isCounter = isCounter
     var numbers = ValueNumbers()
     if let initial { self.initial = isCounter ? initial.integer ?? 0 : numbers.number(of: initial) }
-    steps.reserveCapacity(places.count)
-    for place in places {
-      let source = Int(place)
+    steps.reserveCapacity(positions.count)
+    for position in positions {
+      let source = Int(position)
       if case .refused = history[source].outcome { continue }
       let isKnown = history[source].outcome != .unknown
       let kind = history[source].kind

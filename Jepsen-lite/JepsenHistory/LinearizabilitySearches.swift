@@ -7,8 +7,8 @@ enum SearchEnd: Hashable, Sendable {
   case outOfMemory
 }
 
-/// Just-in-time linearization: all configurations of one place, then all of the next. Needs memory
-/// for two places only, and says which return has no explanation.
+/// Just-in-time linearization: all configurations of one position, then all of the next. Needs
+/// memory for two positions only, and says which return has no explanation.
 struct BreadthFirstSearch<Model: SearchModel> {
   private var expansion: SearchExpansion<Model>
   private var frontier: ConfigurationStore
@@ -27,27 +27,27 @@ struct BreadthFirstSearch<Model: SearchModel> {
     for state in initial { _ = frontier.insert(expansion.initial(state), work: &work) }
   }
 
-  var place: Int { expansion.cursor.place }
+  var position: Int { expansion.cursor.position }
 
   /// Goes on for about `steps` steps; `nil`: not done.
   mutating func run(steps: Int, maximumBytes: Int) -> SearchEnd? {
     let limit = work + steps
-    let places = expansion.space.returns.count
-    while expansion.cursor.place < places {
+    let positions = expansion.space.returns.count
+    while expansion.cursor.position < positions {
       while at < frontier.count {
         if work >= limit { return nil }
         if frontier.load(at, into: &base) { expand() }
-        // A place with very many configurations must not outgrow the bound before it ends.
+        // A position with very many configurations must not outgrow the bound before it ends.
         if frontier.bytes + next.bytes > maximumBytes { return .outOfMemory }
         at += 1
       }
       if next.count == 0 {
-        return .violated(stuckAt: Int(expansion.space.returns[expansion.cursor.place]))
+        return .violated(stuckAt: Int(expansion.space.returns[expansion.cursor.position]))
       }
       swap(&frontier, &next)
       next.reset()
       at = 0
-      expansion.cursor.move(to: expansion.cursor.place + 1, expansion.space)
+      expansion.cursor.move(to: expansion.cursor.position + 1, expansion.space)
     }
     return .linearizable
   }
@@ -103,7 +103,7 @@ struct DepthFirstSearch<Model: SearchModel> {
 
   mutating func run(steps: Int, maximumBytes: Int) -> SearchEnd? {
     let limit = work + steps
-    let places = expansion.space.returns.count
+    let positions = expansion.space.returns.count
     while let index = stack.popLast() {
       if work >= limit {
         stack.append(index)
@@ -113,22 +113,22 @@ struct DepthFirstSearch<Model: SearchModel> {
       work += 1
       guard seen.load(Int(index), into: &base) else { continue }
       let before = Int(base[1])
-      if before == places { return .linearizable }
-      let distance = abs(before - expansion.cursor.place)
+      if before == positions { return .linearizable }
+      let distance = abs(before - expansion.cursor.position)
       work += distance / 16
       expansion.cursor.move(to: before, expansion.space)
       expansion.observe(&base)
       while expansion.hasReturning(base) {
         expansion.pass(&base)
-        expansion.cursor.move(to: expansion.cursor.place + 1, expansion.space)
-        if expansion.cursor.place == places { return .linearizable }
+        expansion.cursor.move(to: expansion.cursor.position + 1, expansion.space)
+        if expansion.cursor.position == positions { return .linearizable }
         expansion.observe(&base)
       }
-      deepest = max(deepest, expansion.cursor.place)
+      deepest = max(deepest, expansion.cursor.position)
       if Int(base[1]) != before && !seen.insert(base, work: &work) { continue }
       expand()
     }
-    if places == 0 { return .linearizable }
+    if positions == 0 { return .linearizable }
     return .violated(stuckAt: Int(expansion.space.returns[deepest]))
   }
 

@@ -1,10 +1,10 @@
 /// The operations of one key, laid out for the searches. All of it is fixed before they begin.
 ///
-/// Time is counted in returns: place r is the moment just before the r-th return. An operation with
-/// a known outcome is open from the first place after its call to its own return, and has a slot
-/// for that time: slots are used again, so that there are only as many as operations are open at
-/// once. Operations with unknown outcomes never return. Those that do the same form a class, and a
-/// configuration only counts how many of a class took effect: they stand for each other, and the
+/// Time is counted in returns: position r is the moment just before the r-th return. An operation
+/// with a known outcome is open from the first position after its call to its own return, and has a
+/// slot for that time: slots are used again, so that there are only as many as operations are open
+/// at once. Operations with unknown outcomes never return. Those that do the same form a class, and
+/// a configuration only counts how many of a class took effect: they stand for each other, and the
 /// earliest goes first since it is the least bound.
 struct SearchSpace: Sendable {
   struct Input: Sendable {
@@ -18,9 +18,9 @@ struct SearchSpace: Sendable {
 
   struct Class: Sendable {
     var action: Int
-    /// From which places on the members may take effect, rising.
+    /// From which positions on the members may take effect, rising.
     var born: [Int32]
-    /// The places at which something may still make use of it: none outside.
+    /// The positions at which something may still make use of it: none outside.
     var first: Int
     var last: Int
     var slot = 0
@@ -30,10 +30,10 @@ struct SearchSpace: Sendable {
   /// Operations with known outcomes in the order of their returns.
   let returns: [Int32]
   /// By operation: its place in `returns`; -1 where the outcome is unknown.
-  let returnPlace: [Int32]
+  let returnPosition: [Int32]
   let slots: [Int32]
   let slotCount: Int
-  /// Operations with known outcomes in the order of their calls, and where those of each place
+  /// Operations with known outcomes in the order of their calls, and where those of each position
   /// begin.
   let opened: [Int32]
   let openedFrom: [Int32]
@@ -41,19 +41,19 @@ struct SearchSpace: Sendable {
   let optional: [Bool]
   let classes: [Class]
   let classSlotCount: Int
-  /// By action: the last place at which an operation may need the state that it leads to.
+  /// By action: the last position at which an operation may need the state that it leads to.
   let usefulUntil: [Int32]
-  /// By state: the last place at which an operation speaks of it. Empty where the model's states
+  /// By state: the last position at which an operation speaks of it. Empty where the model's states
   /// aren't small numbers that operations name.
   let mentionedUntil: [Int32]
-  /// By state: the last place at which an operation must not find it.
+  /// By state: the last position at which an operation must not find it.
   let excludedUntil: [Int32]
-  /// Class numbers by first and by last place.
-  let births: [(place: Int, number: Int)]
-  let deaths: [(place: Int, number: Int)]
+  /// Class numbers by first and by last position.
+  let births: [(position: Int, number: Int)]
+  let deaths: [(position: Int, number: Int)]
 
   var slotWords: Int { (slotCount + 63) / 64 }
-  /// State, place, two bits for each slot, a count for each class.
+  /// State, position, two bits for each slot, a count for each class.
   var stride: Int { 2 + slotWords * 2 + classSlotCount }
 
   init<Model: SearchModel>(_ input: [Input], model: Model) {
@@ -61,7 +61,7 @@ struct SearchSpace: Sendable {
     optional = input.contains { $0.isOptional } ? input.map(\.isOptional) : []
     let timeline = Timeline(input)
     returns = timeline.returns
-    returnPlace = timeline.returnPlace
+    returnPosition = timeline.returnPosition
     opened = timeline.opened
     openedFrom = timeline.openedFrom
     (slots, slotCount) = timeline.slots(count: input.count)
@@ -70,7 +70,7 @@ struct SearchSpace: Sendable {
     usefulUntil = usage.usefulUntil
     mentionedUntil = usage.mentionedUntil
     excludedUntil = usage.excludedUntil
-    let places = timeline.returns.count
+    let positions = timeline.returns.count
     births = classes.indices.map { (classes[$0].first, $0) }.sorted { $0 < $1 }
     deaths = classes.indices.map { (classes[$0].last, $0) }.sorted { $0 < $1 }
     // Slots for the classes, as for the operations.
@@ -78,8 +78,8 @@ struct SearchSpace: Sendable {
     var count = 0
     var born = 0
     var died = 0
-    for place in 0..<places where !classes.isEmpty {
-      while born < births.count && births[born].place == place {
+    for position in 0..<positions where !classes.isEmpty {
+      while born < births.count && births[born].position == position {
         if let slot = free.popLast() {
           classes[births[born].number].slot = slot
         } else {
@@ -88,7 +88,7 @@ struct SearchSpace: Sendable {
         }
         born += 1
       }
-      while died < deaths.count && deaths[died].place == place {
+      while died < deaths.count && deaths[died].position == position {
         free.append(classes[deaths[died].number].slot)
         died += 1
       }
@@ -101,8 +101,8 @@ struct SearchSpace: Sendable {
 /// Calls and returns in order of time.
 struct Timeline {
   var returns: [Int32] = []
-  var returnPlace: [Int32]
-  /// By operation: the first place after its call.
+  var returnPosition: [Int32]
+  /// By operation: the first position after its call.
   var born: [Int32]
   var opened: [Int32] = []
   var openedFrom: [Int32]
@@ -113,22 +113,24 @@ struct Timeline {
     calls = Self.sorted(input.indices.map { ($0, input[$0].start) })
     returns = Self.sorted(
       input.indices.compactMap { index in input[index].end.map { (index, $0) } })
-    returnPlace = Array(repeating: -1, count: input.count)
-    for (place, operation) in returns.enumerated() { returnPlace[Int(operation)] = Int32(place) }
+    returnPosition = Array(repeating: -1, count: input.count)
+    for (position, operation) in returns.enumerated() {
+      returnPosition[Int(operation)] = Int32(position)
+    }
     born = Array(repeating: 0, count: input.count)
     openedFrom = []
     openedFrom.reserveCapacity(returns.count + 2)
     opened.reserveCapacity(returns.count)
-    var place = 0
+    var position = 0
     for operation in calls {
       let start = input[Int(operation)].start
       // Closed intervals: at one instant the calls come first.
-      while place < returns.count, let end = input[Int(returns[place])].end, end < start {
-        place += 1
+      while position < returns.count, let end = input[Int(returns[position])].end, end < start {
+        position += 1
       }
-      born[Int(operation)] = Int32(place)
+      born[Int(operation)] = Int32(position)
       guard input[Int(operation)].end != nil else { continue }
-      while openedFrom.count <= place { openedFrom.append(Int32(opened.count)) }
+      while openedFrom.count <= position { openedFrom.append(Int32(opened.count)) }
       opened.append(operation)
     }
     while openedFrom.count <= returns.count + 1 { openedFrom.append(Int32(opened.count)) }
@@ -149,8 +151,8 @@ struct Timeline {
     var slots: [Int32] = Array(repeating: -1, count: count)
     var free: [Int32] = []
     var used: Int32 = 0
-    for place in returns.indices {
-      for operation in opened[Int(openedFrom[place])..<Int(openedFrom[place + 1])] {
+    for position in returns.indices {
+      for operation in opened[Int(openedFrom[position])..<Int(openedFrom[position + 1])] {
         if let slot = free.popLast() {
           slots[Int(operation)] = slot
         } else {
@@ -158,7 +160,7 @@ struct Timeline {
           used += 1
         }
       }
-      free.append(slots[Int(returns[place])])
+      free.append(slots[Int(returns[position])])
     }
     return (slots, Int(used))
   }

@@ -14,7 +14,7 @@ struct LinearizabilityStep: Sendable {
   var start: UInt64
   /// `nil`: unknown outcome.
   var end: UInt64?
-  /// The place in the history.
+  /// The position in the history.
   var source: Int
 
   /// The state after this step; `nil` where it can't happen in `state`.

@@ -2,32 +2,32 @@
 ///
 /// One that always leads to the same state v explains something only while an operation that needs
 /// v is open, or one that depends on the state in another way. Outside of that time its class needs
-/// no place in a configuration.
+/// no position in a configuration.
 struct StateUsage {
   private(set) var classes: [SearchSpace.Class] = []
   private(set) var usefulUntil: [Int32]
   private(set) var mentionedUntil: [Int32] = []
   private(set) var excludedUntil: [Int32] = []
 
-  /// By state: the first and the last place at which an operation that needs it is open.
+  /// By state: the first and the last position at which an operation that needs it is open.
   private var uses: [Int64: (first: Int, last: Int)] = [:]
   private var anyUse = (first: Int.max, last: -1)
 
   init<Model: SearchModel>(_ input: [SearchSpace.Input], _ timeline: Timeline, _ model: Model) {
     let count = Int(input.reduce(-1) { max($0, $1.action) }) + 1
     usefulUntil = Array(repeating: Int32.max, count: count)
-    let places = timeline.returns.count
+    let positions = timeline.returns.count
     var numbers: [Int32: Int] = [:]
     for operation in timeline.calls where input[Int(operation)].end == nil {
       let action = Int(input[Int(operation)].action)
       let born = timeline.born[Int(operation)]
-      if model.isObservation(action) || born >= places { continue }
+      if model.isObservation(action) || born >= positions { continue }
       if let number = numbers[Int32(action)] {
         classes[number].born.append(born)
       } else {
         numbers[Int32(action)] = classes.count
         classes.append(
-          SearchSpace.Class(action: action, born: [born], first: Int(born), last: places - 1))
+          SearchSpace.Class(action: action, born: [born], first: Int(born), last: positions - 1))
       }
     }
     findUses(input, timeline, model)
@@ -59,7 +59,7 @@ struct StateUsage {
     for operation in timeline.returns {
       let action = Int(input[Int(operation)].action)
       let first = Int(timeline.born[Int(operation)])
-      let last = Int(timeline.returnPlace[Int(operation)])
+      let last = Int(timeline.returnPosition[Int(operation)])
       if let state = model.needed(by: action) { uses[state] = Self.widen(uses[state], first, last) }
       if model.observesAny(action) { anyUse = Self.widen(anyUse, first, last) }
     }
@@ -99,7 +99,7 @@ struct StateUsage {
     for operation in timeline.returns {
       let action = Int(input[Int(operation)].action)
       if let state = model.excluded(by: action) {
-        let last = timeline.returnPlace[Int(operation)]
+        let last = timeline.returnPosition[Int(operation)]
         note(state, last)
         excludedUntil[Int(state)] = max(excludedUntil[Int(state)], last)
       }

@@ -3,18 +3,18 @@
 /// Nearly all values are integers or texts of at most 15 bytes. Those are packed into two words and
 /// looked up by them, without a hash of the text's characters.
 struct ValueNumbers {
-  private struct Place {
+  private struct Position {
     var low: UInt64 = 0
     var high: UInt64 = 0
     /// 0: nothing here.
     var number: Int64 = 0
   }
 
-  private var places: [Place]
+  private var positions: [Position]
   private var others: [HistoryValue: Int64] = [:]
   private(set) var count: Int64 = 0
 
-  init() { places = Array(repeating: Place(), count: 256) }
+  init() { positions = Array(repeating: Position(), count: 256) }
 
   mutating func number(of value: HistoryValue) -> Int64 {
     switch value {
@@ -45,15 +45,17 @@ struct ValueNumbers {
   }
 
   private mutating func number(_ low: UInt64, _ high: UInt64) -> Int64 {
-    if Int(count) * 2 >= places.count { grow() }
-    let mask = places.count - 1
-    var place = Self.hash(low, high) & mask
-    while places[place].number != 0 {
-      if places[place].low == low && places[place].high == high { return places[place].number }
-      place = (place + 1) & mask
+    if Int(count) * 2 >= positions.count { grow() }
+    let mask = positions.count - 1
+    var position = Self.hash(low, high) & mask
+    while positions[position].number != 0 {
+      if positions[position].low == low && positions[position].high == high {
+        return positions[position].number
+      }
+      position = (position + 1) & mask
     }
     count += 1
-    places[place] = Place(low: low, high: high, number: count)
+    positions[position] = Position(low: low, high: high, number: count)
     return count
   }
 
@@ -65,18 +67,18 @@ struct ValueNumbers {
   }
 
   private mutating func grow() {
-    let old = places
-    places = Array(repeating: Place(), count: old.count * 4)
-    let mask = places.count - 1
+    let old = positions
+    positions = Array(repeating: Position(), count: old.count * 4)
+    let mask = positions.count - 1
     for entry in old where entry.number != 0 {
-      var place = Self.hash(entry.low, entry.high) & mask
-      while places[place].number != 0 { place = (place + 1) & mask }
-      places[place] = entry
+      var position = Self.hash(entry.low, entry.high) & mask
+      while positions[position].number != 0 { position = (position + 1) & mask }
+      positions[position] = entry
     }
   }
 }
 
-/// The operations of a history by key, as places in it: nothing is copied.
+/// The operations of a history by key, as positions in it: nothing is copied.
 struct KeyGroups {
   /// In order of their names.
   private(set) var keys: [String] = []
@@ -89,9 +91,9 @@ struct KeyGroups {
     var of: [Int32] = []
     of.reserveCapacity(history.count)
     var last: Int32 = -1
-    for place in history.indices {
-      if last < 0 || !history[place].key.hasSameBytes(as: names[Int(last)]) {
-        let key = history[place].key
+    for position in history.indices {
+      if last < 0 || !history[position].key.hasSameBytes(as: names[Int(last)]) {
+        let key = history[position].key
         if let number = known[ExactText(key)] {
           last = number
         } else {
@@ -104,20 +106,20 @@ struct KeyGroups {
     }
     let order = names.indices.sorted { ExactText(names[$0]) < ExactText(names[$1]) }
     var rank: [Int32] = Array(repeating: 0, count: names.count)
-    for (place, number) in order.enumerated() { rank[number] = Int32(place) }
+    for (position, number) in order.enumerated() { rank[number] = Int32(position) }
     keys = order.map { names[$0] }
     from = Array(repeating: 0, count: names.count + 1)
     for number in of { from[Int(rank[Int(number)]) + 1] += 1 }
-    for place in 1..<from.count { from[place] += from[place - 1] }
+    for position in 1..<from.count { from[position] += from[position - 1] }
     var fill = from
     numbers = Array(repeating: 0, count: history.count)
-    for (place, number) in of.enumerated() {
+    for (position, number) in of.enumerated() {
       let key = Int(rank[Int(number)])
-      numbers[fill[key]] = Int32(place)
+      numbers[fill[key]] = Int32(position)
       fill[key] += 1
     }
   }
 
-  /// Places in the history of the operations on `keys[key]`.
+  /// Positions in the history of the operations on `keys[key]`.
   func operations(of key: Int) -> ArraySlice<Int32> { numbers[from[key]..<from[key + 1]] }
 }

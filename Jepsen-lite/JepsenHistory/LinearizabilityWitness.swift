@@ -21,7 +21,7 @@ extension KeyDecision {
     let found =
       parts.witness.reduce(stuckAt: stuckAt)
       ?? parts.unreduced(proof, horizon: prepared.steps[stuckAt].end ?? .max)
-    let kept = found.places.sorted {
+    let kept = found.positions.sorted {
       let (one, other) = (prepared.steps[$0], prepared.steps[$1])
       return (one.start, one.source) < (other.start, other.source)
     }

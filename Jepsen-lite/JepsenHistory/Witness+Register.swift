@@ -1,23 +1,23 @@
 extension Witness {
   /// The fewest operations of one register that show a violation by themselves, with words.
   ///
-  /// `steps` is the whole history of the key, found violated; `suspects` are places in it where
+  /// `steps` is the whole history of the key, found violated; `suspects` are positions in it where
   /// the check got stuck. `nil` where no violation was found again within the bounds.
   static func ofRegister(
     _ operations: [HistoryOperation], steps: [LinearizabilityStep], suspects: [Int],
     initial: Int64 = 0
   ) -> Witness? {
     guard let found = Reduced(steps, suspects: suspects, initial: initial) else { return nil }
-    let kept = found.places.sorted { steps[$0].start < steps[$1].start }
+    let kept = found.positions.sorted { steps[$0].start < steps[$1].start }
     let words = WitnessWords(operations, steps, initial: initial)
     return Witness(
       key: operations.first?.key ?? "", operations: kept.map { operations[steps[$0].source] },
       explanation: words.explain(kept, found.dropped, isIrreducible: found.isIrreducible))
   }
 
-  /// The places that a witness is made of.
+  /// The positions that a witness is made of.
   struct Reduced: Sendable {
-    var places: [Int] = []
+    var positions: [Int] = []
     var dropped = WitnessRegister.DroppedWrites.anyTime
     var isIrreducible = false
 
@@ -29,28 +29,28 @@ extension Witness {
       let register = WitnessRegister(steps, initial: initial)
       if !suspects.isEmpty && suspects.count <= steps.count {
         for way in [WitnessRegister.DroppedWrites.anyTime, .ownTime] {
-          if take(suspects, whole: true, way, register), places.count <= Self.manyOperations {
+          if improve(suspects, whole: true, way, register), positions.count <= Self.manyOperations {
             return
           }
         }
       }
       let near = Self.byNearness(steps, suspects)
-      if take(Array(near.prefix(Self.nearby)), whole: false, .anyTime, register),
-        places.count <= Self.manyOperations
+      if improve(Array(near.prefix(Self.nearby)), whole: false, .anyTime, register),
+        positions.count <= Self.manyOperations
       {
         return
       }
-      if take(Array(near.prefix(Self.nearby / 4)), whole: false, .ownTime, register),
-        places.count <= Self.manyOperations
+      if improve(Array(near.prefix(Self.nearby / 4)), whole: false, .ownTime, register),
+        positions.count <= Self.manyOperations
       {
         return
       }
-      let isFound = take(near, whole: false, .anyTime, register)
-      if places.isEmpty && !isFound { return nil }
+      let isFound = improve(near, whole: false, .anyTime, register)
+      if positions.isEmpty && !isFound { return nil }
     }
 
     /// Keeps what is found where it is better than what there is.
-    private mutating func take(
+    private mutating func improve(
       _ candidates: [Int], whole: Bool, _ way: WitnessRegister.DroppedWrites,
       _ register: WitnessRegister
     ) -> Bool {
@@ -59,15 +59,15 @@ extension Witness {
         register.isViolated(keeping: $0, way)
       }
       guard let found else { return false }
-      if places.isEmpty || found.places.count < places.count {
-        places = found.places
+      if positions.isEmpty || found.positions.count < positions.count {
+        positions = found.positions
         isIrreducible = found.isIrreducible
         dropped = way
       }
       return true
     }
 
-    /// All places, the suspects first, then by how far in time they are from them.
+    /// All positions, the suspects first, then by how far in time they are from them.
     private static func byNearness(_ steps: [LinearizabilityStep], _ suspects: [Int]) -> [Int] {
       let points = suspects.prefix(16).map { steps[$0] }
       let isSuspect = Set(suspects)

@@ -9,16 +9,16 @@ extension LinearizabilityChecker.Bounds {
 /// may have happened once at any time. Only those of elements that are read matter.
 struct AnyTimeWitness {
   private let history: [HistoryOperation]
-  private let places: [Int]
+  private let positions: [Int]
   private let update: HistoryOperation.Kind
   private let bounds: LinearizabilityChecker.Bounds
 
   init(
-    _ history: [HistoryOperation], _ places: [Int], update: HistoryOperation.Kind,
+    _ history: [HistoryOperation], _ positions: [Int], update: HistoryOperation.Kind,
     _ bounds: LinearizabilityChecker.Bounds
   ) {
     self.history = history
-    self.places = places
+    self.positions = positions
     self.update = update
     self.bounds = bounds
   }
@@ -43,7 +43,7 @@ struct AnyTimeWitness {
       case .undecided, .invalid: nil
       }
     }
-    if let found { finding.operations = found.places }
+    if let found { finding.operations = found.positions }
     if finding.explanation.isEmpty || finding.operations.count < shown.count {
       finding.explanation = [finding.text]
     }
@@ -55,10 +55,10 @@ struct AnyTimeWitness {
   }
 
   /// A list alone can be any order of what was appended.
-  private func isExplainedAlone(_ place: Int, _ updates: [HistoryValue: [Int]]) -> Bool {
-    guard history[place].kind == .read else { return true }
+  private func isExplainedAlone(_ position: Int, _ updates: [HistoryValue: [Int]]) -> Bool {
+    guard history[position].kind == .read else { return true }
     var counts: [HistoryValue: Int] = [:]
-    for element in history[place].elements ?? [] {
+    for element in history[position].elements ?? [] {
       counts[element, default: 0] += 1
       if counts[element] ?? 0 > updates[element]?.count ?? 0 { return false }
     }
@@ -67,8 +67,8 @@ struct AnyTimeWitness {
 
   private func updatesByElement() -> [HistoryValue: [Int]] {
     var updates: [HistoryValue: [Int]] = [:]
-    for place in places where history[place].kind == update {
-      if let element = history[place].value { updates[element, default: []].append(place) }
+    for position in positions where history[position].kind == update {
+      if let element = history[position].value { updates[element, default: []].append(position) }
     }
     return updates
   }
@@ -77,9 +77,9 @@ struct AnyTimeWitness {
     /// By element: how often it is in the read that has it most often.
     var read: [HistoryValue: Int] = [:]
     var order: [HistoryValue] = []
-    for place in kept where history[place].kind == .read {
+    for position in kept where history[position].kind == .read {
       var counts: [HistoryValue: Int] = [:]
-      for element in history[place].elements ?? [] {
+      for element in history[position].elements ?? [] {
         let count = counts[element, default: 0] + 1
         counts[element] = count
         let known = read[element]
@@ -91,8 +91,8 @@ struct AnyTimeWitness {
     let isKept = Set(kept)
     for element in order {
       var left = read[element] ?? 0
-      for place in updates[element] ?? [] where left > 0 && !isKept.contains(place) {
-        var optional = history[place]
+      for position in updates[element] ?? [] where left > 0 && !isKept.contains(position) {
+        var optional = history[position]
         optional.startNanoseconds = 0
         optional.endNanoseconds = nil
         optional.outcome = .unknown

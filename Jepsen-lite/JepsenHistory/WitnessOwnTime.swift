@@ -5,7 +5,7 @@
 /// forgotten. So an order of the whole is one of any part, and of a part also one of less.
 ///
 /// From any state: what had ended before the first of those kept began is not known, and may have
-/// left anything behind. An order of the whole, from there on, is one of that too.
+/// left any effect. An order of the whole, from there on, is one of that too.
 struct OwnTimeWitness<Model: SearchModel> {
   struct Bounds {
     var stepsOfCheck = 100_000
@@ -22,7 +22,7 @@ struct OwnTimeWitness<Model: SearchModel> {
 
   struct Reduced {
     /// Rising.
-    var places: [Int]
+    var positions: [Int]
     var isIrreducible: Bool
     var isFromAnyState: Bool
   }
@@ -44,7 +44,7 @@ struct OwnTimeWitness<Model: SearchModel> {
   /// What the model knows where only a part is known.
   var modelOf: (_ part: [SearchSpace.Input]) -> Model
 
-  private func end(_ place: Int) -> UInt64 { input[place].end ?? .max }
+  private func end(_ position: Int) -> UInt64 { input[position].end ?? .max }
 
   /// Looks near the return at which the search got stuck first, and at ever more before it.
   ///
@@ -52,10 +52,11 @@ struct OwnTimeWitness<Model: SearchModel> {
   func reduce(stuckAt: Int) -> Reduced? {
     let horizon = end(stuckAt)
     var open = self
-    for place in input.indices where input[place].start <= horizon && end(place) > horizon {
-      let action = Int(input[place].action)
+    for position in input.indices where input[position].start <= horizon && end(position) > horizon
+    {
+      let action = Int(input[position].action)
       if !model.isObservation(action) && model.needed(by: action) != nil {
-        open.input[place].end = nil
+        open.input[position].end = nil
       }
     }
     return open.reduce(stuckAt, horizon)
@@ -75,7 +76,7 @@ struct OwnTimeWitness<Model: SearchModel> {
       let window = self.window(kept, Array(input.indices))
       if isViolated(kept, window, isFromAnyState: true, &work) == true {
         let found = shrink(kept, window, isFromAnyState: true, &work)
-        if found.isIrreducible && found.places.count <= Self.manyOperations { return found }
+        if found.isIrreducible && found.positions.count <= Self.manyOperations { return found }
       }
     }
     var size = 8
@@ -84,10 +85,10 @@ struct OwnTimeWitness<Model: SearchModel> {
       let window = self.window(kept, begun)
       if isViolated(kept, window, isFromAnyState: true, &work) == true {
         let found = shrink(kept, window, isFromAnyState: true, &work)
-        if found.isIrreducible && found.places.count <= Self.manyOperations { return found }
+        if found.isIrreducible && found.positions.count <= Self.manyOperations { return found }
         let whole = fromStart(returned, begun, &work)
         guard let whole, whole.isIrreducible || !found.isIrreducible,
-          whole.places.count < found.places.count
+          whole.positions.count < found.positions.count
         else { return found }
         return whole
       }
@@ -123,7 +124,7 @@ struct OwnTimeWitness<Model: SearchModel> {
       }
       isSure = isSure && told
     }
-    return Reduced(places: kept.sorted(), isIrreducible: isSure, isFromAnyState: isFromAnyState)
+    return Reduced(positions: kept.sorted(), isIrreducible: isSure, isFromAnyState: isFromAnyState)
   }
 
   /// The part that is left of `window` where `kept` is kept.
@@ -133,25 +134,25 @@ struct OwnTimeWitness<Model: SearchModel> {
     var from = isFromAnyState ? UInt64.max : 0
     var needed: Set<Int64> = []
     var excludes = !model.namesStates
-    for place in kept {
-      let action = Int(input[place].action)
-      horizon = max(horizon, input[place].end ?? 0)
-      from = min(from, input[place].start)
+    for position in kept {
+      let action = Int(input[position].action)
+      horizon = max(horizon, input[position].end ?? 0)
+      from = min(from, input[position].start)
       if let state = model.needed(by: action) { needed.insert(state) }
       if model.excluded(by: action) != nil { excludes = true }
     }
     var part: [SearchSpace.Input] = []
-    for place in window {
-      if isKept.contains(place) {
-        part.append(input[place])
-      } else if let action = dropped[Int(input[place].action)], input[place].start <= horizon,
-        end(place) >= from
+    for position in window {
+      if isKept.contains(position) {
+        part.append(input[position])
+      } else if let action = dropped[Int(input[position].action)], input[position].start <= horizon,
+        end(position) >= from
       {
         // Nothing here speaks of the state that it leads to.
         if !excludes, let state = model.produced(by: Int(action)), !needed.contains(state) {
           continue
         }
-        var optional = input[place]
+        var optional = input[position]
         optional.action = action
         optional.isOptional = true
         part.append(optional)

@@ -4,8 +4,8 @@
 /// violated by itself, given that the rest is not known.
 struct WitnessReducer {
   struct Reduction: Sendable {
-    /// By rising place.
-    var places: [Int]
+    /// By rising position.
+    var positions: [Int]
     /// Each one was dropped alone, and the rest was seen to be explainable. Else the bound was
     /// reached, or the test could not tell.
     var isIrreducible: Bool
@@ -54,10 +54,10 @@ struct WitnessReducer {
     if isKnownNeeded && units.count == 1 { return true }
     if !isKnownNeeded {
       let dropped = Set(units)
-      let rest = kept.filter { !dropped.contains($0) }
-      let answer = rest.isEmpty ? false : test(rest, isViolated)
+      let remaining = kept.filter { !dropped.contains($0) }
+      let answer = remaining.isEmpty ? false : test(remaining, isViolated)
       if answer == true {
-        kept = rest
+        kept = remaining
         return true
       }
       if units.count == 1 { return answer == false }
@@ -74,10 +74,10 @@ struct WitnessReducer {
 
   private var hasBudget: Bool { checks < maximumChecks && work < maximumWork }
 
-  private mutating func test(_ places: [Int], _ isViolated: ([Int]) -> Bool?) -> Bool? {
+  private mutating func test(_ positions: [Int], _ isViolated: ([Int]) -> Bool?) -> Bool? {
     checks += 1
-    work += places.count
-    return isViolated(places)
+    work += positions.count
+    return isViolated(positions)
   }
 
   private mutating func shrink(_ violated: [Int], _ isViolated: ([Int]) -> Bool?) -> Reduction {
@@ -90,13 +90,13 @@ struct WitnessReducer {
       var end = kept.count
       while end > 0 {
         guard hasBudget else {
-          return Reduction(places: kept, isIrreducible: false, checks: checks)
+          return Reduction(positions: kept, isIrreducible: false, checks: checks)
         }
         let start = max(0, end - size)
-        let rest = Array(kept[..<start] + kept[end...])
-        switch rest.isEmpty ? false : test(rest, isViolated) {
+        let remaining = Array(kept[..<start] + kept[end...])
+        switch remaining.isEmpty ? false : test(remaining, isViolated) {
         case true?:
-          kept = rest
+          kept = remaining
           hasDropped = true
         case false?: break
         case nil: isSure = false
@@ -104,7 +104,7 @@ struct WitnessReducer {
         end = start
       }
       if size == 1 && !hasDropped {
-        return Reduction(places: kept, isIrreducible: isSure, checks: checks)
+        return Reduction(positions: kept, isIrreducible: isSure, checks: checks)
       }
       if size > 1 { size = max(1, min(size / 2, kept.count / 2)) }
     }

@@ -10,21 +10,21 @@ struct WitnessRegister {
 
   let steps: [LinearizabilityStep]
   let initial: Int64
-  /// The writes and compare-and-sets by their new value, then place.
-  private let writers: [(value: Int64, place: Int)]
+  /// The writes and compare-and-sets by their new value, then position.
+  private let writers: [(value: Int64, position: Int)]
   private let unusedValue: Int64
-  /// By place in `writers`: when the value had been found, so that it must have been written.
+  /// By position in `writers`: when the value had been found, so that it must have been written.
   /// Never, where it could have come from elsewhere.
   private var foundBy: [UInt64] = []
 
   init(_ steps: [LinearizabilityStep], initial: Int64) {
     self.steps = steps
     self.initial = initial
-    var writers: [(value: Int64, place: Int)] = []
+    var writers: [(value: Int64, position: Int)] = []
     var highest = initial
-    for (place, step) in steps.enumerated() {
+    for (position, step) in steps.enumerated() {
       switch step.action {
-      case .write(let value), .compareAndSet(_, let value): writers.append((value, place))
+      case .write(let value), .compareAndSet(_, let value): writers.append((value, position))
       default: break
       }
       highest = max(highest, Self.greatest(step.action))
@@ -34,7 +34,7 @@ struct WitnessRegister {
       isSorted = false
     }
     if !isSorted {
-      writers.sort { $0.value != $1.value ? $0.value < $1.value : $0.place < $1.place }
+      writers.sort { $0.value != $1.value ? $0.value < $1.value : $0.position < $1.position }
     }
     self.writers = writers
     unusedValue = highest + 1
@@ -54,7 +54,7 @@ struct WitnessRegister {
 
   /// When a write that is dropped had happened, if it ever did; `nil`: not known.
   private func latestEnd(ofWriter index: Int) -> UInt64? {
-    let end = steps[writers[index].place].end
+    let end = steps[writers[index].position].end
     return foundBy[index] == .max ? end : min(foundBy[index], end ?? .max)
   }
 
@@ -83,8 +83,8 @@ struct WitnessRegister {
     var writers = 0
 
     init(_ steps: [LinearizabilityStep], _ kept: [Int]) {
-      for place in kept {
-        switch steps[place].action {
+      for position in kept {
+        switch steps[position].action {
         case .read(let value): mentioned.insert(value)
         case .differs(let value):
           mentioned.insert(value)
@@ -99,7 +99,7 @@ struct WitnessRegister {
     }
   }
 
-  /// The dropped writes of mentioned values, as places in `writers`.
+  /// The dropped writes of mentioned values, as positions in `writers`.
   private func mentionedWriters(_ part: Part, _ kept: [Int]) -> [Int] {
     let isKept = Set(kept)
     var indices: [Int] = []
@@ -107,7 +107,7 @@ struct WitnessRegister {
       var index = firstWriter(of: value)
       var found = 0
       while index < writers.count && writers[index].value == value && found < kept.count {
-        if !isKept.contains(writers[index].place) {
+        if !isKept.contains(writers[index].position) {
           indices.append(index)
           found += 1
         }
@@ -162,14 +162,14 @@ struct WitnessRegister {
     for index in mentioned { items.append(writeAtItsTime(index)) }
     guard items.count <= WitnessSearch.maximumItems else { return nil }
     if part.mismatches > 0 {
-      let isUsed = Set(kept + mentioned.map { writers[$0].place })
+      let isUsed = Set(kept + mentioned.map { writers[$0].position })
       items += widest(items, but: isUsed, copies: part.mismatches)
     }
     return items
   }
 
   private func writeAtItsTime(_ index: Int, value: Int64? = nil) -> WitnessSearch.Item {
-    var step = steps[writers[index].place]
+    var step = steps[writers[index].position]
     step.action = .write(value ?? writers[index].value)
     step.end = latestEnd(ofWriter: index)
     return WitnessSearch.Item(step: step, end: step.end, mayBeLeftOut: true)
@@ -194,8 +194,8 @@ struct WitnessRegister {
     // By how many items ended before it started: the write that the most items started before
     // the end of.
     var best: [(reach: Int, index: Int)?] = Array(repeating: nil, count: ends.count + 1)
-    for (index, writer) in writers.enumerated() where !isUsed.contains(writer.place) {
-      let after = countBelow(steps[writer.place].start, ends)
+    for (index, writer) in writers.enumerated() where !isUsed.contains(writer.position) {
+      let after = countBelow(steps[writer.position].start, ends)
       let reach =
         latestEnd(ofWriter: index).map { $0 == .max ? starts.count : countBelow($0 + 1, starts) }
         ?? starts.count + 1

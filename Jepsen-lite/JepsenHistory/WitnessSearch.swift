@@ -13,12 +13,12 @@ struct WitnessSearch {
     var high: UInt64 = 0
     var state: Int64
 
-    func contains(_ place: Int) -> Bool {
-      place < 64 ? low & (1 << UInt64(place)) != 0 : high & (1 << UInt64(place - 64)) != 0
+    func contains(_ position: Int) -> Bool {
+      position < 64 ? low & (1 << UInt64(position)) != 0 : high & (1 << UInt64(position - 64)) != 0
     }
 
-    mutating func insert(_ place: Int) {
-      if place < 64 { low |= 1 << UInt64(place) } else { high |= 1 << UInt64(place - 64) }
+    mutating func insert(_ position: Int) {
+      if position < 64 { low |= 1 << UInt64(position) } else { high |= 1 << UInt64(position - 64) }
     }
   }
 
@@ -51,18 +51,18 @@ struct WitnessSearch {
     if isGivenUp || failed.contains(now) { return false }
     var horizon = UInt64.max
     var isOpen = false
-    for (place, item) in items.enumerated() where !item.mayBeLeftOut && !now.contains(place) {
+    for (position, item) in items.enumerated() where !item.mayBeLeftOut && !now.contains(position) {
       horizon = min(horizon, item.end ?? .max)
       isOpen = true
     }
     if !isOpen { return true }
-    for (place, item) in items.enumerated() where !now.contains(place) {
+    for (position, item) in items.enumerated() where !now.contains(position) {
       if item.step.start > horizon { break }
       guard let state = item.step.next(after: now.state) else { continue }
       // What may be left out is worth a step only where it changes something.
       if item.mayBeLeftOut && (state == now.state || latestStart > item.end ?? .max) { continue }
       var next = now
-      next.insert(place)
+      next.insert(position)
       next.state = state
       if go(next, latestStart: max(latestStart, item.step.start)) { return true }
     }

@@ -100,7 +100,7 @@ struct StepParts {
   /// What is said to be violated where nothing could be left out within the bounds.
   func unreduced(_ proof: [Int]?, horizon: UInt64) -> OwnTimeWitness<StepModel>.Reduced {
     .init(
-      places: proof ?? steps.indices.filter { steps[$0].start <= horizon }, isIrreducible: false,
+      positions: proof ?? steps.indices.filter { steps[$0].start <= horizon }, isIrreducible: false,
       isFromAnyState: false)
   }
 
@@ -110,7 +110,7 @@ struct StepParts {
     _ found: OwnTimeWitness<StepModel>.Reduced, _ history: [HistoryOperation]
   ) -> [String] {
     if let sums = counted(found) { return sums }
-    if let last = found.places.last(where: {
+    if let last = found.positions.last(where: {
       if case .read = steps[$0].action { true } else { false }
     }), let answers = answers(to: last, found, history) {
       return answers
@@ -122,7 +122,7 @@ struct StepParts {
   /// between.
   private func counted(_ found: OwnTimeWitness<StepModel>.Reduced) -> [String]? {
     guard !witness.model.namesStates else { return nil }
-    let reads = found.places.filter {
+    let reads = found.positions.filter {
       witness.model.needed(by: Int(witness.input[$0].action)) != nil
     }
     .sorted { steps[$0].end ?? .max < steps[$1].end ?? .max }
@@ -132,7 +132,7 @@ struct StepParts {
     if let early, (steps[early].end ?? .max) >= steps[late].start { return nil }
     var low: Int64 = 0
     var high: Int64 = 0
-    for (place, step) in steps.enumerated() where place != late && place != early {
+    for (position, step) in steps.enumerated() where position != late && position != early {
       let delta: Int64
       switch step.action {
       case .add(let amount), .addGiving(let amount, _): delta = amount
@@ -147,9 +147,9 @@ struct StepParts {
       if isSure || delta < 0 { low &+= delta }
       if isSure || delta > 0 { high &+= delta }
     }
-    func after(_ place: Int) -> Int64 {
-      let state = witness.model.needed(by: Int(witness.input[place].action)) ?? 0
-      return steps[place].action.next(after: state) ?? 0
+    func after(_ position: Int) -> Int64 {
+      let state = witness.model.needed(by: Int(witness.input[position].action)) ?? 0
+      return steps[position].action.next(after: state) ?? 0
     }
     let from = early.map(after) ?? witness.initial[0]
     let to = witness.model.needed(by: Int(witness.input[late].action)) ?? 0
@@ -167,7 +167,7 @@ struct StepParts {
   private func answers(
     to read: Int, _ found: OwnTimeWitness<StepModel>.Reduced, _ history: [HistoryOperation]
   ) -> [String]? {
-    guard witness.model.namesStates, found.places.count <= 20 else { return nil }
+    guard witness.model.namesStates, found.positions.count <= 20 else { return nil }
     var names: [Int64: HistoryValue?] = [:]
     var order: [Int64] = []
     func note(_ value: Int64, _ name: HistoryValue?) {
@@ -201,7 +201,7 @@ struct StepParts {
         modelOf: { _ in model })
       var work = 0
       let isViolated = other.isViolated(
-        found.places, Array(input.indices), isFromAnyState: found.isFromAnyState, &work)
+        found.positions, Array(input.indices), isFromAnyState: found.isFromAnyState, &work)
       guard let isViolated else { return nil }
       if !isViolated { possible.append((names[value] ?? nil)?.json ?? "absent") }
     }

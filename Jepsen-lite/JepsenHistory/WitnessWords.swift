@@ -17,7 +17,7 @@ struct WitnessWords {
     if dropped == .anyTime {
       let part = WitnessRegister(steps, initial: initial).part(keeping: kept)
       let found = RegisterZones.contradiction(part, initial: initial)
-      let names = found.map { $0.places.contains { part[$0].source < 0 } ? nil : $0 } ?? nil
+      let names = found.map { $0.positions.contains { part[$0].source < 0 } ? nil : $0 } ?? nil
       if let names { sentences = self.sentences(names.kind, part.map(\.source)) }
     }
     if sentences.isEmpty {
@@ -34,25 +34,25 @@ struct WitnessWords {
   }
 
   private func sentences(_ kind: ZoneContradiction.Kind, _ sources: [Int]) -> [String] {
-    func at(_ place: Int) -> Int { sources[place] }
+    func at(_ position: Int) -> Int { sources[position] }
     switch kind {
-    case .neverWritten(let place):
-      return [fact(at(place)), "Nothing in the whole history put \(found(at(place))) there."]
+    case .neverWritten(let position):
+      return [fact(at(position)), "Nothing in the whole history put \(found(at(position))) there."]
     case .replacedTwice(let one, let other):
       return [
         fact(at(one)), fact(at(other)),
         "\(found(at(one))) was put there once at most, so it can have been replaced only once.",
       ]
-    case .circle(let places):
-      return places.map { fact(at($0)) } + [
+    case .circle(let positions):
+      return positions.map { fact(at($0)) } + [
         "Each of these needs the one before it, and the first needs the last."
       ]
     case .order(let early, let late):
       return order(at(early), at(late), sources)
     case .blocks(let ended, let other, let otherEnded, let own):
       return blocks(ended.map(at), at(other), at(otherEnded), at(own), sources)
-    case .mismatch(let place, let after, let before):
-      return mismatch(at(place), after.map(at), at(before), sources)
+    case .mismatch(let position, let after, let before):
+      return mismatch(at(position), after.map(at), at(before), sources)
     case .squeezed, .unfollowed: return []
     }
   }
@@ -99,19 +99,19 @@ struct WitnessWords {
   }
 
   private func mismatch(
-    _ place: Int, _ after: Int?, _ before: Int, _ sources: [Int]
+    _ position: Int, _ after: Int?, _ before: Int, _ sources: [Int]
   ) -> [String] {
-    let value = text(operations[place].expected)
-    var result = links(sources, but: [place, after, before].compactMap { $0 })
+    let value = text(operations[position].expected)
+    var result = links(sources, but: [position, after, before].compactMap { $0 })
     if let after {
       result.append(fact(after))
-      result.append("\(self.before(after, place)), so by then \(value) was there already.")
+      result.append("\(self.before(after, position)), so by then \(value) was there already.")
     } else {
       result.append("\(value) is the initial value: it was there from the beginning.")
     }
     result.append(fact(before))
-    result.append("\(self.before(place, before)), so until then \(value) was there still.")
-    result.append("But \(fact(place, isLower: true))")
+    result.append("\(self.before(position, before)), so until then \(value) was there still.")
+    result.append("But \(fact(position, isLower: true))")
     return result
   }
 

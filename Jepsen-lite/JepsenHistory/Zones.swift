@@ -8,7 +8,7 @@
 enum RegisterZones {
   enum Decision: Hashable, Sendable {
     case linearizable
-    /// Places in the given steps that contradict each other.
+    /// Positions in the given steps that contradict each other.
     case violated(steps: [Int])
     /// The zones can't tell: a search must.
     case notApplicable(String)
@@ -20,7 +20,7 @@ enum RegisterZones {
       return .linearizable
     } catch {
       switch error {
-      case .violated(let contradiction): return .violated(steps: contradiction.places)
+      case .violated(let contradiction): return .violated(steps: contradiction.positions)
       case .notApplicable(let why): return .notApplicable(why)
       }
     }
@@ -54,10 +54,10 @@ enum RegisterZones {
     for prefersAfter in mismatches.areAnyOpen ? [false, true] : [false] {
       var adjusted = blocks
       var mismatches = mismatches
-      if let (place, around) = mismatches.choose(
+      if let (position, around) = mismatches.choose(
         history, &adjusted, forward: forward, prefersAfter: prefersAfter)
       {
-        throw .violated(ZoneProof(history, chains).squeezed(place, between: around))
+        throw .violated(ZoneProof(history, chains).squeezed(position, between: around))
       }
       for early in mismatches.areAnyWaiting ? ZoneSchedule.Early.allCases : [.none] {
         let schedule = ZoneSchedule(history, chains, adjusted, mismatches, early)

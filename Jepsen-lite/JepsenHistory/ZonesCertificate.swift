@@ -1,18 +1,18 @@
 /// A concrete order of the operations, made from the order of the blocks.
 struct ZoneCertificate {
-  /// Places in the history, in the order in which they take effect.
+  /// Positions in the history, in the order in which they take effect.
   private(set) var order: [Int32] = []
 
   private let history: ZoneHistory
-  /// Latest start up to each place of the order, and earliest end from it on.
+  /// Latest start up to each position of the order, and earliest end from it on.
   private var latestStart: [UInt64] = []
   private var earliestEnd: [UInt64] = []
-  /// The value that stands before each place of the order, and at last.
+  /// The value that stands before each position of the order, and at last.
   private var value: [Int32] = []
-  /// By value: the place of the order where it was replaced.
+  /// By value: the position of the order where it was replaced.
   private var replacedAt: [Int32] = []
 
-  /// `nil` where a mismatch finds no place.
+  /// `nil` where a mismatch finds no position.
   init?(
     _ history: ZoneHistory, _ chains: ZoneChains, _ schedule: ZoneSchedule, byStart: [Int32]
   ) {
@@ -34,9 +34,9 @@ struct ZoneCertificate {
     for stage in 1..<readsFrom.count { readsFrom[stage] += readsFrom[stage - 1] }
     var reads = [Int32](repeating: 0, count: Int(readsFrom[chains.stages.count]))
     var fill = readsFrom
-    for place in byStart where history.operations[Int(place)].kind == .read {
-      let stage = Int(chains.rank[Int(history.operations[Int(place)].value)])
-      reads[Int(fill[stage])] = place
+    for position in byStart where history.operations[Int(position)].kind == .read {
+      let stage = Int(chains.rank[Int(history.operations[Int(position)].value)])
+      reads[Int(fill[stage])] = position
       fill[stage] += 1
     }
     for item in schedule.order {
@@ -60,8 +60,8 @@ struct ZoneCertificate {
     replacedAt = Array(repeating: -1, count: history.valueCount)
     var latest: UInt64 = 0
     var state = history.initialValue
-    for (index, place) in order.enumerated() {
-      let operation = history.operations[Int(place)]
+    for (index, position) in order.enumerated() {
+      let operation = history.operations[Int(position)]
       latest = max(latest, operation.start)
       latestStart[index] = latest
       value[index] = state
@@ -90,8 +90,8 @@ struct ZoneCertificate {
     // The gap of the latest mismatch that ended already, and of the latest operation that did.
     var floor = 0
     var low = 0
-    for (index, place) in mismatches.enumerated() {
-      let operation = history.operations[Int(place)]
+    for (index, position) in mismatches.enumerated() {
+      let operation = history.operations[Int(position)]
       while ended < byEnd.count,
         history.operations[Int(mismatches[Int(byEnd[ended])])].end < operation.start
       {
@@ -138,16 +138,18 @@ struct ZoneCertificate {
     var isPlaced = Array(repeating: false, count: steps.count)
     var latestStart: UInt64 = 0
     var state = initial
-    for place in order {
-      let step = steps[Int(place)]
-      guard !isPlaced[Int(place)] else { return false }
-      isPlaced[Int(place)] = true
+    for position in order {
+      let step = steps[Int(position)]
+      guard !isPlaced[Int(position)] else { return false }
+      isPlaced[Int(position)] = true
       if let end = step.end, end < latestStart { return false }
       latestStart = max(latestStart, step.start)
       guard let next = step.next(after: state) else { return false }
       state = next
     }
-    for place in steps.indices where !isPlaced[place] && steps[place].end != nil { return false }
+    for position in steps.indices where !isPlaced[position] && steps[position].end != nil {
+      return false
+    }
     return true
   }
 }

@@ -11,7 +11,7 @@ struct ZoneChains {
   private(set) var installer: [Int32]
   /// By value: the cas that took effect on it.
   private(set) var successor: [Int32]
-  /// By value: the place of its stage in `stages`, or `none` where it was never the state.
+  /// By value: the position of its stage in `stages`, or `none` where it was never the state.
   private(set) var rank: [Int32]
   /// Values, block by block, in their order.
   private(set) var stages: [Int32] = []
@@ -36,13 +36,13 @@ struct ZoneChains {
 
   private mutating func findInstallers(_ history: ZoneHistory) throws(ZoneEnd) {
     installer[Int(history.initialValue)] = Self.initial
-    for place in history.operations.indices {
-      let operation = history.operations[place]
+    for position in history.operations.indices {
+      let operation = history.operations[position]
       guard operation.kind == .write || operation.kind == .cas else { continue }
       guard installer[Int(operation.value)] == Self.none else {
         throw .notApplicable("a value was written twice")
       }
-      installer[Int(operation.value)] = Int32(place)
+      installer[Int(operation.value)] = Int32(position)
     }
   }
 
@@ -51,20 +51,20 @@ struct ZoneChains {
   private mutating func findEffective(_ history: ZoneHistory) throws(ZoneEnd) -> [Bool] {
     var isObserved = Array(repeating: false, count: history.valueCount)
     var open: [Int32] = []
-    for place in history.operations.indices {
-      let operation = history.operations[place]
+    for position in history.operations.indices {
+      let operation = history.operations[position]
       switch operation.kind {
       case .read:
         let value = Int(operation.value)
         if installer[value] == Self.none {
-          throw .violated(ZoneContradiction(kind: .neverWritten(place), places: [place]))
+          throw .violated(ZoneContradiction(kind: .neverWritten(position), positions: [position]))
         }
         if !isObserved[value] {
           isObserved[value] = true
           open.append(operation.value)
         }
       case .cas where !operation.isUnknown:
-        try replace(operation.expected, Int32(place), history)
+        try replace(operation.expected, Int32(position), history)
         if !isObserved[Int(operation.expected)] {
           isObserved[Int(operation.expected)] = true
           open.append(operation.expected)
@@ -73,11 +73,11 @@ struct ZoneChains {
       }
     }
     while let value = open.popLast() {
-      let place = installer[Int(value)]
-      guard place >= 0 else { continue }
-      let operation = history.operations[Int(place)]
+      let position = installer[Int(value)]
+      guard position >= 0 else { continue }
+      let operation = history.operations[Int(position)]
       guard operation.kind == .cas, operation.isUnknown else { continue }
-      try replace(operation.expected, place, history)
+      try replace(operation.expected, position, history)
       if !isObserved[Int(operation.expected)] {
         isObserved[Int(operation.expected)] = true
         open.append(operation.expected)
@@ -87,22 +87,22 @@ struct ZoneChains {
   }
 
   private mutating func replace(
-    _ value: Int32, _ place: Int32, _ history: ZoneHistory
+    _ value: Int32, _ position: Int32, _ history: ZoneHistory
   ) throws(ZoneEnd) {
     if installer[Int(value)] == Self.none {
       throw .violated(
         ZoneContradiction(
-          kind: .neverWritten(Int(place)),
-          places: ZoneProof.withObservers([Int(place)], history)))
+          kind: .neverWritten(Int(position)),
+          positions: ZoneProof.withObservers([Int(position)], history)))
     }
     if successor[Int(value)] != Self.none {
       let first = Int(successor[Int(value)])
       throw .violated(
         ZoneContradiction(
-          kind: .replacedTwice(first, Int(place)),
-          places: ZoneProof.withObservers([first, Int(place)], history)))
+          kind: .replacedTwice(first, Int(position)),
+          positions: ZoneProof.withObservers([first, Int(position)], history)))
     }
-    successor[Int(value)] = place
+    successor[Int(value)] = position
   }
 
   private mutating func layOut(_ history: ZoneHistory, _ isObserved: [Bool]) throws(ZoneEnd) {
@@ -110,8 +110,8 @@ struct ZoneChains {
     blockOfStage.reserveCapacity(history.valueCount)
     var effective = 1
     addBlock(from: history.initialValue, history)
-    for place in history.operations.indices {
-      let operation = history.operations[place]
+    for position in history.operations.indices {
+      let operation = history.operations[position]
       guard operation.kind == .write || operation.kind == .cas else { continue }
       guard !operation.isUnknown || isObserved[Int(operation.value)] else { continue }
       effective += 1
@@ -136,8 +136,8 @@ struct ZoneChains {
 
   /// Compare-and-sets that stand in no chain with a beginning need each other first.
   private func refuseCircle(_ history: ZoneHistory, _ isObserved: [Bool]) throws(ZoneEnd) {
-    for place in history.operations.indices {
-      let operation = history.operations[place]
+    for position in history.operations.indices {
+      let operation = history.operations[position]
       guard operation.kind == .cas, rank[Int(operation.value)] == Self.none,
         !operation.isUnknown || isObserved[Int(operation.value)]
       else { continue }
@@ -150,7 +150,7 @@ struct ZoneChains {
       } while value != operation.value
       throw .violated(
         ZoneContradiction(
-          kind: .circle(circle), places: ZoneProof.withObservers(circle, history)))
+          kind: .circle(circle), positions: ZoneProof.withObservers(circle, history)))
     }
   }
 }

@@ -58,16 +58,16 @@ struct ZoneHistory {
     }
   }
 
-  /// The places of the operations by rising start.
+  /// The positions of the operations by rising start.
   var byStart: [Int32] {
     var isSorted = true
-    for place in operations.indices.dropFirst()
-    where operations[place].start < operations[place - 1].start {
+    for position in operations.indices.dropFirst()
+    where operations[position].start < operations[position - 1].start {
       isSorted = false
       break
     }
-    let places = (0..<Int32(operations.count)).map { $0 }
-    return isSorted ? places : ZoneSort.sorted(places) { operations[Int($0)].start }
+    let positions = (0..<Int32(operations.count)).map { $0 }
+    return isSorted ? positions : ZoneSort.sorted(positions) { operations[Int($0)].start }
   }
 }
 
@@ -77,7 +77,7 @@ enum ZoneEnd: Error {
   case notApplicable(String)
 }
 
-/// What every order would have to meet and none can. Places are those of the given steps.
+/// What every order would have to meet and none can. Positions are those of the given steps.
 struct ZoneContradiction {
   enum Kind {
     /// A read of, or a cas on, a value that nothing put there.
@@ -95,14 +95,14 @@ struct ZoneContradiction {
     /// A mismatch while its value stood: after one operation and before another. `nil`: the
     /// initial value was there from the beginning.
     case mismatch(Int, after: Int?, before: Int)
-    /// A mismatch that other blocks leave no place.
+    /// A mismatch that other blocks leave no position.
     case squeezed(Int)
     /// A mismatch after a value that nothing can have replaced by then.
     case unfollowed(Int, after: Int?)
   }
 
   var kind: Kind
-  var places: [Int]
+  var positions: [Int]
 }
 
 /// Numbers for values, from 0: by subtraction where they lie close together, else by their rank.

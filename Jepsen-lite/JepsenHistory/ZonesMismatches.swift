@@ -5,7 +5,7 @@
 /// its block's last value: then another block must begin before the mismatch ends.
 struct ZoneMismatches {
   private struct Open {
-    var place: Int32
+    var position: Int32
     var block: Int32
     var isLast: Bool
   }
@@ -25,7 +25,7 @@ struct ZoneMismatches {
     mustBeFollowedBy = Array(repeating: ZoneHistory.never, count: blocks.count)
     whoWaits = Array(repeating: -1, count: blocks.count)
     guard history.mismatchCount > 0 else { return }
-    for (place, operation) in history.operations.enumerated() where operation.kind == .mismatch {
+    for (position, operation) in history.operations.enumerated() where operation.kind == .mismatch {
       let stage = Int(chains.rank[Int(operation.value)])
       guard stage >= 0 else { continue }
       let isAfterInstaller = blocks.earliestEndFrom[stage] < operation.start
@@ -33,20 +33,20 @@ struct ZoneMismatches {
       let block = Int(chains.blockOfStage[stage])
       let isLast = chains.isLastOfBlock(stage)
       switch (isAfterInstaller, isBeforeEnd) {
-      case (true, true): throw .violated(ZoneProof(history, chains).mismatch(place))
-      case (true, false): if isLast { wait(Int32(place), block, operation.end) }
+      case (true, true): throw .violated(ZoneProof(history, chains).mismatch(position))
+      case (true, false): if isLast { wait(Int32(position), block, operation.end) }
       case (false, true): break
       case (false, false):
-        open.append(Open(place: Int32(place), block: Int32(block), isLast: isLast))
+        open.append(Open(position: Int32(position), block: Int32(block), isLast: isLast))
       }
     }
   }
 
-  private mutating func wait(_ place: Int32, _ block: Int, _ end: UInt64) {
+  private mutating func wait(_ position: Int32, _ block: Int, _ end: UInt64) {
     areAnyWaiting = true
     guard end < mustBeFollowedBy[block] || whoWaits[block] < 0 else { return }
     mustBeFollowedBy[block] = end
-    whoWaits[block] = place
+    whoWaits[block] = position
   }
 
   /// Chooses a side for the mismatches that their own block leaves open. One that stands before
@@ -55,7 +55,7 @@ struct ZoneMismatches {
   /// they leave none, the history is violated.
   mutating func choose(
     _ history: ZoneHistory, _ blocks: inout ZoneBlocks, forward: [Int32], prefersAfter: Bool
-  ) -> (place: Int, around: [Int])? {
+  ) -> (position: Int, around: [Int])? {
     let byBlock = ZoneSort.sorted((0..<Int32(open.count)).map { $0 }) {
       UInt64(open[Int($0)].block)
     }
@@ -65,7 +65,7 @@ struct ZoneMismatches {
       var to = from
       while to < byBlock.count && open[Int(byBlock[to])].block == block { to += 1 }
       let group = byBlock[from..<to].map { open[Int($0)] }
-      if let stuck = settle(
+      if let stuck = decide(
         group, Int(block), history, &blocks, forward: forward, prefersAfter: prefersAfter)
       {
         return stuck
@@ -75,18 +75,18 @@ struct ZoneMismatches {
     return nil
   }
 
-  private mutating func settle(
+  private mutating func decide(
     _ group: [Open], _ block: Int, _ history: ZoneHistory, _ blocks: inout ZoneBlocks,
     forward: [Int32], prefersAfter: Bool
-  ) -> (place: Int, around: [Int])? {
+  ) -> (position: Int, around: [Int])? {
     var left = group
     var isForced = true
     while !left.isEmpty {
       var undecided: [Open] = []
       var hasChanged = false
       for item in left {
-        let start = history.operations[Int(item.place)].start
-        let end = history.operations[Int(item.place)].end
+        let start = history.operations[Int(item.position)].start
+        let end = history.operations[Int(item.position)].end
         let first = blocks.firstEnd[block]
         let last = blocks.lastStart[block]
         if start <= last || (!item.isLast && end >= first) { continue }
@@ -98,7 +98,7 @@ struct ZoneMismatches {
         switch (blocksBefore, blocksAfter) {
         case (let one?, let other?):
           // Only what was no choice may prove anything.
-          if isForced { return (Int(item.place), [one, other]) }
+          if isForced { return (Int(item.position), [one, other]) }
           continue
         case (nil, _?): goesBefore = true
         case (_?, nil): goesBefore = false
@@ -114,7 +114,7 @@ struct ZoneMismatches {
           blocks.lastStart[block] = max(last, start)
         } else {
           blocks.firstEnd[block] = min(first, end)
-          if item.isLast { wait(item.place, block, end) }
+          if item.isLast { wait(item.position, block, end) }
         }
       }
       if !hasChanged { isForced = false }

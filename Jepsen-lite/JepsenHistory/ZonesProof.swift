@@ -9,17 +9,17 @@ struct ZoneProof {
   }
 
   /// An unknown write counts only because its value was seen: adds who saw it.
-  static func withObservers(_ places: [Int], _ history: ZoneHistory) -> [Int] {
-    var found = Set(places)
-    guard places.contains(where: { history.operations[$0].isUnknown }) else {
+  static func withObservers(_ positions: [Int], _ history: ZoneHistory) -> [Int] {
+    var found = Set(positions)
+    guard positions.contains(where: { history.operations[$0].isUnknown }) else {
       return found.sorted()
     }
     var observer = Array(repeating: -1, count: history.valueCount)
     var installer = observer
     var open: [Int] = []
-    for (place, operation) in history.operations.enumerated() {
+    for (position, operation) in history.operations.enumerated() {
       if operation.kind == .cas || operation.kind == .write {
-        installer[Int(operation.value)] = place
+        installer[Int(operation.value)] = position
       }
       let seen: Int32
       switch operation.kind {
@@ -28,20 +28,20 @@ struct ZoneProof {
       default: continue
       }
       if observer[Int(seen)] < 0 { open.append(Int(seen)) }
-      observer[Int(seen)] = place
+      observer[Int(seen)] = position
     }
     while let value = open.popLast() {
-      let place = installer[value]
-      guard place >= 0, history.operations[place].kind == .cas else { continue }
-      let expected = Int(history.operations[place].expected)
+      let position = installer[value]
+      guard position >= 0, history.operations[position].kind == .cas else { continue }
+      let expected = Int(history.operations[position].expected)
       if observer[expected] < 0 {
-        observer[expected] = place
+        observer[expected] = position
         open.append(expected)
       }
     }
-    var waiting = places
-    while let place = waiting.popLast() {
-      let operation = history.operations[place]
+    var waiting = positions
+    while let position = waiting.popLast() {
+      let operation = history.operations[position]
       guard operation.isUnknown else { continue }
       let observer = observer[Int(operation.value)]
       if observer >= 0 && found.insert(observer).inserted { waiting.append(observer) }
@@ -53,34 +53,34 @@ struct ZoneProof {
   private static let beginning = -1
 
   /// Twice the stage, and one more for its reads.
-  private func position(_ place: Int) -> Int {
-    if place == Self.beginning { return 0 }
-    let operation = history.operations[place]
+  private func rank(_ position: Int) -> Int {
+    if position == Self.beginning { return 0 }
+    let operation = history.operations[position]
     return 2 * Int(chains.rank[Int(operation.value)]) + (operation.kind == .read ? 1 : 0)
   }
 
   /// The operations of a block in their order.
   private func members(of block: Int) -> [Int] {
-    let places = history.operations.indices.filter {
+    let positions = history.operations.indices.filter {
       let operation = history.operations[$0]
       guard operation.kind != .mismatch && operation.kind != .nothing else { return false }
       let rank = chains.rank[Int(operation.value)]
       return rank >= 0 && chains.blockOfStage[Int(rank)] == Int32(block)
     }
-    let sorted = ZoneSort.sorted(places.map(Int32.init)) { UInt64(position(Int($0))) }.map(Int.init)
+    let sorted = ZoneSort.sorted(positions.map(Int32.init)) { UInt64(rank(Int($0))) }.map(Int.init)
     return block == 0 ? [Self.beginning] + sorted : sorted
   }
 
-  private func start(_ place: Int) -> UInt64 {
-    place == Self.beginning ? 0 : history.operations[place].start
+  private func start(_ position: Int) -> UInt64 {
+    position == Self.beginning ? 0 : history.operations[position].start
   }
 
-  private func end(_ place: Int) -> UInt64 {
-    place == Self.beginning ? 0 : history.operations[place].end
+  private func end(_ position: Int) -> UInt64 {
+    position == Self.beginning ? 0 : history.operations[position].end
   }
 
-  private func finished(_ places: [Int]) -> [Int] {
-    Self.withObservers(places.filter { $0 != Self.beginning }, history)
+  private func finished(_ positions: [Int]) -> [Int] {
+    Self.withObservers(positions.filter { $0 != Self.beginning }, history)
   }
 
   /// The compare-and-sets that lead from one stage to the other, whichever is earlier.
@@ -90,7 +90,7 @@ struct ZoneProof {
 
   /// The two, and what ties the one's stage to the other's.
   private func tied(_ one: Int, _ other: Int) -> [Int] {
-    [one, other] + links(position(one) / 2, position(other) / 2)
+    [one, other] + links(rank(one) / 2, rank(other) / 2)
   }
 
   /// An operation of a later stage ended before one of an earlier stage started: the pair with the
@@ -106,21 +106,21 @@ struct ZoneProof {
     for (index, early) in members.enumerated() where leastEnd[index] < start(early) {
       var other = index + 1
       while other < members.count
-        && (end(members[other]) >= start(early) || position(members[other]) == position(early))
+        && (end(members[other]) >= start(early) || rank(members[other]) == rank(early))
       {
         other += 1
         budget -= 1
       }
       guard other < members.count else { continue }
       let late = members[other]
-      let isBetter = best.map { position(late) - position(early) < position($0.1) - position($0.0) }
+      let isBetter = best.map { rank(late) - rank(early) < rank($0.1) - rank($0.0) }
       if isBetter ?? true { best = (early, late) }
       if budget <= 0 { break }
     }
     // What called found a pair, so one is found here within the bound's first round.
     let (early, late) = best ?? (members[members.count - 1], members[0])
     return ZoneContradiction(
-      kind: .order(early: early, late: late), places: finished(tied(early, late)))
+      kind: .order(early: early, late: late), positions: finished(tied(early, late)))
   }
 
   /// Two blocks, each of which must be before the other.
@@ -130,9 +130,9 @@ struct ZoneProof {
     let second = members(of: max(one, other))
     var mine = (first[0], first[0])
     var theirs = (second[0], second[0])
-    for place in second {
-      if end(place) < end(theirs.0) { theirs.0 = place }
-      if start(place) > start(theirs.1) { theirs.1 = place }
+    for position in second {
+      if end(position) < end(theirs.0) { theirs.0 = position }
+      if start(position) > start(theirs.1) { theirs.1 = position }
     }
     // Each round looks for closer ones of one block, given those of the other.
     for _ in 0..<3 {
@@ -143,7 +143,7 @@ struct ZoneProof {
       kind: .blocks(
         ended: mine.0 == Self.beginning ? nil : mine.0, beforeStartOf: theirs.1, and: theirs.0,
         beforeStartOfOwn: mine.1),
-      places: finished(tied(mine.0, mine.1) + tied(theirs.0, theirs.1)))
+      positions: finished(tied(mine.0, mine.1) + tied(theirs.0, theirs.1)))
   }
 
   /// An operation that ended before one time and one that started after another, of one block,
@@ -154,12 +154,12 @@ struct ZoneProof {
     var ended: Int?
     var started: Int?
     var best: (Int, Int)?
-    for place in members {
-      if end(place) < endedBefore { ended = place }
-      if start(place) > startedAfter { started = place }
+    for position in members {
+      if end(position) < endedBefore { ended = position }
+      if start(position) > startedAfter { started = position }
       guard let ended, let started else { continue }
-      let distance = abs(position(started) / 2 - position(ended) / 2)
-      if best.map({ distance < abs(position($0.1) / 2 - position($0.0) / 2) }) ?? true {
+      let distance = abs(rank(started) / 2 - rank(ended) / 2)
+      if best.map({ distance < abs(rank($0.1) / 2 - rank($0.0) / 2) }) ?? true {
         best = (ended, started)
       }
     }
@@ -168,45 +168,45 @@ struct ZoneProof {
 
   /// A mismatch between an operation that follows its value's installer and one that precedes the
   /// value's end.
-  func mismatch(_ place: Int) -> ZoneContradiction {
-    let operation = history.operations[place]
+  func mismatch(_ position: Int) -> ZoneContradiction {
+    let operation = history.operations[position]
     let stage = Int(chains.rank[Int(operation.value)])
     let members = members(of: Int(chains.blockOfStage[stage]))
-    let after = members.first { position($0) >= 2 * stage && end($0) < operation.start }
-    let before = members.last { position($0) <= 2 * (stage + 1) && start($0) > operation.end }
-    var places = [place]
+    let after = members.first { rank($0) >= 2 * stage && end($0) < operation.start }
+    let before = members.last { rank($0) <= 2 * (stage + 1) && start($0) > operation.end }
+    var positions = [position]
     for found in [after, before] {
-      if let found { places += [found] + links(position(found) / 2, stage) }
+      if let found { positions += [found] + links(rank(found) / 2, stage) }
     }
     return ZoneContradiction(
       kind: .mismatch(
-        place, after: after == Self.beginning ? nil : after, before: before ?? place),
-      places: finished(places))
+        position, after: after == Self.beginning ? nil : after, before: before ?? position),
+      positions: finished(positions))
   }
 
   /// A mismatch that can stand on neither side of its block for what other blocks ask.
-  func squeezed(_ place: Int, between others: [Int]) -> ZoneContradiction {
-    let stage = Int(chains.rank[Int(history.operations[place].value)])
+  func squeezed(_ position: Int, between others: [Int]) -> ZoneContradiction {
+    let stage = Int(chains.rank[Int(history.operations[position].value)])
     let own = Int(chains.blockOfStage[stage])
-    var places = [place]
+    var positions = [position]
     for block in [own] + others {
       let members = members(of: block)
       guard let early = members.min(by: { end($0) < end($1) }),
         let late = members.max(by: { start($0) < start($1) })
       else { continue }
-      places += tied(early, late)
+      positions += tied(early, late)
       if block == own {
-        places += links(position(early) / 2, stage) + links(position(late) / 2, stage)
+        positions += links(rank(early) / 2, stage) + links(rank(late) / 2, stage)
       }
     }
-    return ZoneContradiction(kind: .squeezed(place), places: finished(places))
+    return ZoneContradiction(kind: .squeezed(position), positions: finished(positions))
   }
 
   /// A mismatch after the last value of its block, where nothing can have replaced that value in
   /// time; `nil` where something may have. Here it is all other writes together that prove it: the
   /// answer names only the mismatch and why it stands after the value was written.
-  func unfollowed(_ place: Int, _ blocks: ZoneBlocks) -> ZoneContradiction? {
-    let mismatch = history.operations[place]
+  func unfollowed(_ position: Int, _ blocks: ZoneBlocks) -> ZoneContradiction? {
+    let mismatch = history.operations[position]
     let stage = Int(chains.rank[Int(mismatch.value)])
     let own = Int(chains.blockOfStage[stage])
     guard chains.isLastOfBlock(stage), blocks.earliestEndFrom[stage] < mismatch.start else {
@@ -225,10 +225,10 @@ struct ZoneProof {
       if operation.kind == .cas && operation.expected == mismatch.value { return nil }
     }
     let after = members(of: own).first {
-      position($0) >= 2 * stage && end($0) < mismatch.start
+      rank($0) >= 2 * stage && end($0) < mismatch.start
     }
     return ZoneContradiction(
-      kind: .unfollowed(place, after: after == Self.beginning ? nil : after),
-      places: finished([place] + (after.map { [$0] } ?? [])))
+      kind: .unfollowed(position, after: after == Self.beginning ? nil : after),
+      positions: finished([position] + (after.map { [$0] } ?? [])))
   }
 }

@@ -1,4 +1,4 @@
-/// Puts the blocks in an order that respects time, so that each block that a mismatch waits behind
+/// Puts the blocks in an order that respects time, so that each block that a mismatch waits for
 /// is followed by another soon enough.
 ///
 /// Blocks go in the order in which their zones end, which is always an order where no two
@@ -15,8 +15,8 @@ struct ZoneSchedule {
     case none
   }
 
-  /// A block, or the one's complement of the place of a write or cas with an unknown outcome that
-  /// nobody saw and a mismatch needs.
+  /// A block, or the one's complement of the position of a write or cas with an unknown outcome
+  /// that nobody saw and a mismatch needs.
   private(set) var order: [Int32] = []
   /// A block that no other could follow in time.
   private(set) var stuckBlock: Int?
@@ -85,14 +85,14 @@ struct ZoneSchedule {
       while next < byZoneEnd.count && isDone[Int(byZoneEnd[next])] { next += 1 }
       let due = next < byZoneEnd.count ? Int(byZoneEnd[next]) : -1
       if deadline != ZoneHistory.never && (due < 0 || blocks.release[due] > deadline) {
-        if let spare = spares.take(
+        if let spare = spares.next(
           after: last, startedBy: deadline, least: leastFirstEnd, isOwn: true)
         {
           order.append(~spare)
           deadline = ZoneHistory.never
           last = -1
         } else if let block = moveBack(
-          behind: last, by: deadline, before: due < 0 ? ZoneHistory.never : blocks.release[due])
+          after: last, by: deadline, before: due < 0 ? ZoneHistory.never : blocks.release[due])
         {
           last = block
           deadline = mismatches.mustBeFollowedBy[block]
@@ -100,7 +100,7 @@ struct ZoneSchedule {
           put(block)
           last = block
           deadline = mismatches.mustBeFollowedBy[block]
-        } else if let spare = spares.take(
+        } else if let spare = spares.next(
           after: last, startedBy: deadline, least: leastFirstEnd, isOwn: false)
         {
           order.append(~spare)
@@ -114,7 +114,7 @@ struct ZoneSchedule {
       }
       guard due >= 0 else { return }
       var block = due
-      if !waits(due), let early = waitingBehind(next, releasedBy: deadline) { block = early }
+      if !waits(due), let early = waitingAfter(next, releasedBy: deadline) { block = early }
       put(block)
       last = block
       deadline = mismatches.mustBeFollowedBy[block]
@@ -123,14 +123,14 @@ struct ZoneSchedule {
 
   /// A block that waits for a follower, and must go before any other that does not wait: it goes
   /// now, and the one that is due follows it.
-  private mutating func waitingBehind(_ due: Int, releasedBy deadline: UInt64) -> Int? {
+  private mutating func waitingAfter(_ due: Int, releasedBy deadline: UInt64) -> Int? {
     guard early != .none else { return nil }
-    var place = due + 1
+    var position = due + 1
     let least = leastFirstEnd
     let look = early == .all ? 64 : Self.maximumLook
-    while place < byZoneEnd.count && place < due + look {
-      let block = Int(byZoneEnd[place])
-      place += 1
+    while position < byZoneEnd.count && position < due + look {
+      let block = Int(byZoneEnd[position])
+      position += 1
       if isDone[block] { continue }
       guard waits(block) else {
         if early == .all { continue }
@@ -141,10 +141,10 @@ struct ZoneSchedule {
     return nil
   }
 
-  /// A block that stands already, and can as well stand behind the last one: one that waits for
+  /// A block that stands already, and can as well stand after the last one: one that waits for
   /// nothing, or can wait for the next.
   private mutating func moveBack(
-    behind last: Int, by deadline: UInt64, before next: UInt64
+    after last: Int, by deadline: UInt64, before next: UInt64
   ) -> Int? {
     var latest = blocks.lastStart[last]
     var index = order.count - 2
@@ -169,10 +169,10 @@ struct ZoneSchedule {
   /// A block that may go next and can begin by the deadline.
   private mutating func another(after due: Int, releasedBy deadline: UInt64) -> Int? {
     let least = leastFirstEnd
-    var place = due + 1
-    while place < byZoneEnd.count && place < due + Self.maximumLook {
-      let block = Int(byZoneEnd[place])
-      place += 1
+    var position = due + 1
+    while position < byZoneEnd.count && position < due + Self.maximumLook {
+      let block = Int(byZoneEnd[position])
+      position += 1
       if !isDone[block] && blocks.lastStart[block] <= least && blocks.release[block] <= deadline {
         return block
       }
@@ -199,26 +199,26 @@ struct ZoneSpares {
       isMissed[Int(operation.value)] = true
     }
     var found: [Int32] = []
-    for (place, operation) in history.operations.enumerated() where operation.isUnknown {
+    for (position, operation) in history.operations.enumerated() where operation.isUnknown {
       guard operation.kind == .write || operation.kind == .cas,
         chains.rank[Int(operation.value)] == ZoneChains.none
       else { continue }
       if operation.kind == .write {
-        if takesMissed || !isMissed[Int(operation.value)] { found.append(Int32(place)) }
+        if takesMissed || !isMissed[Int(operation.value)] { found.append(Int32(position)) }
         continue
       }
       let stage = Int(chains.rank[Int(operation.expected)])
       guard stage >= 0, chains.isLastOfBlock(stage) else { continue }
       let block = Int(chains.blockOfStage[stage])
       if own[block] < 0 || operation.start < history.operations[Int(own[block])].start {
-        own[block] = Int32(place)
+        own[block] = Int32(position)
       }
     }
     writes = ZoneSort.sorted(found) { history.operations[Int($0)].start }
   }
 
   /// `least`: the least end of what stands later, which the spare may not start after.
-  mutating func take(
+  mutating func next(
     after block: Int, startedBy deadline: UInt64, least: UInt64, isOwn: Bool
   ) -> Int32? {
     if isOwn {

@@ -1,21 +1,21 @@
-/// A stable sort of places by 64-bit keys, byte by byte: linear, and bytes in which all keys agree
-/// cost one look.
+/// A stable sort of positions by 64-bit keys, byte by byte: linear, and bytes in which all keys
+/// agree cost one look.
 enum ZoneSort {
   private struct Keyed {
     var key: UInt64
-    var place: Int32
+    var position: Int32
   }
 
-  static func sorted(_ places: [Int32], by key: (Int32) -> UInt64) -> [Int32] {
-    guard places.count > 1 else { return places }
-    var from = places.map { Keyed(key: key($0), place: $0) }
+  static func sorted(_ positions: [Int32], by key: (Int32) -> UInt64) -> [Int32] {
+    guard positions.count > 1 else { return positions }
+    var from = positions.map { Keyed(key: key($0), position: $0) }
     var isSorted = true
     var differing: UInt64 = 0
     for index in 1..<from.count {
       differing |= from[index].key ^ from[index - 1].key
       if from[index].key < from[index - 1].key { isSorted = false }
     }
-    if isSorted { return places }
+    if isSorted { return positions }
     if from.count < 256 {
       for index in 1..<from.count {
         let moving = from[index]
@@ -26,7 +26,7 @@ enum ZoneSort {
         }
         from[hole] = moving
       }
-      return from.map(\.place)
+      return from.map(\.position)
     }
     var to = from
     let width: UInt64 = 11
@@ -43,6 +43,6 @@ enum ZoneSort {
       }
       swap(&from, &to)
     }
-    return from.map(\.place)
+    return from.map(\.position)
   }
 }

@@ -1,4 +1,4 @@
-/// Numbers as sentences have them: with one digit behind the point.
+/// Numbers as sentences have them: with one digit after the point.
 enum Tenths {
   static func text(_ number: Double) -> String {
     let tenths = Int((abs(number) * 10).rounded())

@@ -123,9 +123,9 @@ enum Descriptor {
 
   /// Closes so that the other side sees a reset.
   static func reset(_ descriptor: Int32) {
-    var rest = linger(l_onoff: 1, l_linger: 0)
+    var remaining = linger(l_onoff: 1, l_linger: 0)
     _ = unsafe setsockopt(
-      descriptor, SOL_SOCKET, SO_LINGER, &rest, socklen_t(MemoryLayout<linger>.size))
+      descriptor, SOL_SOCKET, SO_LINGER, &remaining, socklen_t(MemoryLayout<linger>.size))
     Glibc.close(descriptor)
   }
 

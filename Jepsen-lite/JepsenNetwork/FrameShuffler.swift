@@ -10,7 +10,7 @@ struct FrameShuffler {
   private var isGathering = false
   /// The frame that goes after the next one.
   private var late: [UInt8] = []
-  private(set) var patienceEnds: UInt64?
+  private(set) var reorderDeadline: UInt64?
 
   /// Nothing of the stream is kept back here.
   var isEmpty: Bool { frame.isEmpty && late.isEmpty }
@@ -40,7 +40,7 @@ struct FrameShuffler {
       unsafe frame.append(contentsOf: part)
       if step.ends {
         isGathering = false
-        place(link, now: now, &random, into: &out)
+        schedule(link, now: now, &random, into: &out)
       } else if tracker.isLost || (tracker.frameLength ?? 0) > NetworkLimits.movedFrameBytes {
         surrender(into: &out)
       }
@@ -49,7 +49,7 @@ struct FrameShuffler {
   }
 
   /// Decides where the gathered frame goes.
-  private mutating func place(
+  private mutating func schedule(
     _ link: Link, now: UInt64, _ random: inout SeededRandom, into out: inout [UInt8]
   ) {
     let isTwice = random.chance(UInt64(max(0, link.rule.duplicatePerThousand)), in: 1000)
@@ -61,11 +61,11 @@ struct FrameShuffler {
       out += frame
       out += late
       late.removeAll()
-      patienceEnds = nil
+      reorderDeadline = nil
       link.counters.reorderedFrames += 1
     } else if random.chance(UInt64(max(0, link.rule.reorderPerThousand)), in: 1000) {
       late = frame
-      patienceEnds = now + NetworkLimits.reorderPatienceNanoseconds
+      reorderDeadline = now + NetworkLimits.reorderTimeoutNanoseconds
     } else {
       out += frame
     }
@@ -78,14 +78,14 @@ struct FrameShuffler {
     out += frame
     late.removeAll()
     frame.removeAll()
-    patienceEnds = nil
+    reorderDeadline = nil
     isGathering = false
   }
 
   /// The frame for whose successor the time is over.
   mutating func overdue(now: UInt64) -> [UInt8] {
-    guard let end = patienceEnds, end <= now else { return [] }
-    patienceEnds = nil
+    guard let end = reorderDeadline, end <= now else { return [] }
+    reorderDeadline = nil
     defer { late.removeAll() }
     return late
   }

@@ -1,9 +1,9 @@
 internal import KVBase
 
-/// From one place to another.
+/// From one endpoint to another.
 struct LinkName: Hashable, Sendable {
-  var from: Place
-  var to: Place
+  var from: Endpoint
+  var to: Endpoint
   var reversed: LinkName { LinkName(from: to, to: from) }
 }
 
@@ -58,23 +58,23 @@ struct TokenBucket {
 
   private var capacity: Double { max(1, rate / 20) }
 
-  /// How many of these may pass now; taken by `take`.
-  mutating func allowance(of wanted: Int, now: UInt64) -> Int {
-    guard rate > 0 else { return wanted }
+  /// How many of these may pass now; `consume` says how many did.
+  mutating func allowance(of count: Int, now: UInt64) -> Int {
+    guard rate > 0 else { return count }
     if now > filled {
       tokens = min(capacity, tokens + Double(now - filled) / 1e9 * rate)
       filled = now
     }
-    return min(wanted, Int(tokens))
+    return min(count, Int(tokens))
   }
 
-  mutating func take(_ count: Int) {
+  mutating func consume(_ count: Int) {
     if rate > 0 { tokens -= Double(count) }
   }
 
   /// When it is worth asking again: for a packet, or for what the bucket holds.
-  func nextTime(for wanted: Int) -> UInt64 {
-    let worth = min(Double(wanted), 1460, capacity)
+  func nextTime(for count: Int) -> UInt64 {
+    let worth = min(Double(count), 1460, capacity)
     return filled + UInt64(max(0, worth - tokens) / rate * 1e9) + 1
   }
 }

@@ -1,4 +1,4 @@
-/// What happens to bytes on their way from one place to another. Several can hold at once.
+/// What happens to bytes on their way from one endpoint to another. Several can hold at once.
 package struct LinkRule: Hashable, Sendable {
   /// Nothing passes: bytes are held back, as by a firewall that drops packets, and what was held
   /// back is lost when the connection ends. New connections get no answer.
@@ -53,7 +53,7 @@ package struct LinkCounters: Hashable, Sendable {
 }
 
 /// One end of a link.
-package enum Place: Hashable, Sendable {
+package enum Endpoint: Hashable, Sendable {
   case node(Int)
   /// All clients, as one.
   case clients

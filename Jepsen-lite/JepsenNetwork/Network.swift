@@ -1,7 +1,9 @@
 package import Glibc
+internal import KVBase
 
-/// Proxies on the loopback interface, one for every directed link between the places of a cluster,
-/// so that each link can be cut, slowed or garbled by itself. All bytes pass through one thread.
+/// Proxies on the loopback interface, one for every directed link between the endpoints of a
+/// cluster, so that each link can be cut, slowed or garbled by itself. All bytes pass through one
+/// thread.
 ///
 /// A rule from a to b governs the bytes that a sends to b, whoever opened the connection. When
 /// `set` has returned, no byte is forwarded any more under the rule before it.
@@ -29,7 +31,7 @@ package final class Network: Sendable {
   deinit { close() }
 
   /// A port on 127.0.0.1 at which `from` reaches `to`, which listens on `target`.
-  package func openLink(from: Place, to: Place, target: UInt16) throws -> UInt16 {
+  package func openLink(from: Endpoint, to: Endpoint, target: UInt16) throws -> UInt16 {
     let made = try Descriptor.listen()
     let listener = Listener(descriptor: made.descriptor, to: to, target: target, from: from)
     try core.board.withLock { board throws(NetworkError) in try board.listen(listener) }
@@ -37,15 +39,15 @@ package final class Network: Sendable {
   }
 
   /// A port on 127.0.0.1 at which everybody reaches `to`. Who opened a connection is told by the
-  /// process that holds its other end: a place by `source`, or else `.clients`.
+  /// process that holds its other end: an endpoint by `source`, or else `.clients`.
   ///
   /// - Parameters:
   ///   - candidates: the processes to look at; by default all that may be looked at.
   ///   - source: called on a thread of the proxies' own.
   package func openLinkIdentifyingSource(
-    to: Place, target: UInt16,
+    to: Endpoint, target: UInt16,
     candidates: @escaping @Sendable () -> [pid_t] = { SourceSearch.allProcesses() },
-    source: @escaping @Sendable (pid_t) -> Place?
+    source: @escaping @Sendable (pid_t) -> Endpoint?
   ) throws -> UInt16 {
     try startFinder()
     let made = try Descriptor.listen()
@@ -68,17 +70,17 @@ package final class Network: Sendable {
 
   /// Takes effect at once, for all bytes that are not yet forwarded. Frames that were doubled,
   /// moved or garbled before, and wait, stay so.
-  package func set(_ rule: LinkRule, from: Place, to: Place) {
+  package func set(_ rule: LinkRule, from: Endpoint, to: Endpoint) {
     let name = LinkName(from: from, to: to)
     core.board.withLock { $0.set(rule, for: name, now: monotonicNanoseconds()) }
   }
 
-  package func rule(from: Place, to: Place) -> LinkRule {
+  package func rule(from: Endpoint, to: Endpoint) -> LinkRule {
     let name = LinkName(from: from, to: to)
     return core.board.withLock { $0.link(name).rule }
   }
 
-  package func counters(from: Place, to: Place) -> LinkCounters {
+  package func counters(from: Endpoint, to: Endpoint) -> LinkCounters {
     let name = LinkName(from: from, to: to)
     return core.board.withLock { $0.link(name).counters }
   }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import KVBase
 internal import Synchronization
 
 /// What the threads share.
@@ -17,7 +18,8 @@ final class NetworkCore: Sendable {
       poller.close()
       throw error
     }
-    board = Locked(Switchboard(poller: poller, isFramed: isFramed, seed: seed))
+    board = Locked(
+      Switchboard(poller: poller, isFramed: isFramed, seed: seed), isFair: true)
   }
 
   /// The proxies' thread.
@@ -52,14 +54,14 @@ final class NetworkCore: Sendable {
     for turn in 1...NetworkLimits.sourceSearches where !left.isEmpty {
       let isLast = turn == NetworkLimits.sourceSearches
       var unknown: [UnidentifiedConnection] = []
-      for (connection, place) in SourceSearch.places(of: left) {
-        guard let place = place ?? (isLast ? .clients : nil) else {
+      for (connection, endpoint) in SourceSearch.endpoints(of: left) {
+        guard let endpoint = endpoint ?? (isLast ? .clients : nil) else {
           unknown.append(connection)
           continue
         }
         board.withLock { board in
           guard let found = board.connection(connection.id) else { return }
-          board.identified(found, from: place, to: connection.to, now: monotonicNanoseconds())
+          board.identified(found, from: endpoint, to: connection.to, now: monotonicNanoseconds())
         }
       }
       left = unknown

@@ -18,7 +18,7 @@ package enum NetworkLimits {
   /// A longer frame is neither sent twice nor moved.
   package static var movedFrameBytes: Int { 2 << 20 }
   /// A frame that is to change places with the next one goes alone where none comes for so long.
-  package static var reorderPatienceNanoseconds: UInt64 { 100_000_000 }
+  package static var reorderTimeoutNanoseconds: UInt64 { 100_000_000 }
   /// Sockets that one turn serves before the rules may change.
   package static var readyPerTurn: Int { 64 }
   package static var listenBacklog: Int { 1024 }

@@ -122,9 +122,9 @@ final class Pipe {
     while let piece = pieces.popFirst() {
       if !piece.isBlocked { link.counters.blockedBytes += UInt64(piece.left) }
     }
-    var rest: [UInt8] = []
-    shuffler.surrender(into: &rest)
-    link.counters.blockedBytes += UInt64(rest.count)
+    var remaining: [UInt8] = []
+    shuffler.surrender(into: &remaining)
+    link.counters.blockedBytes += UInt64(remaining.count)
     waiting = 0
   }
 }

@@ -39,10 +39,10 @@ final class Poller: Sendable {
   private func control(
     _ operation: Int32, _ descriptor: Int32, _ token: UInt64, _ events: UInt32
   ) -> Bool {
-    var wanted = unsafe epoll_event()
-    unsafe wanted.events = events
-    unsafe wanted.data.u64 = token
-    return unsafe epoll_ctl(epoll, operation, descriptor, &wanted) == 0
+    var event = unsafe epoll_event()
+    unsafe event.events = events
+    unsafe event.data.u64 = token
+    return unsafe epoll_ctl(epoll, operation, descriptor, &event) == 0
   }
 
   func add(_ descriptor: Int32, _ token: UInt64, _ events: UInt32) -> Bool {

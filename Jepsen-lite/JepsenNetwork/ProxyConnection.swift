@@ -64,12 +64,12 @@ struct ConnectionID: Hashable, Sendable {
   }
 }
 
-/// Takes connections for a place.
+/// Takes connections for an endpoint.
 struct Listener {
   var descriptor: Int32
-  var to: Place
+  var to: Endpoint
   var target: UInt16
   /// Who opens them; `nil`: found out for each.
-  var from: Place?
+  var from: Endpoint?
   var search: SourceSearch?
 }

@@ -27,7 +27,7 @@ final class Bell: Sendable {
 /// A connection whose opener is not known yet.
 struct UnidentifiedConnection: Sendable {
   var id: ConnectionID
-  var to: Place
+  var to: Endpoint
   var addresses: Descriptor.Addresses
   var search: SourceSearch
 }
@@ -37,19 +37,19 @@ struct UnidentifiedConnection: Sendable {
 struct SourceSearch: Sendable {
   let bell: Bell
   let candidates: @Sendable () -> [pid_t]
-  let source: @Sendable (pid_t) -> Place?
+  let source: @Sendable (pid_t) -> Endpoint?
 
-  /// The places that opened these connections; `nil` where none was found.
-  static func places(
+  /// The endpoints that opened these connections; `nil` where none was found.
+  static func endpoints(
     of all: [UnidentifiedConnection]
-  ) -> [(connection: UnidentifiedConnection, place: Place?)] {
+  ) -> [(connection: UnidentifiedConnection, endpoint: Endpoint?)] {
     guard !all.isEmpty else { return [] }
     let inodes = socketInodes(facing: all.map(\.addresses))
     return all.map { connection in
       guard let inode = inodes[connection.addresses] else { return (connection, nil) }
       let search = connection.search
       for pid in search.candidates() {
-        if let place = search.source(pid), holds(pid, inode) { return (connection, place) }
+        if let endpoint = search.source(pid), holds(pid, inode) { return (connection, endpoint) }
       }
       return (connection, nil)
     }
@@ -57,11 +57,11 @@ struct SourceSearch: Sendable {
 
   /// By our end of a connection: the inode of the socket at the other end.
   static func socketInodes(facing ours: [Descriptor.Addresses]) -> [Descriptor.Addresses: UInt64] {
-    let wanted = Set(ours)
+    let searched = Set(ours)
     var inodes: [Descriptor.Addresses: UInt64] = [:]
-    for table in ["/proc/net/tcp", "/proc/net/tcp6"] where inodes.count < wanted.count {
+    for table in ["/proc/net/tcp", "/proc/net/tcp6"] where inodes.count < searched.count {
       for line in contents(table).split(separator: UInt8(ascii: "\n")).dropFirst() {
-        guard let entry = ConnectionTableEntry(line), wanted.contains(entry.facing) else {
+        guard let entry = ConnectionTableEntry(line), searched.contains(entry.facing) else {
           continue
         }
         inodes[entry.facing] = entry.inode
@@ -72,7 +72,7 @@ struct SourceSearch: Sendable {
 
   private static func holds(_ pid: pid_t, _ inode: UInt64) -> Bool {
     let folder = "/proc/\(pid)/fd"
-    let wanted = Array("socket:[\(inode)]".utf8)
+    let expected = Array("socket:[\(inode)]".utf8)
     var link = [UInt8](repeating: 0, count: 64)
     return names(in: folder).contains { name in
       let count = unsafe link.withUnsafeMutableBytes { bytes in
@@ -81,7 +81,7 @@ struct SourceSearch: Sendable {
           return unsafe readlink("\(folder)/\(name)", start, room.count)
         }
       }
-      return count > 0 && link[..<count] == wanted[...]
+      return count > 0 && link[..<count] == expected[...]
     }
   }
 
@@ -123,8 +123,8 @@ struct ConnectionTableEntry {
 
   init?(_ line: ArraySlice<UInt8>) {
     let fields = line.split(separator: UInt8(ascii: " "), maxSplits: 10)
-    guard fields.count > 9, let local = Self.endpoint(fields[1]),
-      let remote = Self.endpoint(fields[2]),
+    guard fields.count > 9, let local = Self.address(fields[1]),
+      let remote = Self.address(fields[2]),
       let inode = UInt64(String(decoding: fields[9], as: UTF8.self))
     else { return nil }
     facing = Descriptor.Addresses(
@@ -135,7 +135,7 @@ struct ConnectionTableEntry {
 
   /// The last four bytes of an address, which are all there is to an IPv4 address in IPv6, and the
   /// port.
-  private static func endpoint(_ field: ArraySlice<UInt8>) -> (address: UInt32, port: UInt16)? {
+  private static func address(_ field: ArraySlice<UInt8>) -> (address: UInt32, port: UInt16)? {
     let parts = field.split(separator: UInt8(ascii: ":"))
     guard parts.count == 2,
       let address = UInt32(String(decoding: parts[0].suffix(8), as: UTF8.self), radix: 16),

@@ -47,7 +47,7 @@ extension Switchboard {
       pump(connection, outgoing, now: now)
       guard isLive(connection) else { return }
     }
-    if wantsBytes(connection, incoming) {
+    if mustRead(connection, incoming) {
       if events & (Readiness.readable | Readiness.failed) != 0 {
         receive(connection, incoming, now: now)
       }
@@ -58,7 +58,7 @@ extension Switchboard {
     }
   }
 
-  private func wantsBytes(_ connection: ProxyConnection, _ pipe: Pipe) -> Bool {
+  private func mustRead(_ connection: ProxyConnection, _ pipe: Pipe) -> Bool {
     // Bytes for an end that is gone are read to be lost.
     !pipe.hasEnded && (pipe.room > 0 || (connection.phase == .open && !pipe.sink.isOpen))
   }
@@ -84,12 +84,12 @@ extension Switchboard {
           break
         }
         let arrived = unsafe UnsafeMutableRawBufferPointer(rebasing: space[..<count])
-        unsafe take(connection, pipe, arrived, now: now)
+        unsafe receive(connection, pipe, arrived, now: now)
       }
     }
   }
 
-  private func take(
+  private func receive(
     _ connection: ProxyConnection, _ pipe: Pipe, _ bytes: UnsafeMutableRawBufferPointer,
     now: UInt64
   ) {
@@ -143,9 +143,9 @@ extension Switchboard {
     if !pipe.sink.isOpen || (connection.isCut && opposite?.hasEnded == true) {
       return drop(connection, resets: false)
     }
-    var rest: [UInt8] = []
-    pipe.shuffler.surrender(into: &rest)
-    pipe.append(rest, now: now, &random)
+    var remaining: [UInt8] = []
+    pipe.shuffler.surrender(into: &remaining)
+    pipe.append(remaining, now: now, &random)
     pipe.append([], isEnd: true, now: now, &random)
     pump(connection, pipe, now: now)
   }
@@ -195,7 +195,7 @@ extension Switchboard {
       return false
     case .wait, .ended: pipe.sink.isFull = true
     case .moved(let sent):
-      pipe.link.bucket.take(sent)
+      pipe.link.bucket.consume(sent)
       pipe.sent(sent)
       if sent < count { pipe.sink.isFull = true }
     }
@@ -221,7 +221,7 @@ extension Switchboard {
     var out = pipe.shuffler.overdue(now: now)
     if !pipe.link.rule.movesFrames { pipe.shuffler.surrender(into: &out) }
     pipe.append(out, now: now, &random)
-    if let end = pipe.shuffler.patienceEnds { schedule(connection, pipe, at: end) }
+    if let end = pipe.shuffler.reorderDeadline { schedule(connection, pipe, at: end) }
   }
 
   /// One end is gone; the other is told once the link lets it know.
@@ -233,7 +233,7 @@ extension Switchboard {
     }
   }
 
-  /// Has the poller watch both ends for what is wanted of them now.
+  /// Has the poller watch both ends for the events that matter now.
   func watch(_ connection: ProxyConnection) {
     for end in [connection.opener, connection.onward] where end.isOpen {
       watch(end, for: wishes(connection, end))
@@ -244,12 +244,12 @@ extension Switchboard {
     switch connection.phase {
     case .identifying: return Readiness.peerEnded
     case .held:
-      let reads = connection.forward.map { wantsBytes(connection, $0) } ?? false
+      let reads = connection.forward.map { mustRead(connection, $0) } ?? false
       return Readiness.peerEnded | (reads ? Readiness.readable : 0)
     case .connecting: return end === connection.onward ? Readiness.writable : 0
     case .open:
       var events: UInt32 = 0
-      if let pipe = connection.pipe(from: end), wantsBytes(connection, pipe) {
+      if let pipe = connection.pipe(from: end), mustRead(connection, pipe) {
         events |= Readiness.readable
       }
       if end.isFull { events |= Readiness.writable }

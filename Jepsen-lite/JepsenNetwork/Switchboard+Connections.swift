@@ -60,7 +60,7 @@ extension Switchboard {
   }
 
   /// The source of a connection is known, and so are its links.
-  func identified(_ connection: ProxyConnection, from: Place, to: Place, now: UInt64) {
+  func identified(_ connection: ProxyConnection, from: Endpoint, to: Endpoint, now: UInt64) {
     let there = link(LinkName(from: from, to: to))
     let back = link(LinkName(from: to, to: from))
     connection.forward = Pipe(link: there, from: connection.opener, to: connection.onward)

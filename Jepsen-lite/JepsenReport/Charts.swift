@@ -54,8 +54,8 @@ struct Charts {
         Numbers.decimal(mark, step < 1 ? 1 : 0), Drawing.left - 6, y(mark) + 4, anchor: "end")
       mark += step
     }
-    for (place, slot) in analysis.slots.enumerated() {
-      let start = UInt64(place) * analysis.slotNanoseconds
+    for (position, slot) in analysis.slots.enumerated() {
+      let start = UInt64(position) * analysis.slotNanoseconds
       let from = axis.x(start)
       let width = axis.x(start + analysis.slotNanoseconds) - from
       var base = 0.0
@@ -104,14 +104,14 @@ struct Charts {
     }
     func curve(_ kind: String, _ value: (RunAnalysis.Slot) -> UInt64) {
       var points: [(x: Double, y: Double)] = []
-      for (place, slot) in analysis.slots.enumerated() {
+      for (position, slot) in analysis.slots.enumerated() {
         guard slot.ok > 0 else {
           drawing.path(points, kind: kind)
           points = []
           continue
         }
         let middle =
-          UInt64(place) * analysis.slotNanoseconds + analysis.slotNanoseconds / 2
+          UInt64(position) * analysis.slotNanoseconds + analysis.slotNanoseconds / 2
         points.append((axis.x(middle), y(value(slot))))
       }
       drawing.path(points, kind: kind)
@@ -151,18 +151,18 @@ struct Charts {
   /// Decimal, by halving: the module has no library of functions.
   private static func logarithm(_ value: Double) -> Double {
     guard value > 1 else { return 0 }
-    var rest = value
+    var remaining = value
     var whole = 0.0
-    while rest >= 10 {
-      rest /= 10
+    while remaining >= 10 {
+      remaining /= 10
       whole += 1
     }
     var fraction = 0.0
     var bit = 0.5
     for _ in 0..<20 {
-      rest *= rest
-      if rest >= 10 {
-        rest /= 10
+      remaining *= remaining
+      if remaining >= 10 {
+        remaining /= 10
         fraction += bit
       }
       bit /= 2

@@ -1,10 +1,11 @@
 internal import JepsenHistory
+internal import KVBase
 
 /// The run for programs.
 enum Machines {
   static func summaryJSON(_ run: RunRecord) -> String {
     let analysis = RunAnalysis(run)
-    let quoted = JSONText.quoted
+    let quoted = JSON.quoted
     func optional(_ number: UInt64?) -> String { number.map { String($0) } ?? "null" }
     let verdicts = run.verdicts.map { verdict in
       "{\"name\":\(quoted(verdict.name)),\"status\":\(quoted(verdict.status.rawValue)),"

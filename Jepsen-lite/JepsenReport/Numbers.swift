@@ -3,15 +3,15 @@ enum Numbers {
   /// `12,345`.
   static func grouped(_ number: Int) -> String {
     var digits = Array(String(number.magnitude))
-    var place = digits.count - 3
-    while place > 0 {
-      digits.insert(",", at: place)
-      place -= 3
+    var position = digits.count - 3
+    while position > 0 {
+      digits.insert(",", at: position)
+      position -= 3
     }
     return (number < 0 ? "-" : "") + String(digits)
   }
 
-  /// With so many digits behind the point.
+  /// With so many digits after the point.
   static func decimal(_ number: Double, _ digits: Int = 1) -> String {
     guard number.isFinite else { return "–" }
     var scale = 1.0
@@ -22,9 +22,9 @@ enum Numbers {
     let sign = number < 0 && whole > 0 ? "-" : ""
     guard digits > 0 else { return sign + grouped(whole) }
     let unit = Int(scale)
-    let rest = String(whole % unit)
+    let remaining = String(whole % unit)
     return sign + grouped(whole / unit) + "."
-      + String(repeating: "0", count: digits - rest.count) + rest
+      + String(repeating: "0", count: digits - remaining.count) + remaining
   }
 
   static func percent(_ share: Double) -> String {

@@ -41,36 +41,33 @@ package struct RunAnalysis: Sendable {
       let time =
         isAnswered
         ? operation.endNanoseconds ?? operation.startNanoseconds : operation.startNanoseconds
-      let place = min(slots.count - 1, Int(time / width))
+      let position = min(slots.count - 1, Int(time / width))
       switch operation.outcome {
       case .ok, .mismatch:
-        slots[place].ok += 1
+        slots[position].ok += 1
         total.ok += 1
         let latency = (operation.endNanoseconds ?? time) - operation.startNanoseconds
-        latencies[place].append(latency)
+        latencies[position].append(latency)
         all.append(latency)
       case .refused:
-        slots[place].refused += 1
+        slots[position].refused += 1
         total.refused += 1
       case .unknown:
-        slots[place].unknown += 1
+        slots[position].unknown += 1
         total.unknown += 1
       }
     }
-    for place in slots.indices { slots[place].take(&latencies[place]) }
-    total.take(&all)
+    for position in slots.indices { slots[position].summarize(&latencies[position]) }
+    total.summarize(&all)
     seconds = Double(max(1, run.loadEndNanoseconds)) / 1e9
     rate = Double(total.ok) / seconds
     let service = Service(inLoad, until: end)
     effects = run.faults.map { service.effect(of: $0, among: run.faults) }
   }
-
-  /// Calls that were begun in the load.
-  package var attempted: Int { total.ok + total.refused + total.unknown }
 }
 
 extension RunAnalysis.Slot {
-  fileprivate mutating func take(_ latencies: inout [UInt64]) {
+  fileprivate mutating func summarize(_ latencies: inout [UInt64]) {
     guard !latencies.isEmpty else { return }
     latencies.sort()
     median = latencies[latencies.count / 2]

@@ -12,14 +12,14 @@ let usage = """
     crash       kills, stops, wiped disks and bad bytes, one scenario after another
   """
 
-let rest = Array(CommandLine.arguments.dropFirst(2))
+let remaining = Array(CommandLine.arguments.dropFirst(2))
 switch CommandLine.arguments.dropFirst().first {
-case "run": exit(await RunCommand.run(rest).rawValue)
-case "check": exit(CheckCommand.run(rest).rawValue)
-case "sim": exit(await SimulationCommand.run(rest).rawValue)
-case "self-test": exit(await SelfTestCommand.run(rest).rawValue)
-case "bench": exit(BenchCommand.run(rest).rawValue)
-case "crash": exit(await CrashCommand.run(rest).rawValue)
+case "run": exit(await RunCommand.run(remaining).rawValue)
+case "check": exit(CheckCommand.run(remaining).rawValue)
+case "sim": exit(await SimulationCommand.run(remaining).rawValue)
+case "self-test": exit(await SelfTestCommand.run(remaining).rawValue)
+case "bench": exit(BenchCommand.run(remaining).rawValue)
+case "crash": exit(await CrashCommand.run(remaining).rawValue)
 case "--help", "-h":
   SimulationCommand.show(usage)
   exit(0)

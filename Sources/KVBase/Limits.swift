@@ -69,7 +69,7 @@ package enum Limits {
   @inlinable package static var unappliedProposals: Int { 4096 }
   /// Rounds of ReadIndex sent and not confirmed; further reads wait for a later round.
   @inlinable package static var openReadRounds: Int { 1024 }
-  /// Entry bytes a group keeps in memory behind what is applied; older ones are read back.
+  /// Entry bytes a group keeps in memory below what is applied; older ones are read back.
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var uncommittedBytes: Int { 16 << 20 }
@@ -104,8 +104,8 @@ package enum Limits {
   // Client.
   /// Calls that a client has begun and not completed; one more is RESOURCE_EXHAUSTED.
   @inlinable package static var clientCalls: Int { 65_536 }
-  /// Mutations of one client to one group that wait behind `resultsPerSession` in flight; one more
-  /// is RESOURCE_EXHAUSTED.
+  /// Mutations of one client to one group that wait while `resultsPerSession` are in flight; one
+  /// more is RESOURCE_EXHAUSTED.
   @inlinable package static var clientWaitingMutations: Int { 8192 }
   /// Requests on one connection that have no answer yet; beyond them the node counts as busy.
   @inlinable package static var streamsPerConnection: Int { 16_384 }
@@ -136,6 +136,17 @@ package enum Limits {
   /// accepted and closed at once, at most one every `refusalPauseMilliseconds`.
   @inlinable package static var reservedFileDescriptors: Int { 256 }
   @inlinable package static var refusalPauseMilliseconds: UInt64 { 10 }
+  /// A connection that is not made within this is `timedOut`.
+  @inlinable package static var connectTimeout: TimeAmount { .seconds(5) }
+  /// A connection that closes sends what is left for this long; then it is closed in any case.
+  @inlinable package static var closeFlushTimeout: TimeAmount { .seconds(2) }
+  /// Probes of a connection on which nothing arrives: the first after so many seconds, then at this
+  /// interval; after so many without an answer the connection has failed. Together 30 s.
+  @inlinable package static var keepAliveIdleSeconds: Int32 { 15 }
+  @inlinable package static var keepAliveIntervalSeconds: Int32 { 5 }
+  @inlinable package static var keepAliveProbes: Int32 { 3 }
+  /// Sent bytes that are not acknowledged for this long: the connection has failed.
+  @inlinable package static var acknowledgementMilliseconds: Int32 { 30_000 }
   /// Addresses of one name that are tried.
   @inlinable package static var addressesPerName: Int { 8 }
 }

@@ -26,7 +26,7 @@
     case acknowledgeBeforeCommit
     /// A follower says that it holds entries before they are durable there.
     case acknowledgeBeforeDurable
-    /// A follower cuts its log behind every append, not only where there is a conflict.
+    /// A follower truncates its log after every append, not only where there is a conflict.
     case truncateOnEveryAppend
 
     // Disk.

@@ -2,7 +2,7 @@
 package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The operating system or the library refused: what was tried, and what it said.
   case io(String)
-  /// A record is damaged and there is something valid behind it: where, and what was found.
+  /// A record is damaged and there is something valid after it: where, and what was found.
   case damaged(String)
   /// The directory belongs to another node, cluster or format; it was not touched.
   case foreign(String)

@@ -4,7 +4,7 @@ package struct ParsedArguments: Sendable, Equatable {
   package var flags: [String: [String]] = [:]
   package var positionals: [String] = []
   /// `--help` or `-h` was among them; the rest was not checked.
-  package var wantsHelp = false
+  package var asksForHelp = false
 }
 
 extension CommandSpec {
@@ -12,21 +12,21 @@ extension CommandSpec {
   /// only looks like a flag. A negative number is no flag.
   package func parse(_ arguments: [String]) throws(UsageError) -> ParsedArguments {
     var parsed = ParsedArguments()
-    var rest = arguments[...]
-    while let argument = rest.popFirst() {
+    var remaining = arguments[...]
+    while let argument = remaining.popFirst() {
       if argument == "--" {
-        parsed.positionals += rest
+        parsed.positionals += remaining
         break
       }
       if argument == "--help" || argument == "-h" {
-        parsed.wantsHelp = true
+        parsed.asksForHelp = true
         return parsed
       }
       guard Self.looksLikeFlag(argument) else {
         parsed.positionals.append(argument)
         continue
       }
-      try take(argument, &rest, into: &parsed)
+      try apply(argument, &remaining, into: &parsed)
     }
     try check(parsed.positionals)
     return parsed
@@ -37,8 +37,8 @@ extension CommandSpec {
     return argument.dropFirst().first.map { !$0.isNumber } ?? false
   }
 
-  private func take(
-    _ argument: String, _ rest: inout ArraySlice<String>, into parsed: inout ParsedArguments
+  private func apply(
+    _ argument: String, _ remaining: inout ArraySlice<String>, into parsed: inout ParsedArguments
   ) throws(UsageError) {
     let equals = argument.firstIndex(of: "=")
     let written = String(argument[..<(equals ?? argument.endIndex)])
@@ -55,7 +55,7 @@ extension CommandSpec {
       }
       return
     }
-    guard let given = attached ?? rest.popFirst() else {
+    guard let given = attached ?? remaining.popFirst() else {
       throw UsageError("--\(flag.name) needs a value: --\(flag.name) \(value)")
     }
     if parsed.flags[flag.name] != nil, !flag.repeats {

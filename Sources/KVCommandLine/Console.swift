@@ -16,8 +16,8 @@ package enum Console {
     var offset = 0
     while offset < bytes.count {
       let count = unsafe bytes.withUnsafeBytes {
-        let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[offset...])
-        return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+        let remaining = unsafe UnsafeRawBufferPointer(rebasing: $0[offset...])
+        return unsafe Glibc.write(descriptor, remaining.baseAddress, remaining.count)
       }
       if count < 0 {
         if errno == EINTR || errno == EAGAIN { continue }
@@ -42,11 +42,14 @@ package enum Console {
     return found
   }
 
+  /// A longer file, of settings for example, is refused.
+  private static let textFileBytes = 1 << 20
+
   /// A whole small file as text, or a sentence.
   package static func readText(_ path: String) throws(UsageError) -> String {
     do {
       var lines = try LineReader(path: path)
-      return String(decoding: try lines.readAll(limit: 1 << 20), as: UTF8.self)
+      return String(decoding: try lines.readAll(limit: textFileBytes), as: UTF8.self)
     } catch {
       throw UsageError(error.description)
     }
@@ -129,8 +132,10 @@ package struct LineReader: ~Copyable {
     return buffer
   }
 
+  private static let readBytes = 256 << 10
+
   private mutating func fill() throws(FileError) {
-    let chunk = 256 << 10
+    let chunk = Self.readBytes
     var count = 0
     repeat {
       let descriptor = self.descriptor
@@ -166,18 +171,21 @@ package struct FileWriter: ~Copyable {
 
   deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
 
+  /// Bytes that are gathered before they are written.
+  private static let bufferBytes = 64 << 10
+
   package mutating func write(line: [UInt8]) throws(FileError) {
     buffer += line
     buffer.append(10)
-    if buffer.count >= 64 << 10 { try flush() }
+    if buffer.count >= Self.bufferBytes { try flush() }
   }
 
   package mutating func flush() throws(FileError) {
     var offset = 0
     while offset < buffer.count {
       let count = unsafe buffer.withUnsafeBytes {
-        let rest = unsafe UnsafeRawBufferPointer(rebasing: $0[offset...])
-        return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+        let remaining = unsafe UnsafeRawBufferPointer(rebasing: $0[offset...])
+        return unsafe Glibc.write(descriptor, remaining.baseAddress, remaining.count)
       }
       guard count >= 0 else {
         if errno == EINTR { continue }

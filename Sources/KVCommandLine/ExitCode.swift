@@ -14,8 +14,6 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
   /// The time was over, or it is not known what was done.
   case unknown = 6
   case notAuthorised = 7
-  case sagaCompensated = 8
-  case sagaStuck = 9
 
   package init(_ error: KVError) {
     if error.outcome == .unknown {

@@ -78,7 +78,7 @@ package enum Measure {
     }
   }
 
-  /// With one digit behind the point, without where there are three before it.
+  /// With one digit after the point, without where there are three before it.
   package static func decimal(_ value: Double) -> String {
     if value >= 99.95 { return "\(Int(value.rounded()))" }
     let tenths = Int((value * 10).rounded())

@@ -23,11 +23,14 @@ package struct Progress: Sendable {
     return Double(seconds) + Double(attoseconds) / 1e18
   }
 
-  /// At most ten times a second. `share`: 0 to 1, where it is known.
+  /// Less time after an update, the next one is left out.
+  private static let interval = Duration.milliseconds(100)
+
+  /// `share`: 0 to 1, where it is known.
   package mutating func update(count: Int, share: Double?) {
     guard isTerminal else { return }
     let now = clock.now
-    guard now - shownAt >= .milliseconds(100) else { return }
+    guard now - shownAt >= Self.interval else { return }
     shownAt = now
     hasShown = true
     Console.show("\r" + Self.bar(name, count: count, share: share, seconds: seconds) + "\u{1B}[K")

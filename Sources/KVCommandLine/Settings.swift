@@ -86,9 +86,9 @@ package struct Settings: Sendable {
     for (index, raw) in file.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
       let line = trim(raw)
       if line.isEmpty || line.hasPrefix("#") { continue }
-      let place = "\(path), line \(index + 1)"
+      let source = "\(path), line \(index + 1)"
       guard let equals = line.firstIndex(of: "=") else {
-        throw UsageError("\(place): '\(line)' is not of the form 'flag = value'")
+        throw UsageError("\(source): '\(line)' is not of the form 'flag = value'")
       }
       let name = String(trim(line[..<equals]))
       var value = trim(line[line.index(after: equals)...])
@@ -98,11 +98,11 @@ package struct Settings: Sendable {
       guard let flag = spec.flag(named: name), flag.isSetting, name != "config" else {
         let known = spec.flags.filter(\.isSetting).map(\.name)
         throw UsageError(
-          "\(place): there is no setting '\(name)'"
+          "\(source): there is no setting '\(name)'"
             + Suggestion.sentence(for: name, among: known))
       }
       if let earlier = found[name] {
-        throw UsageError("\(place): '\(name)' stands in line \(earlier.line) already")
+        throw UsageError("\(source): '\(name)' stands in line \(earlier.line) already")
       }
       found[name] = (String(value), index + 1)
     }
@@ -194,7 +194,7 @@ extension Settings {
   /// The sentence for a value that can't be used.
   package func wrong(_ name: String, _ expected: String) -> UsageError {
     let setting = setting(name)
-    let place = setting.origin == .flag ? "--\(name)" : "\(name) (\(setting.origin))"
-    return UsageError("\(place) is '\(setting.values.first ?? "")': it must be \(expected)")
+    let source = setting.origin == .flag ? "--\(name)" : "\(name) (\(setting.origin))"
+    return UsageError("\(source) is '\(setting.values.first ?? "")': it must be \(expected)")
   }
 }

@@ -48,7 +48,7 @@ package final class EventsFile {
         "\"event\":\"refused\",\"remote\":\"\(Self.escape(remote))\","
         + "\"text\":\"\(Self.escape(text))\""
     case .note(let severity, let text):
-      line += "\"event\":\"note\",\"severity\":\"\(severity)\",\"text\":\"\(Self.escape(text))\""
+      line += "\"event\":\"note\",\"severity\":\"\(severity)\",\"text\":\(JSON.quoted(text))"
     }
     line += "}\n"
     // A full disk must not stop the node: the line is lost.
@@ -57,19 +57,5 @@ package final class EventsFile {
       unsafe PosixCalls.write(UnsafeRawBufferPointer($0), to: handle.descriptor).done
     }
     if written > 0 { isCut = written < count }
-  }
-
-  static func escape(_ text: String) -> String {
-    var escaped = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": escaped += "\\\""
-      case "\\": escaped += "\\\\"
-      case "\n": escaped += "\\n"
-      case "\u{20}"...: escaped.unicodeScalars.append(scalar)
-      default: escaped += " "
-      }
-    }
-    return escaped
   }
 }

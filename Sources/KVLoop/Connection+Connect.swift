@@ -33,7 +33,7 @@ extension Connection {
   /// Connects to `target`, a name or a numeric address. The handler is told by `connectionDidOpen`,
   /// or by `didClose` with `failed`: `refused`, `timedOut`, `unreachable`, `nameNotFound`.
   package static func connect(
-    loop: EventLoop, to target: HostPort, timeout: TimeAmount = .seconds(5),
+    loop: EventLoop, to target: HostPort, timeout: TimeAmount = Limits.connectTimeout,
     handler: any ConnectionHandler
   ) -> Connection {
     let attempt = ConnectAttempt(target: target)

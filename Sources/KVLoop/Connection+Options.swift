@@ -1,5 +1,6 @@
 internal import CLibUV
 internal import Glibc
+internal import KVBase
 
 extension Connection {
   /// Small frames leave at once, and a peer whose machine is gone is noticed within half a minute:
@@ -8,13 +9,13 @@ extension Connection {
   func setSocketOptions() {
     guard let tcp = unsafe rawAs(uv_tcp_t.self) else { return }
     unsafe uv_tcp_nodelay(tcp, 1)
-    unsafe uv_tcp_keepalive(tcp, 1, 15)
+    unsafe uv_tcp_keepalive(tcp, 1, UInt32(Limits.keepAliveIdleSeconds))
     #if os(Linux)
       var descriptor: uv_os_fd_t = -1
       guard unsafe uv_fileno(rawAs(uv_handle_t.self), &descriptor) == 0 else { return }
-      set(descriptor, TCP_KEEPINTVL, 5)
-      set(descriptor, TCP_KEEPCNT, 3)
-      set(descriptor, TCP_USER_TIMEOUT, 30_000)
+      set(descriptor, TCP_KEEPINTVL, Limits.keepAliveIntervalSeconds)
+      set(descriptor, TCP_KEEPCNT, Limits.keepAliveProbes)
+      set(descriptor, TCP_USER_TIMEOUT, Limits.acknowledgementMilliseconds)
     #endif
   }
 

@@ -22,7 +22,7 @@ extension Connection {
 
   /// Sends what is left, then closes: for a last word such as GOAWAY. What the peer still sends is
   /// thrown away. After `limit` it is closed in any case.
-  package func closeAfterFlush(within limit: TimeAmount = .seconds(2)) {
+  package func closeAfterFlush(within limit: TimeAmount = Limits.closeFlushTimeout) {
     loop.checkCurrent()
     guard case .open = state else { return close() }
     let timer = LoopTimer(loop: loop) { [weak self] in self?.close() }
@@ -64,7 +64,7 @@ extension Connection {
     guard sent >= 0 || sent == UV_EAGAIN.rawValue else { return fail(sent, "write") }
     let taken = max(0, Int(sent))
     bytesWritten += UInt64(taken)
-    if taken < output.count { unsafe queueRest(from: taken, stream: stream) }
+    if taken < output.count { unsafe queueRemaining(from: taken, stream: stream) }
     // Memory that one large answer needed is not kept by every connection.
     if output.bytes.capacity > Limits.flushBytes * 2 {
       output = ByteWriter()
@@ -73,28 +73,28 @@ extension Connection {
     }
   }
 
-  private func queueRest(from start: Int, stream: UnsafeMutablePointer<uv_stream_t>) {
-    let rest = output.count - start
-    // The request and, behind it, the bytes that it sends.
+  private func queueRemaining(from start: Int, stream: UnsafeMutablePointer<uv_stream_t>) {
+    let remaining = output.count - start
+    // The request, followed by the bytes that it sends.
     let header = unsafe MemoryLayout<uv_write_t>.stride
     let block = unsafe UnsafeMutableRawPointer.allocate(
-      byteCount: header + rest, alignment: MemoryLayout<uv_write_t>.alignment)
+      byteCount: header + remaining, alignment: MemoryLayout<uv_write_t>.alignment)
     let request = unsafe block.bindMemory(to: uv_write_t.self, capacity: 1)
     let target = unsafe block + header
     unsafe output.bytes.withUnsafeBytes {
-      unsafe UnsafeMutableRawBufferPointer(start: target, count: rest).copyMemory(
+      unsafe UnsafeMutableRawBufferPointer(start: target, count: remaining).copyMemory(
         from: UnsafeRawBufferPointer(rebasing: $0[start...]))
     }
     unsafe request.pointee.data = Unmanaged.passRetained(self).toOpaque()
     var buffer = unsafe uv_buf_t(
-      base: target.bindMemory(to: CChar.self, capacity: rest), len: rest)
+      base: target.bindMemory(to: CChar.self, capacity: remaining), len: remaining)
     let status = unsafe uv_write(
       request, stream, &buffer, 1, { unsafe Connection.didWrite($0, $1) })
     guard status == 0 else {
       unsafe Self.free(request)
       return fail(status, "write")
     }
-    writing = rest
+    writing = remaining
   }
 
   private static func didWrite(_ request: UnsafeMutablePointer<uv_write_t>?, _ status: Int32) {

@@ -22,7 +22,7 @@ package final class Connection: LoopHandle, @unchecked Sendable {
   package let id: UInt64
   /// Held until the connection is closed.
   package var handler: (any ConnectionHandler)?
-  /// For whoever wants to hang something of its own on it.
+  /// For what the owner keeps with the connection.
   package var context: AnyObject?
   /// What is to be sent.
   package var output = ByteWriter()
@@ -78,7 +78,6 @@ package final class Connection: LoopHandle, @unchecked Sendable {
 
   /// Numeric `host:port` of the peer; `nil` where there is none.
   package var remoteAddress: String? { unsafe address(uv_tcp_getpeername) }
-  package var localAddress: String? { unsafe address(uv_tcp_getsockname) }
 
   private func address(
     _ ask: (UnsafePointer<uv_tcp_t>?, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<Int32>?)
@@ -96,23 +95,25 @@ package final class Connection: LoopHandle, @unchecked Sendable {
 
   // MARK: Reading
 
-  /// Stops reading, for as long as the owner wants; the peer's writes then fill the socket.
+  /// Stops reading until `resumeReading`; the peer's writes then fill the socket. For tests: a peer
+  /// that does not read.
   package func pauseReading() {
     loop.checkCurrent()
     pausedByOwner = true
     updateReading()
   }
 
+  /// For tests: ends `pauseReading`.
   package func resumeReading() {
     loop.checkCurrent()
     pausedByOwner = false
     updateReading()
   }
 
-  /// Has libuv read or not, as the state wants.
+  /// Starts or stops reading, as the state says.
   func updateReading() {
     guard let stream = unsafe rawAs(uv_stream_t.self) else { return }
-    let wanted =
+    let mustRead =
       switch state {
       case .open: !pausedByOwner && !(isCongested && pausesWhenCongested)
       // Read and thrown away: closing a socket with unread bytes resets the connection, and the
@@ -120,9 +121,9 @@ package final class Connection: LoopHandle, @unchecked Sendable {
       case .finishing: true
       case .connecting, .closing, .closed: false
       }
-    guard wanted != reading else { return }
-    reading = wanted
-    guard wanted else {
+    guard mustRead != reading else { return }
+    reading = mustRead
+    guard mustRead else {
       unsafe uv_read_stop(stream)
       return
     }
@@ -132,7 +133,7 @@ package final class Connection: LoopHandle, @unchecked Sendable {
   }
 
   private static func allocate(
-    _ handle: UnsafeMutablePointer<uv_handle_t>?, _ suggested: Int,
+    _ handle: UnsafeMutablePointer<uv_handle_t>?, _: Int,
     _ buffer: UnsafeMutablePointer<uv_buf_t>?
   ) {
     guard let data = unsafe handle?.pointee.data else { return }
@@ -143,7 +144,7 @@ package final class Connection: LoopHandle, @unchecked Sendable {
   }
 
   private static func didRead(
-    _ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _ buffer: UnsafePointer<uv_buf_t>?
+    _ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _: UnsafePointer<uv_buf_t>?
   ) {
     guard count != 0, let data = unsafe stream?.pointee.data else { return }
     let connection = unsafe Unmanaged<Connection>.fromOpaque(data).takeUnretainedValue()

@@ -43,7 +43,8 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   }
 
   package init() throws(LoopError) {
-    LoopSignal.ignoreBrokenPipes()
+    // A write to a connection that is gone is to answer an error, not to end the process.
+    signal(SIGPIPE, SIG_IGN)
     unsafe raw = .allocate(capacity: 1)
     let status = unsafe uv_loop_init(raw)
     guard status == 0 else {
@@ -259,7 +260,7 @@ package final class EventLoop: SerialExecutor, @unchecked Sendable {
   }
 
   private static func closeUsersHandle(
-    _ handle: UnsafeMutablePointer<uv_handle_t>?, _ argument: UnsafeMutableRawPointer?
+    _ handle: UnsafeMutablePointer<uv_handle_t>?, _: UnsafeMutableRawPointer?
   ) {
     guard let handle = unsafe handle, unsafe uv_is_closing(handle) == 0,
       let data = unsafe uv_handle_get_data(handle)

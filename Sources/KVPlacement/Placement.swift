@@ -15,10 +15,6 @@ package struct Placement: Hashable, Sendable {
     replicas[Int(partition.rawValue)]
   }
 
-  package func preferredLeader(of partition: PartitionID) -> NodeID? {
-    replicas[Int(partition.rawValue)].first
-  }
-
   /// How many replicas a node holds.
   package func load(of node: NodeID) -> Int {
     replicas.reduce(0) { $0 + ($1.contains(node) ? 1 : 0) }

@@ -50,8 +50,8 @@ struct PlacementChange {
   }
 
   private mutating func give(_ number: Int, from donor: Int, to joiner: Int) {
-    guard let place = lists[number].firstIndex(of: donor) else { return }
-    lists[number][place] = joiner
+    guard let position = lists[number].firstIndex(of: donor) else { return }
+    lists[number][position] = joiner
     loads[donor] -= 1
     loads[joiner] += 1
   }

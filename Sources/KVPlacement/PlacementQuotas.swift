@@ -1,5 +1,3 @@
-internal import KVBase
-
 /// How many replicas each zone and each node should hold, decided before any is placed.
 ///
 /// Every partition gets its replicas from as many zones as there are, and as evenly: first `base`

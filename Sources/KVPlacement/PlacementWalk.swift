@@ -29,19 +29,19 @@ struct PlacementWalk {
       // Zones that must give to every partition left, and what remains for the walk to decide.
       var free = quotas.extrasPerPartition
       for zone in share.indices where share[zone] == left {
-        take(zone, &share, &counts)
+        assign(zone, &share, &counts)
         free -= 1
       }
-      var place = start(partition)
+      var point = start(partition)
       var steps = 0
       while free > 0 {
         precondition(steps < ring.count, "\(free) extra replicas of partition \(partition) left")
-        let zone = table.zoneOf[ring.owner(of: place)]
+        let zone = table.zoneOf[ring.owner(of: point)]
         if share[zone] > 0, counts[zone] == quotas.base[zone] {
-          take(zone, &share, &counts)
+          assign(zone, &share, &counts)
           free -= 1
         }
-        advance(&place, &steps)
+        advance(&point, &steps)
       }
       result.append(counts)
     }
@@ -51,7 +51,7 @@ struct PlacementWalk {
     return result
   }
 
-  private func take(_ zone: Int, _ share: inout [Int], _ counts: inout [Int]) {
+  private func assign(_ zone: Int, _ share: inout [Int], _ counts: inout [Int]) {
     share[zone] -= 1
     counts[zone] += 1
   }
@@ -67,32 +67,32 @@ struct PlacementWalk {
       free[zone] -= 1
     }
     var chosen: [Int] = []
-    var place = start(partition)
+    var point = start(partition)
     var steps = 0
     while chosen.count < quotas.replication {
       precondition(
         steps < ring.count, "\(chosen.count) of \(quotas.replication) replicas of \(partition)")
-      let node = ring.owner(of: place)
+      let node = ring.owner(of: point)
       let zone = table.zoneOf[node]
       if !chosen.contains(node), isForced[node] || (free[zone] > 0 && nodeShare[node] > 0) {
         if !isForced[node] { free[zone] -= 1 }
         nodeShare[node] -= 1
         chosen.append(node)
       }
-      advance(&place, &steps)
+      advance(&point, &steps)
     }
     for zone in counts.indices where counts[zone] > 0 { columnsLeft[zone] -= 1 }
     return chosen
   }
 
   private func start(_ partition: Int) -> Int {
-    ring.place(
+    ring.index(
       at: Ring.firstToken(
         of: PartitionID(UInt16(partition)), partitions: quotas.partitions))
   }
 
-  private func advance(_ place: inout Int, _ steps: inout Int) {
+  private func advance(_ point: inout Int, _ steps: inout Int) {
     steps += 1
-    place = place + 1 == ring.count ? 0 : place + 1
+    point = point + 1 == ring.count ? 0 : point + 1
   }
 }

@@ -23,8 +23,8 @@ struct VirtualNodes {
 
   var count: Int { owners.count }
 
-  /// The place of the first point at or after `token`, going round.
-  func place(at token: Token) -> Int {
+  /// The index of the first point at or after `token`, going round.
+  func index(at token: Token) -> Int {
     var low = 0
     var high = tokens.count
     while low < high {
@@ -35,7 +35,7 @@ struct VirtualNodes {
   }
 
   /// The position of the node that owns a point.
-  func owner(of place: Int) -> Int { owners[place < owners.count ? place : place - owners.count] }
+  func owner(of index: Int) -> Int { owners[index < owners.count ? index : index - owners.count] }
 
   /// A number that is the same wherever it is computed: also breaks ties between equals.
   static func hash(_ node: NodeID, _ number: UInt32) -> UInt64 {

@@ -45,7 +45,7 @@ enum Bench {
   static func run(_ arguments: [String]) -> ExitCode {
     do {
       let parsed = try spec.parse(arguments)
-      if parsed.wantsHelp {
+      if parsed.asksForHelp {
         Console.out(spec.help(environmentPrefix: environmentPrefix))
         return .ok
       }

@@ -5,7 +5,6 @@ internal import KVCommand
 internal import KVCommandLine
 internal import KVLoop
 internal import KVWire
-internal import Synchronization
 
 /// One thread of the generator: an event loop, some connections, and the clients on them. Each
 /// client has one call in progress and begins the next in the completion of the last: no task, no
@@ -52,7 +51,7 @@ final class LoadThread: @unchecked Sendable {
   }
 
   /// Blocks until the phase is over.
-  func wait() -> LoadResult { finished.take() }
+  func wait() -> LoadResult { finished.receive() }
 
   func stop() {
     _ = loop.post {
@@ -169,7 +168,7 @@ final class LoadThread: @unchecked Sendable {
 
 /// One result, handed from a loop's thread to one that waits for it.
 private final class Mailbox: Sendable {
-  private let slot = Mutex<LoadResult?>(nil)
+  private let slot = Locked<LoadResult?>(nil)
   private let ready = Semaphore()
 
   func put(_ result: LoadResult) {
@@ -177,7 +176,7 @@ private final class Mailbox: Sendable {
     ready.signal()
   }
 
-  func take() -> LoadResult {
+  func receive() -> LoadResult {
     ready.wait()
     return slot.withLock { slot in
       defer { slot = nil }

@@ -77,11 +77,11 @@ final class KeyTable: Sendable {
   /// `key-%012d`
   static func key(_ index: Int) -> Bytes {
     var bytes = Array("key-000000000000".utf8)
-    var rest = index
+    var remaining = index
     var at = bytes.count - 1
-    while rest > 0, at > 3 {
-      bytes[at] = UInt8(48 + rest % 10)
-      rest /= 10
+    while remaining > 0, at > 3 {
+      bytes[at] = UInt8(48 + remaining % 10)
+      remaining /= 10
       at -= 1
     }
     return Bytes(bytes)

@@ -110,7 +110,7 @@ enum Kvctl {
       if let at = firstWord(in: own) { own.remove(at: at) }
     }
     let parsed = try command.spec.parse(own)
-    if parsed.wantsHelp {
+    if parsed.asksForHelp {
       Console.out(command.spec.help(environmentPrefix: environmentPrefix))
       return .ok
     }

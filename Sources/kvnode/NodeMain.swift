@@ -26,7 +26,7 @@ enum NodeMain {
     _ spec: CommandSpec, _ arguments: [String]
   ) throws(UsageError) -> Settings? {
     let parsed = try spec.parse(arguments)
-    if parsed.wantsHelp {
+    if parsed.asksForHelp {
       Console.out(spec.help(environmentPrefix: NodeFlags.environmentPrefix))
       return nil
     }

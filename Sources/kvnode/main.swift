@@ -1,3 +1,1 @@
-import KVCommandLine
-
 NodeMain.run(Array(CommandLine.arguments.dropFirst()))

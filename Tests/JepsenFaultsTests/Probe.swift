@@ -55,7 +55,7 @@ final class Probe {
   private let process = Process()
   private let input = Pipe()
   private let output = Pipe()
-  private var rest = Data()
+  private var remaining = Data()
 
   var pid: Int32 { process.processIdentifier }
 
@@ -77,13 +77,13 @@ final class Probe {
   func say(_ line: String) throws -> String {
     try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
     while true {
-      if let end = rest.firstIndex(of: 10) {
-        defer { rest = Data(rest[(end + 1)...]) }
-        return String(decoding: rest[..<end], as: UTF8.self)
+      if let end = remaining.firstIndex(of: 10) {
+        defer { remaining = Data(remaining[(end + 1)...]) }
+        return String(decoding: remaining[..<end], as: UTF8.self)
       }
       let more = output.fileHandleForReading.availableData
       guard !more.isEmpty else { return "ended" }
-      rest.append(more)
+      remaining.append(more)
     }
   }
 

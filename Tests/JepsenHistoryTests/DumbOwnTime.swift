@@ -12,8 +12,8 @@ struct DumbOwnTime {
     let from = kept.map { steps[$0].start }.min() ?? 0
     let last = kept.map { steps[$0].end ?? 0 }.max() ?? 0
     var items: [WitnessSearch.Item] = []
-    for (place, step) in steps.enumerated() {
-      if isKept.contains(place) {
+    for (position, step) in steps.enumerated() {
+      if isKept.contains(position) {
         items.append(.init(step: step, end: step.end, mayBeLeftOut: step.end == nil))
         continue
       }

@@ -44,9 +44,9 @@ private func bruteForce(
         after = sum
       default: return false
       }
-      var rest = left
-      rest.remove(at: i)
-      if go(rest, after) { return true }
+      var remaining = left
+      remaining.remove(at: i)
+      if go(remaining, after) { return true }
     }
     return false
   }

@@ -1,4 +1,3 @@
-import KVBase
 import Testing
 
 @testable import JepsenHistory

@@ -49,8 +49,8 @@ import Testing
     for seed in 0..<(Self.isTimed ? 2_000 : 200) {
       let history = HistoryBench.hard(seed: UInt64(seed))
       let checker = LinearizabilityChecker()
-      let places = history.indices.map { Int32($0) }[...]
-      var decision = KeyDecision(history, places, checker, isCounter: false)
+      let positions = history.indices.map { Int32($0) }[...]
+      var decision = KeyDecision(history, positions, checker, isCounter: false)
       while decision.state == .open { decision.run(steps: 100_000, checker.bounds) }
       guard decision.state == .violated, let stuckAt = decision.stuckAt,
         let key = decision.prepared
@@ -58,15 +58,15 @@ import Testing
       violated += 1
       let found = try #require(
         StepParts(key, checker.bounds).witness.reduce(stuckAt: stuckAt), "seed \(seed)")
-      most = max(most, found.places.count)
+      most = max(most, found.positions.count)
       if !found.isIrreducible { flagged += 1 }
       let values = key.steps.count + 2
       var steps = key.steps
       let horizon = steps[stuckAt].end ?? .max
-      for place in steps.indices {
+      for position in steps.indices {
         // What was open when the search got stuck may have happened.
-        guard case .compareAndSet = steps[place].action else { continue }
-        if steps[place].end ?? .max > horizon { steps[place].end = nil }
+        guard case .compareAndSet = steps[position].action else { continue }
+        if steps[position].end ?? .max > horizon { steps[position].end = nil }
       }
       let dumb = DumbOwnTime(steps: steps, starts: (-1...Int64(min(values, 8))).map { $0 })
       func judge(_ kept: [Int], _ expected: Bool) {
@@ -74,13 +74,13 @@ import Testing
         if answer == nil { undecided += 1 }
         #expect(answer ?? expected == expected, "seed \(seed): \(kept) of \(found)")
       }
-      judge(found.places, true)
-      for place in found.places where found.isIrreducible {
-        judge(found.places.filter { $0 != place }, false)
+      judge(found.positions, true)
+      for position in found.positions where found.isIrreducible {
+        judge(found.positions.filter { $0 != position }, false)
       }
       let witness = try #require(
         decision.witness("k", history, checker.bounds), "seed \(seed)")
-      #expect(witness.operations.count == found.places.count)
+      #expect(witness.operations.count == found.positions.count)
       #expect(checker.check(witness.operations, model: .register).status == .violated)
     }
     print("hard: \(violated) violated, \(flagged) flagged, \(undecided) undecided, most \(most)")
@@ -157,23 +157,23 @@ import Testing
     }
     if isAnswered {
       sum = 0
-      for place in history.indices where history[place].kind == .add {
-        sum += history[place].value?.integer ?? 0
-        if history[place].outcome == .ok { history[place].result = .integer(sum) }
+      for position in history.indices where history[position].kind == .add {
+        sum += history[position].value?.integer ?? 0
+        if history[position].outcome == .ok { history[position].result = .integer(sum) }
       }
     }
-    let place = history[(size / 2)...].firstIndex { $0.kind == .read } ?? 0
+    let position = history[(size / 2)...].firstIndex { $0.kind == .read } ?? 0
     // Far enough from what is under way, or else in a quiet moment.
     if abs(change) == 1 {
-      history[place].startNanoseconds = UInt64(place) * 1_000 + 20_000
-      history[place].endNanoseconds = history[place].startNanoseconds
-      for other in history.indices.dropFirst(place - 20).prefix(40) where other != place {
+      history[position].startNanoseconds = UInt64(position) * 1_000 + 20_000
+      history[position].endNanoseconds = history[position].startNanoseconds
+      for other in history.indices.dropFirst(position - 20).prefix(40) where other != position {
         let moment = UInt64(other) * 1_000 + 20_000
         history[other].startNanoseconds = moment
         if history[other].outcome == .ok { history[other].endNanoseconds = moment }
       }
     }
-    history[place].value = .integer((history[place].value?.integer ?? 0) + change)
+    history[position].value = .integer((history[position].value?.integer ?? 0) + change)
     expectSmallWitness(history, .counter, "counter \(change), answered \(isAnswered)")
   }
 
@@ -187,8 +187,8 @@ import Testing
       return operation.kind == .read ? .list(elements) : nil
     }
     let reads = history.indices.filter { history[$0].kind == .read }
-    let place = reads[reads.count / 2]
-    guard case .list(var found)? = history[place].value else { return }
+    let position = reads[reads.count / 2]
+    guard case .list(var found)? = history[position].value else { return }
     switch violation {
     case "order":
       let other = found.lastIndex { $0 != found[found.count - 1] } ?? 0
@@ -200,7 +200,7 @@ import Testing
       found = Array(later.prefix(found.count + 20))
     default: found.append(found[found.count - 1])
     }
-    history[place].value = .list(found)
+    history[position].value = .list(found)
     expectSmallWitness(history, .list, "list \(violation), repeated \(isRepeated)")
   }
 
@@ -217,14 +217,14 @@ import Testing
       return operation.kind == .read ? .list(elements) : nil
     }
     let reads = history.indices.filter { history[$0].kind == .read }
-    let place = reads[reads.count / 2]
-    guard case .list(var found)? = history[place].value else { return }
+    let position = reads[reads.count / 2]
+    guard case .list(var found)? = history[position].value else { return }
     switch violation {
     case "other": found[found.count / 2] = elements[elements.count - 1]
     case "lost": found.removeLast(20)
     default: found.append(.integer(-1))
     }
-    history[place].value = .list(found)
+    history[position].value = .list(found)
     expectSmallWitness(history, .set, "set \(violation), repeated \(isRepeated)")
   }
 
@@ -245,11 +245,11 @@ import Testing
       }
       return balances(accounts[0], accounts[1])
     }
-    let place = history[(size / 2)...].firstIndex { $0.kind == .read } ?? 0
-    guard case .map(let fields)? = history[place].value, let a = fields[0].value.integer,
+    let position = history[(size / 2)...].firstIndex { $0.kind == .read } ?? 0
+    guard case .map(let fields)? = history[position].value, let a = fields[0].value.integer,
       let b = fields[1].value.integer
     else { return }
-    history[place].value = balances(a + 60, b - 60)
+    history[position].value = balances(a + 60, b - 60)
     expectSmallWitness(
       history, .bank, "bank, initial \(givesInitial)",
       initial: givesInitial ? balances(50, 50) : nil)

@@ -14,12 +14,12 @@ struct SequentialOrders: Sendable {
   private func go(_ left: [HistoryOperation], _ state: HistoryValue?) -> Bool {
     if left.allSatisfy({ $0.outcome == .unknown }) { return true }
     let horizon = left.filter { $0.outcome == .ok }.compactMap(\.endNanoseconds).min()
-    for (place, operation) in left.enumerated() {
+    for (position, operation) in left.enumerated() {
       if let horizon, horizon < operation.startNanoseconds { continue }
       guard let after = next(operation, state) else { continue }
-      var rest = left
-      rest.remove(at: place)
-      if go(rest, after) { return true }
+      var remaining = left
+      remaining.remove(at: position)
+      if go(remaining, after) { return true }
     }
     return false
   }

@@ -25,14 +25,14 @@ struct BruteForce {
     let key = UInt64(done) << 32 | UInt64(UInt32(truncatingIfNeeded: state))
     if failed.contains(key) { return false }
     var horizon = UInt64.max
-    for place in 0..<steps.count where done & (1 << UInt32(place)) == 0 {
-      if let end = steps[place].end { horizon = min(horizon, end) }
+    for position in 0..<steps.count where done & (1 << UInt32(position)) == 0 {
+      if let end = steps[position].end { horizon = min(horizon, end) }
     }
-    for place in 0..<steps.count where done & (1 << UInt32(place)) == 0 {
+    for position in 0..<steps.count where done & (1 << UInt32(position)) == 0 {
       // Something that ended before this one began is not placed yet.
-      if steps[place].start > horizon { continue }
-      guard let next = steps[place].next(after: state) else { continue }
-      if go(done | 1 << UInt32(place), next) { return true }
+      if steps[position].start > horizon { continue }
+      guard let next = steps[position].next(after: state) else { continue }
+      if go(done | 1 << UInt32(position), next) { return true }
     }
     failed.insert(key)
     return false
@@ -130,17 +130,17 @@ struct SmallHistories {
   }
 
   private mutating func perturb(_ steps: inout [LinearizabilityStep], _ values: UInt64) {
-    let place = Int(random.below(UInt64(steps.count)))
-    switch (steps[place].action, random.below(3)) {
-    case (.read, 0): steps[place].action = .read(Int64(random.below(values)))
-    case (.differs, 0): steps[place].action = .differs(from: Int64(random.below(values)))
-    case (.read(let value), 1): steps[place].action = .differs(from: value)
-    case (.differs(let value), 1): steps[place].action = .read(value)
+    let position = Int(random.below(UInt64(steps.count)))
+    switch (steps[position].action, random.below(3)) {
+    case (.read, 0): steps[position].action = .read(Int64(random.below(values)))
+    case (.differs, 0): steps[position].action = .differs(from: Int64(random.below(values)))
+    case (.read(let value), 1): steps[position].action = .differs(from: value)
+    case (.differs(let value), 1): steps[position].action = .read(value)
     default:
-      guard let end = steps[place].end else { return }
-      let length = end - steps[place].start
-      steps[place].start = random.below(12 + 2 * UInt64(steps.count))
-      steps[place].end = steps[place].start + length
+      guard let end = steps[position].end else { return }
+      let length = end - steps[position].start
+      steps[position].start = random.below(12 + 2 * UInt64(steps.count))
+      steps[position].end = steps[position].start + length
     }
   }
 }

@@ -13,20 +13,20 @@ import Testing
     }
     let reduced = try #require(Witness.Reduced(steps, suspects: suspects, initial: 0), "\(what)")
     #expect(reduced.isIrreducible, "\(what)")
-    #expect(reduced.places.count <= 20, "\(what): \(reduced.places.count)")
+    #expect(reduced.positions.count <= 20, "\(what): \(reduced.positions.count)")
     if reduced.dropped == .anyTime {
       let register = WitnessRegister(steps, initial: 0)
-      #expect(!BruteForce.isLinearizable(register.part(keeping: reduced.places)), "\(what)")
-      for place in reduced.places {
-        let rest = reduced.places.filter { $0 != place }
+      #expect(!BruteForce.isLinearizable(register.part(keeping: reduced.positions)), "\(what)")
+      for position in reduced.positions {
+        let remaining = reduced.positions.filter { $0 != position }
         #expect(
-          BruteForce.isLinearizable(register.part(keeping: rest)),
-          "\(what): \(operations[steps[place].source]) can be dropped")
+          BruteForce.isLinearizable(register.part(keeping: remaining)),
+          "\(what): \(operations[steps[position].source]) can be dropped")
       }
     }
     let witness = try #require(
       Witness.ofRegister(operations, steps: steps, suspects: suspects), "\(what)")
-    #expect(witness.operations.count == reduced.places.count)
+    #expect(witness.operations.count == reduced.positions.count)
     #expect(witness.explanation.count >= 2, "\(what): \(witness.explanation)")
     if ProcessInfo.processInfo.environment["KV_ZONES_SAY"] != nil {
       print(what, ([""] + witness.explanation).joined(separator: "\n  "))
@@ -73,11 +73,11 @@ import Testing
       #expect(reduced.isIrreducible, "history \(index): \(steps)")
       if reduced.dropped == .ownTime { atTheirTime += 1 }
       let dumb = DumbParts(steps, reduced.dropped)
-      #expect(dumb.isViolated(keeping: reduced.places), "history \(index): \(steps)")
-      for place in reduced.places {
+      #expect(dumb.isViolated(keeping: reduced.positions), "history \(index): \(steps)")
+      for position in reduced.positions {
         #expect(
-          !dumb.isViolated(keeping: reduced.places.filter { $0 != place }),
-          "history \(index): \(place) of \(reduced.places) can be dropped from \(steps)")
+          !dumb.isViolated(keeping: reduced.positions.filter { $0 != position }),
+          "history \(index): \(position) of \(reduced.positions) can be dropped from \(steps)")
       }
     }
     print("witnesses: \(violated) violated, \(atTheirTime) for writes at their own time")
@@ -89,14 +89,14 @@ import Testing
     var reducer = WitnessReducer()
     let found = try #require(
       reducer.reduce(Array(0..<10_000)) { needed.isSubset(of: $0) })
-    #expect(found.places == needed.sorted())
+    #expect(found.positions == needed.sorted())
     #expect(found.isIrreducible)
     #expect(reducer.reduce(Array(0..<100)) { _ in false } == nil)
     #expect(reducer.reduce([]) { _ in true } == nil)
     var poor = WitnessReducer(maximumChecks: 5)
     let early = try #require(poor.reduce(Array(0..<8)) { $0.contains(3) && $0.contains(5) })
     #expect(!early.isIrreducible)
-    #expect(early.places.contains(3) && early.places.contains(5))
+    #expect(early.positions.contains(3) && early.positions.contains(5))
     let unsure = try #require(reducer.reduce([1, 2]) { $0.count == 2 ? true : nil })
     #expect(!unsure.isIrreducible)
   }
@@ -139,7 +139,7 @@ private struct DumbParts {
 
   func isViolated(keeping kept: [Int]) -> Bool {
     var writes: [LinearizabilityStep] = []
-    for (place, step) in steps.enumerated() where !kept.contains(place) {
+    for (position, step) in steps.enumerated() where !kept.contains(position) {
       switch step.action {
       case .write(let value), .compareAndSet(_, let value):
         var write = step

@@ -1,5 +1,4 @@
 import Foundation
-import KVBase
 import Testing
 
 @testable import JepsenHistory
@@ -26,9 +25,9 @@ import Testing
       case .linearizable:
         tally.linearizable += 1
         if !truth { tally.wrong.append("seed \(seed), history \(index): \(steps)") }
-      case .violated(let places):
+      case .violated(let positions):
         tally.violated += 1
-        if truth || places.isEmpty {
+        if truth || positions.isEmpty {
           tally.wrong.append("seed \(seed), history \(index): \(steps)")
         }
       case .notApplicable: tally.undecided += 1
@@ -40,13 +39,13 @@ import Testing
   private static func spread(_ value: Int64) -> Int64 { value * 1_000_003 - 77_000 }
 
   private static func spread(_ steps: inout [LinearizabilityStep]) {
-    for place in steps.indices {
-      switch steps[place].action {
-      case .read(let value): steps[place].action = .read(spread(value))
-      case .write(let value): steps[place].action = .write(spread(value))
-      case .differs(let value): steps[place].action = .differs(from: spread(value))
+    for position in steps.indices {
+      switch steps[position].action {
+      case .read(let value): steps[position].action = .read(spread(value))
+      case .write(let value): steps[position].action = .write(spread(value))
+      case .differs(let value): steps[position].action = .differs(from: spread(value))
       case .compareAndSet(let expected, let new):
-        steps[place].action = .compareAndSet(expected: spread(expected), new: spread(new))
+        steps[position].action = .compareAndSet(expected: spread(expected), new: spread(new))
       case .add, .addGiving: break
       }
     }

@@ -44,7 +44,7 @@ import Testing
     #expect(older.violations.count == 1)
   }
 
-  @Test func anUnknownWriteCantComeBackBehindALaterAcknowledgedOne() {
+  @Test func anUnknownWriteCantComeBackAfterALaterAcknowledgedOne() {
     var ledger = ledger()
     ledger.wrote(0, ledger.nextSequence(), version: 20)
     ledger.found(0, value(ledger, 2, version: 21))
@@ -179,7 +179,7 @@ import Testing
     ["--rounds"], ["--rounds", "0"], ["--rounds", "x"], ["--scenario", "fire"],
     ["--scenario", ""], ["-o", "xml"], ["--no-such"], ["leader-kill"],
   ])
-  func nonsenseIsRefusedWithASentence(arguments: [String]) {
+  func invalidArgumentsAreRefusedWithASentence(arguments: [String]) {
     #expect(throws: CrashArguments.Problem.self) { try CrashArguments(arguments) }
   }
 

@@ -1,6 +1,5 @@
 import JepsenHistory
 import KVBase
-import Synchronization
 
 @testable import JepsenLite
 
@@ -45,7 +44,7 @@ final class FakeStore: Sendable {
   private let unknownPerThousand: UInt64
   /// How long every fourth pause is.
   private let pauseMicroseconds: Int
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(_ fault: Fault? = nil, unknownPerThousand: UInt64 = 0, pauseMicroseconds: Int = 50) {
     self.fault = fault

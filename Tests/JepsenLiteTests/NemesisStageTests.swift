@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import JepsenHistory
 import JepsenNetwork
-import KVLoop
+import KVBase
 import Testing
 
 @testable import JepsenLite

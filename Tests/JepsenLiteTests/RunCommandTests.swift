@@ -44,7 +44,7 @@ import Testing
     "--out x --system etcd", "--out x --system redis", "--out x --timeout 100",
     "--out x --system etcd --bin b --plant p", "--out x --config none",
   ])
-  func nonsenseIsRefused(arguments: String) {
+  func invalidArgumentsAreRefused(arguments: String) {
     guard case .failure(let problem) = parse(arguments) else {
       Issue.record("\(arguments) was taken")
       return

@@ -43,11 +43,11 @@ import Testing
     #expect(parsed.isMarkdown && parsed.bin == "there" && !parsed.hasControls)
     #expect(parsed.faults.map(\.name) == ["skippedSync", "appliedTwice"])
     #expect(parsed.faults.allSatisfy { parsed.ways(of: $0).allSatisfy { $0.isSimulation } })
-    let nonsense = [
+    let invalid = [
       ["--only", "nothing"], ["--ways", "x"], ["--seconds", "1"], ["--bin"], ["--what"],
       ["--build", "--bin", "there"], ["--tries", "0"],
     ]
-    for words in nonsense {
+    for words in invalid {
       #expect(throws: SelfTestArguments.Problem.self) { try SelfTestArguments(words) }
     }
   }

@@ -37,7 +37,7 @@ import Testing
     "--nodes 4", "--trace", "--what", "--jobs 0", "--faults 3", "--replay 1 --faults 3,2",
     "--variant 2", "--replay 1 --variant x",
   ])
-  func nonsenseIsRefused(arguments: String) {
+  func invalidArgumentsAreRefused(arguments: String) {
     #expect(problem(arguments) != nil)
   }
 

@@ -91,15 +91,15 @@ import Testing
 
   @Test(arguments: [FakeStore.Fault.replaceAnyVersion, .deleteAnyVersion])
   func locksOnFaultyStoresAreFound(fault: FakeStore.Fault) async throws {
-    let workload = LockWorkload(keys: 1, patience: .milliseconds(5))
+    let workload = LockWorkload(keys: 1, lease: .milliseconds(5))
     let store = FakeStore(fault, pauseMicroseconds: 2000)
     try await expectViolation(judge(workload, store, 2000))
   }
 
   @Test func locksWithoutFencingAreFound() async throws {
-    let workload = LockWorkload(keys: 2, patience: .milliseconds(5), isFenced: false)
+    let workload = LockWorkload(keys: 2, lease: .milliseconds(5), isFenced: false)
     try await expectViolation(judge(workload, FakeStore(), 2000))
-    let fenced = LockWorkload(keys: 2, patience: .milliseconds(5))
+    let fenced = LockWorkload(keys: 2, lease: .milliseconds(5))
     let result = try await judge(fenced, FakeStore(), 2000)
     for verdict in result.verdicts { #expect(verdict.status == .passed, "\(verdict)") }
   }

@@ -5,7 +5,7 @@ import Testing
 @testable import JepsenNetwork
 
 @Suite("Proxies: connections that come and go", .serialized) struct ChurnTests {
-  @Test func `connections in all states leave nothing behind`() async throws {
+  @Test func `connections in all states leave nothing open`() async throws {
     let link = try TestLink(isFramed: true)
     defer { link.network.close() }
     var random = SeededRandom(seed: 5)
@@ -31,7 +31,7 @@ import Testing
       if random.chance(1, in: 2) { opener?.endSending() }
     }
     link.set { _ in }
-    // Those that nobody took.
+    // Those that nobody accepted.
     while link.listener.hasConnection(within: 20) { _ = try link.listener.accept() }
     #expect(eventually { link.network.openConnections == 0 })
   }

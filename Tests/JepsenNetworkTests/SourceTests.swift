@@ -105,7 +105,7 @@ private func spawn(_ script: String) throws -> pid_t {
   return pid
 }
 
-/// From `/proc/PID/stat`: the fourth field, behind a name in brackets.
+/// From `/proc/PID/stat`: the fourth field, after a name in brackets.
 private func parent(of pid: pid_t) -> pid_t? {
   let file = unsafe open("/proc/\(pid)/stat", O_RDONLY | O_CLOEXEC)
   guard file >= 0 else { return nil }

@@ -3,14 +3,14 @@ import Testing
 
 @testable import JepsenNetwork
 
-/// A blocking socket of a test, closed with it. Every wait is bounded by `patience`.
+/// A blocking socket of a test, closed with it. Every wait is bounded by `timeoutSeconds`.
 final class TestSocket: Sendable {
   let descriptor: Int32
-  static let patience = 30
+  static let timeoutSeconds = 30
 
   init(adopting descriptor: Int32) {
     self.descriptor = descriptor
-    var time = timeval(tv_sec: Self.patience, tv_usec: 0)
+    var time = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
     let size = socklen_t(MemoryLayout<timeval>.size)
     _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, size)
     _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, size)
@@ -120,7 +120,7 @@ final class TestListener: Sendable {
   }
 
   func accept() throws -> TestSocket {
-    guard hasConnection(within: Int32(TestSocket.patience) * 1000) else {
+    guard hasConnection(within: Int32(TestSocket.timeoutSeconds) * 1000) else {
       throw TestSocketError(error: ETIMEDOUT)
     }
     let accepted = Glibc.accept(descriptor, nil, nil)
@@ -129,13 +129,13 @@ final class TestListener: Sendable {
   }
 }
 
-/// Two places and a proxy between them.
+/// Two endpoints and a proxy between them.
 struct TestLink {
   let network: Network
   let listener: TestListener
   let port: UInt16
-  let a = Place.node(1)
-  let b = Place.node(2)
+  let a = Endpoint.node(1)
+  let b = Endpoint.node(2)
 
   init(isFramed: Bool = false, seed: UInt64 = 1) throws {
     network = try Network(isFramed: isFramed, seed: seed)
@@ -164,9 +164,9 @@ struct TestLink {
   }
 }
 
-/// Asks until it holds, for at most `patience` seconds.
+/// Asks until it holds, for at most `timeoutSeconds` seconds.
 func eventually(_ holds: () -> Bool) -> Bool {
-  for _ in 0..<TestSocket.patience * 500 {
+  for _ in 0..<TestSocket.timeoutSeconds * 500 {
     if holds() { return true }
     usleep(2000)
   }

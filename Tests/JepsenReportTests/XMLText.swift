@@ -4,14 +4,14 @@ struct XMLText {
 
   init(_ text: String) {
     var open: [Substring] = []
-    var rest = text[...]
-    while let start = rest.firstIndex(of: "<") {
-      guard let end = rest[start...].firstIndex(of: ">") else {
+    var remaining = text[...]
+    while let start = remaining.firstIndex(of: "<") {
+      guard let end = remaining[start...].firstIndex(of: ">") else {
         problem = "a tag has no end"
         return
       }
-      let inside = rest[rest.index(after: start)..<end]
-      rest = rest[rest.index(after: end)...]
+      let inside = remaining[remaining.index(after: start)..<end]
+      remaining = remaining[remaining.index(after: end)...]
       if inside.hasPrefix("!") || inside.hasSuffix("/") { continue }
       if inside.hasPrefix("/") {
         guard open.popLast() == inside.dropFirst() else {

@@ -62,8 +62,8 @@ import Testing
   }
 
   @Test func helpWinsOverMistakes() throws {
-    #expect(try spec.parse(["--help", "--nonsense"]).wantsHelp)
-    #expect(try spec.parse(["k", "-h"]).wantsHelp)
+    #expect(try spec.parse(["--help", "--nonsense"]).asksForHelp)
+    #expect(try spec.parse(["k", "-h"]).asksForHelp)
   }
 
   @Test func theFlagWinsThenTheEnvironmentThenTheFileThenTheDefault() throws {

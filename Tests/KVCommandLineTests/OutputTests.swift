@@ -94,33 +94,6 @@ import Testing
     #expect(nodes[2]["state"] == .text("down"))
   }
 
-  @Test func jsonIsWrittenAndReadBack() throws {
-    let value = JSON.object([
-      "text": .text("a\"b\\c\n\u{1}é😀\u{7f}"), "list": .array([.null, .bool(true), .integer(-5)]),
-      "big": .unsigned(.max), "number": .number(1.5), "empty": .object([] as [JSON.Member]),
-    ])
-    #expect(try JSON(parsing: value.line.utf8) == value)
-    #expect(!value.line.contains("\n"))
-    #expect(JSON.text("a\u{7f}").line == "\"a\\u007f\"")
-  }
-
-  @Test func jsonOfOthersIsRead() throws {
-    #expect(
-      try JSON(parsing: " [1, 2.5e3 ,\t\"\\ud83d\\ude00\\/\" ] ".utf8)
-        == .array([.integer(1), .number(2500), .text("😀/")]))
-    let bad = [
-      "", "{", "[1,]", "{\"a\"}", "{\"a\":1,}", "nul", "\"\u{1}\"", "\"\\x\"", "\"\\ud83d\"", "1 2",
-      "+1", ".5", "\"abc", "{a:1}", "--1",
-    ]
-    for text in bad {
-      #expect(throws: JSONError.self, "\(text)") { try JSON(parsing: text.utf8) }
-    }
-    #expect(throws: JSONError.self) {
-      try JSON(parsing: String(repeating: "[", count: 100_000).utf8)
-    }
-    #expect(throws: JSONError.self) { try JSON(parsing: [0x22, 0xFF, 0x22]) }
-  }
-
   @Test func base64AndHexadecimalAreReadBack() {
     var random = SeededRandom(seed: 3)
     for count in 0..<50 {

@@ -37,8 +37,8 @@ import Testing
       try await Task.sleep(for: .milliseconds(100))
       let start = SystemClock.instant()
       #expect(await failureKind(loop, listener.address, .milliseconds(300)) == .timedOut)
-      let took = SystemClock.instant() - start
-      #expect(took >= .milliseconds(290) && took < .seconds(5))
+      let elapsed = SystemClock.instant() - start
+      #expect(elapsed >= .milliseconds(290) && elapsed < .seconds(5))
       _ = fillers
     }
   }
@@ -71,7 +71,6 @@ import Testing
       #expect(try await client.nextFrame().stream == 1)
       let remote = await loop.on { client.connection.remoteAddress }
       #expect(remote == "127.0.0.1:\(port)")
-      #expect(await loop.on { client.connection.localAddress }?.hasPrefix("127.0.0.1:") == true)
     }
   }
 

@@ -177,17 +177,6 @@ private actor Counter {
     }
   }
 
-  @Test func signalsArriveOnTheLoop() async throws {
-    try await withLoop { loop in
-      let seen = Locked<[Bool]>([])
-      await loop.on {
-        _ = LoopSignal(loop: loop, SIGUSR2) { seen.withLock { $0.append(loop.isCurrent) } }
-      }
-      kill(getpid(), SIGUSR2)
-      #expect(await eventually { seen.withLock { $0 } == [true] })
-    }
-  }
-
   /// Everything is closed, every handler told, and nothing left in memory.
   @Test func stoppingClosesEverything() async throws {
     weak var weakLoop: EventLoop?

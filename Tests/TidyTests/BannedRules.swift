@@ -71,7 +71,10 @@ enum Banned {
     },
     Rule(word: "async ", instead: "an input and an output", applies: isCore),
     Rule(word: "await ", instead: "an input and an output", applies: isCore),
-    Rule(word: "Mutex", instead: "state owned by one worker", applies: isCore),
+    Rule(word: "Locked", instead: "state owned by one worker", applies: isCore),
+    Rule(word: "Mutex", instead: "Locked, the project's one lock") {
+      isCore($0) || $0.isSwift && !Unmerged.holds($0.finding(0, ""))
+    },
     Rule(word: "@escaping", instead: "a value that says what to do", applies: isCore),
     Rule(word: "any ", instead: "a generic or an enum", applies: isHot),
     Rule(word: "unsafe ", instead: "Bytes, ByteReader and ByteWriter") {
@@ -94,44 +97,23 @@ enum Banned {
   static func findings(_ file: SourceFile) -> [Finding] {
     var result: [Finding] = []
     for rule in rules where rule.applies(file) {
-      // Most files have none of the words: one look at the whole text first.
-      guard file.text.utf8.contains(rule.word) else { continue }
-      for number in file.lines.indices {
-        let line = rule.inText ? file.lines[number] : Substring(file.code[number])
-        guard holds(line, rule.word) else { continue }
-        result.append(file.finding(number, "`\(rule.word)`: use \(rule.instead)"))
+      let text = rule.inText ? file.bytes : file.code
+      var lines: Set<Int> = []
+      for at in text.offsets(of: rule.word) where isWhole(text, at) {
+        let line = file.line(at: at)
+        guard lines.insert(line).inserted else { continue }
+        result.append(file.finding(line, "`\(rule.word)`: use \(rule.instead)"))
       }
     }
     return result
   }
 
-  /// Whether a line has the word, not as the end of a longer one.
-  private static func holds(_ line: Substring, _ word: String) -> Bool {
-    let bytes = Array(line.utf8)
-    let wanted = Array(word.utf8)
-    let startsWithLetter = isLetter(wanted[0])
-    guard bytes.count >= wanted.count else { return false }
-    for at in 0...bytes.count - wanted.count
-    where bytes[at] == wanted[0] && bytes[at..<at + wanted.count].elementsEqual(wanted) {
-      if at == 0 || !startsWithLetter || !isLetter(bytes[at - 1]) { return true }
-    }
-    return false
+  /// Whether what stands at `offset` is not the end of a longer word.
+  private static func isWhole(_ text: [UInt8], _ offset: Int) -> Bool {
+    offset == 0 || !isLetter(text[offset]) || !isLetter(text[offset - 1])
   }
 
   private static func isLetter(_ byte: UInt8) -> Bool {
     (65...90).contains(byte) || (97...122).contains(byte) || byte == UInt8(ascii: "_")
-  }
-}
-
-extension String.UTF8View {
-  fileprivate func contains(_ word: String) -> Bool {
-    let wanted = Array(word.utf8)
-    var matched = self[...]
-    while let start = matched.firstIndex(of: wanted[0]) {
-      matched = matched[start...]
-      if matched.starts(with: wanted) { return true }
-      matched = matched.dropFirst()
-    }
-    return false
   }
 }

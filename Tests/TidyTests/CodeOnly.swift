@@ -1,38 +1,32 @@
-/// Blanks comments and the insides of string literals, and keeps the lines where they are. What an
-/// interpolation holds is code and stays.
+/// Blanks comments and the insides of string literals, and leaves all other bytes where they are.
+/// What an interpolation holds is code and stays.
 struct CodeOnly {
   private let text: [UInt8]
   private var at = 0
-  private var out: [UInt8] = []
+  private var out: [UInt8]
 
   private static let quote = UInt8(ascii: "\"")
   private static let newline = UInt8(ascii: "\n")
+  private static let slash = UInt8(ascii: "/")
+  private static let star = UInt8(ascii: "*")
+  private static let space = UInt8(ascii: " ")
 
-  static func lines(of text: String) -> [String] {
-    var scanner = CodeOnly(text: Array(text.utf8))
-    scanner.out.reserveCapacity(scanner.text.count)
+  static func blanked(_ text: [UInt8]) -> [UInt8] {
+    var scanner = CodeOnly(text: text)
     scanner.scanCode(untilClosing: false)
-    return String(decoding: scanner.out, as: UTF8.self)
-      .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    return scanner.out
   }
 
-  private init(text: [UInt8]) { self.text = text }
-
-  private func starts(_ word: String, at offset: Int) -> Bool {
-    offset < text.count && text[offset] == word.utf8.first
-      && text[offset...].starts(with: word.utf8)
+  private init(text: [UInt8]) {
+    self.text = text
+    out = text
   }
 
-  private mutating func copy(_ count: Int = 1) {
-    for _ in 0..<count where at < text.count {
-      out.append(text[at])
-      at += 1
-    }
-  }
+  private func byte(_ offset: Int) -> UInt8 { offset < text.count ? text[offset] : 0 }
 
   private mutating func blank(_ count: Int = 1) {
     for _ in 0..<count where at < text.count {
-      out.append(text[at] == Self.newline ? Self.newline : UInt8(ascii: " "))
+      if text[at] != Self.newline { out[at] = Self.space }
       at += 1
     }
   }
@@ -41,30 +35,43 @@ struct CodeOnly {
   private mutating func scanCode(untilClosing: Bool) {
     var depth = 0
     while at < text.count {
-      if starts("//", at: at) {
-        while at < text.count, text[at] != Self.newline { blank() }
-      } else if starts("/*", at: at) {
-        scanBlockComment()
-      } else if let hashes = stringOpening() {
-        scanString(hashes: hashes)
-      } else {
-        if text[at] == UInt8(ascii: "(") { depth += 1 }
-        if text[at] == UInt8(ascii: ")") {
-          if depth == 0, untilClosing { return }
-          depth -= 1
+      switch text[at] {
+      case Self.slash where byte(at + 1) == Self.slash:
+        while at < text.count, text[at] != Self.newline {
+          out[at] = Self.space
+          at += 1
         }
-        copy()
+        continue
+      case Self.slash where byte(at + 1) == Self.star:
+        scanBlockComment()
+        continue
+      case Self.quote:
+        scanString(hashes: 0)
+        continue
+      case UInt8(ascii: "#"):
+        var hashes = 1
+        while byte(at + hashes) == UInt8(ascii: "#") { hashes += 1 }
+        if byte(at + hashes) == Self.quote {
+          scanString(hashes: hashes)
+          continue
+        }
+      case UInt8(ascii: "("): depth += 1
+      case UInt8(ascii: ")"):
+        if depth == 0, untilClosing { return }
+        depth -= 1
+      default: break
       }
+      at += 1
     }
   }
 
   private mutating func scanBlockComment() {
     var depth = 0
     repeat {
-      if starts("/*", at: at) {
+      if byte(at) == Self.slash, byte(at + 1) == Self.star {
         depth += 1
         blank(2)
-      } else if starts("*/", at: at) {
+      } else if byte(at) == Self.star, byte(at + 1) == Self.slash {
         depth -= 1
         blank(2)
       } else {
@@ -73,45 +80,41 @@ struct CodeOnly {
     } while depth > 0 && at < text.count
   }
 
-  /// How many `#` stand before a quote that opens here.
-  private func stringOpening() -> Int? {
-    var offset = at
-    while offset < text.count, text[offset] == UInt8(ascii: "#") { offset += 1 }
-    return offset < text.count && text[offset] == Self.quote ? offset - at : nil
+  private func isTripleQuote(_ offset: Int) -> Bool {
+    byte(offset) == Self.quote && byte(offset + 1) == Self.quote && byte(offset + 2) == Self.quote
   }
 
   private mutating func scanString(hashes: Int) {
-    copy(hashes)
-    let quotes = starts("\"\"\"", at: at) ? 3 : 1
-    copy(quotes)
+    let isMultiline = isTripleQuote(at + hashes)
+    let quotes = isMultiline ? 3 : 1
+    at += hashes + quotes
     while at < text.count {
-      if text[at] == UInt8(ascii: "\\"), hasHashes(hashes, at: at + 1) {
+      let next = text[at]
+      if next == UInt8(ascii: "\\"), hasHashes(hashes, at: at + 1) {
         blank(1 + hashes)
-        if at < text.count, text[at] == UInt8(ascii: "(") {
-          copy()
+        if byte(at) == UInt8(ascii: "(") {
+          at += 1
           scanCode(untilClosing: true)
-          copy()
+          at += 1
         } else {
           blank()
         }
-      } else if closes(quotes: quotes, hashes: hashes) {
-        copy(quotes + hashes)
+      } else if next == Self.quote, !isMultiline || isTripleQuote(at),
+        hasHashes(hashes, at: at + quotes)
+      {
+        at += quotes + hashes
         return
-      } else if quotes == 1, text[at] == Self.newline {
+      } else if !isMultiline, next == Self.newline {
         return
       } else {
-        blank()
+        if next != Self.newline { out[at] = Self.space }
+        at += 1
       }
     }
   }
 
   private func hasHashes(_ count: Int, at offset: Int) -> Bool {
-    offset + count <= text.count
-      && (0..<count).allSatisfy { text[offset + $0] == UInt8(ascii: "#") }
-  }
-
-  private func closes(quotes: Int, hashes: Int) -> Bool {
-    (quotes == 3 ? starts("\"\"\"", at: at) : text[at] == Self.quote)
-      && hasHashes(hashes, at: at + quotes)
+    for hash in 0..<count where byte(offset + hash) != UInt8(ascii: "#") { return false }
+    return true
   }
 }

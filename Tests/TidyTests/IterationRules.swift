@@ -23,8 +23,10 @@ enum Iteration {
     let declaration =
       /\b(?:var|let)\s+(\w+)\s*(?::\s*|=\s*)(?:\[\w[\w.]*\s*:|Set\b|Dictionary\b)/
     var names: Set<String> = []
-    for line in file.code {
-      for match in line.matches(of: declaration) { names.insert(String(match.1)) }
+    for number in lines(of: file, having: ["var ", "let "]) {
+      for match in file.code(ofLine: number).matches(of: declaration) {
+        names.insert(String(match.1))
+      }
     }
     return names
   }
@@ -40,7 +42,8 @@ enum Iteration {
     let loop = /\bfor\s+.+\s+in\s+(?:self\.)?(\w+)(?:\.(?:keys|values|indices))?\s*(?:\{|where\b|$)/
     let call = /\b(\w+)(?:\.(?:keys|values))?\.(\w+)\b/
     var result: [Finding] = []
-    for (number, line) in file.code.enumerated() {
+    for number in lines(of: file, having: Array(names)) {
+      let line = file.code(ofLine: number)
       let calls = line.matches(of: call).filter { ordered.contains(String($0.2)) }
       let iterated = line.matches(of: loop).map(\.1) + calls.map(\.1)
       for name in iterated where names.contains(String(name)) {
@@ -52,5 +55,10 @@ enum Iteration {
       }
     }
     return result
+  }
+
+  /// The lines that have one of the words: expressions are matched on those only.
+  private static func lines(of file: SourceFile, having words: [String]) -> [Int] {
+    Set(words.flatMap { file.code.offsets(of: $0) }.map { file.line(at: $0) }).sorted()
   }
 }

@@ -29,10 +29,35 @@ import Testing
 
   @Test func coresDoNotIterateDictionaries() { expectNone(Iteration.findings(Repository.files)) }
 
+  @Test func declarationsHaveCallers() {
+    expectNone(Callers.findings(Repository.index).filter { !Unmerged.holds($0) })
+    #expect(Callers.staleExceptions(Repository.index).isEmpty)
+  }
+
+  @Test func parametersAreUsed() {
+    expectNone(Callers.parameterFindings(Repository.index).filter { !Unmerged.holds($0) })
+  }
+
+  @Test func importsAreUsed() {
+    expectNone(Imports.findings(Repository.index).filter { !Unmerged.holds($0) })
+  }
+
+  @Test func dependenciesAreImported() {
+    for file in Repository.files where file.path == "Package.swift" {
+      expectNone(Imports.manifestFindings(file, Repository.files))
+    }
+  }
+
+  @Test func theWayOfARequestNamesWhatThereIs() {
+    for file in Repository.files where file.path == "ARCHITECTURE.md" {
+      expectNone(Documents.findings(file, Repository.index))
+    }
+  }
+
   @Test func scriptsCanBeRun() {
     for file in Repository.files
     where file.path.hasPrefix("deploy/") || file.path == ".ci/run" {
-      guard file.text.hasPrefix("#!") else { continue }
+      guard file.bytes.starts(with: "#!".utf8) else { continue }
       let path = Repository.root.appending(path: file.path).path
       #expect(
         FileManager.default.isExecutableFile(atPath: path), "\(file.path) lacks its executable bit")

@@ -132,7 +132,7 @@ enum fault_journal_word {
 enum fault_record_kind {
   /// Bytes of a file were replaced; the payload is what stood there.
   FAULT_RECORD_WRITE = 1,
-  /// A file became shorter or longer; the payload is what stood behind the new end.
+  /// A file became shorter or longer; the payload is what followed the new end.
   FAULT_RECORD_RESIZE,
   // Names: the payload is paths, each closed by a zero: path, new path, kept copy.
   FAULT_RECORD_CREATE,

@@ -40,10 +40,10 @@ final class BankModel: SearchModel {
 
   static func check(_ history: [HistoryOperation], _ checker: LinearizabilityChecker) -> Verdict {
     let deadline = Deadline(checker.bounds.seconds)
-    return ModelOutcome.verdict(name, history) { _, places in
+    return ModelOutcome.verdict(name, history) { _, positions in
       let model = BankModel(allowsNegative: checker.allowsNegativeBalances)
       do {
-        return try model.decide(history, places.map { Int($0) }, checker, deadline)
+        return try model.decide(history, positions.map { Int($0) }, checker, deadline)
       } catch let problem as Problem {
         return .invalid(problem.text)
       } catch {
@@ -53,22 +53,22 @@ final class BankModel: SearchModel {
   }
 
   private func decide(
-    _ history: [HistoryOperation], _ places: [Int], _ checker: LinearizabilityChecker,
+    _ history: [HistoryOperation], _ positions: [Int], _ checker: LinearizabilityChecker,
     _ deadline: Deadline
   ) throws -> ModelOutcome {
-    let places = places.filter {
+    let positions = positions.filter {
       history[$0].mayHaveHappened
         && !(history[$0].kind == .read && history[$0].outcome == .unknown)
     }
-    for place in places { try nameAccounts(history[place]) }
+    for position in positions { try nameAccounts(history[position]) }
     if let initial = checker.initial { try nameAccounts(in: initial) }
-    if let outcome = try totals(history, places, checker.initial) { return outcome }
+    if let outcome = try totals(history, positions, checker.initial) { return outcome }
     var input: [SearchSpace.Input] = []
-    for place in places {
+    for position in positions {
       input.append(
         SearchSpace.Input(
-          action: try number(history[place]), start: history[place].startNanoseconds,
-          end: history[place].knownEnd))
+          action: try number(history[position]), start: history[position].startNanoseconds,
+          end: history[position].knownEnd))
     }
     let starts: [Int64]
     if let initial = checker.initial {
@@ -79,12 +79,12 @@ final class BankModel: SearchModel {
       return .undecided("the first read overlaps too many transfers: give the initial balances")
     }
     return SearchedOutcome.decide(input, self, initial: starts, checker.bounds, deadline) {
-      finding(history, places, input, starts, stuckAt: $0, checker.bounds)
+      finding(history, positions, input, starts, stuckAt: $0, checker.bounds)
     }
   }
 
   private func finding(
-    _ history: [HistoryOperation], _ places: [Int], _ input: [SearchSpace.Input],
+    _ history: [HistoryOperation], _ positions: [Int], _ input: [SearchSpace.Input],
     _ starts: [Int64], stuckAt: Int, _ bounds: LinearizabilityChecker.Bounds
   ) -> ModelFinding {
     // An update that may be left out has a number of its own.
@@ -105,10 +105,10 @@ final class BankModel: SearchModel {
     let found =
       witness.reduce(stuckAt: stuckAt)
       ?? .init(
-        places: input.indices.filter { input[$0].start <= horizon }, isIrreducible: false,
+        positions: input.indices.filter { input[$0].start <= horizon }, isIrreducible: false,
         isFromAnyState: false)
     return SearchedOutcome.finding(
-      found, of: places, in: history, stuckAt: stuckAt,
+      found, of: positions, in: history, stuckAt: stuckAt,
       because: "No order of these that respects their times explains what they found.")
   }
 
@@ -186,27 +186,27 @@ final class BankModel: SearchModel {
 
   /// Money is neither made nor lost: without writes every read finds the same total.
   private func totals(
-    _ history: [HistoryOperation], _ places: [Int], _ initial: HistoryValue?
+    _ history: [HistoryOperation], _ positions: [Int], _ initial: HistoryValue?
   ) throws -> ModelOutcome? {
     var expected = try initial.map { try balances($0).reduce(0, &+) }
     var first: Int?
-    let hasWrites = places.contains { history[$0].kind == .write }
-    for place in places where history[place].kind == .read {
-      let found = try balances(history[place].value)
+    let hasWrites = positions.contains { history[$0].kind == .write }
+    for position in positions where history[position].kind == .read {
+      let found = try balances(history[position].value)
       if !allowsNegative, let account = found.firstIndex(where: { $0 < 0 }) {
         return .violated(
-          "the balance of \(names[account]) was read as \(found[account])", [place],
+          "the balance of \(names[account]) was read as \(found[account])", [position],
           method: "totals")
       }
       let total = found.reduce(0, &+)
       if let expected, expected != total, !hasWrites {
         return .violated(
           "a read found \(total) in all accounts together, where there are \(expected)",
-          [place] + (first.map { [$0] } ?? []), method: "totals")
+          [position] + (first.map { [$0] } ?? []), method: "totals")
       }
       if expected == nil {
         expected = total
-        first = place
+        first = position
       }
     }
     return nil
@@ -281,7 +281,7 @@ final class BankModel: SearchModel {
   }
 
   /// Only sums count. Where no balance may be below 0: a transfer that is possible at once leaves
-  /// the same balances behind, before or after another.
+  /// the same balances, before or after another.
   func commutes(_ action: Int) -> Bool {
     guard !hasWrites, case .transfer(_, _, let amount) = actions[action] else { return false }
     return allowsNegative || amount >= 0

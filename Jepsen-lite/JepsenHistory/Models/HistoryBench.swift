@@ -37,7 +37,7 @@ package enum HistoryBench {
     var waiting: [Pending] = []
     /// What a client last saw, which is what it expects in a cas.
     var lastSeen: [HistoryValue?] = Array(repeating: nil, count: load.clients)
-    func settle(until time: UInt64) {
+    func complete(until time: UInt64) {
       while let first = waiting.last, first.effect <= time {
         waiting.removeLast()
         var operation = first.operation
@@ -64,7 +64,7 @@ package enum HistoryBench {
       var client = 0
       for other in nextStart.indices where nextStart[other] < nextStart[client] { client = other }
       let start = nextStart[client]
-      settle(until: start)
+      complete(until: start)
       let duration = 20_000 + random.below(80_000)
       let isUnknown = random.below(1_000) < load.unknown
       var operation = begin(load, client, &random, &written, expecting: lastSeen[client])
@@ -76,12 +76,12 @@ package enum HistoryBench {
       if isUnknown && random.chance(1, in: 2) {
         if operation.kind != .read { history.append(operation) }
       } else {
-        let place = waiting.firstIndex { $0.effect <= effect } ?? waiting.count
-        waiting.insert(Pending(operation: operation, effect: effect), at: place)
+        let position = waiting.firstIndex { $0.effect <= effect } ?? waiting.count
+        waiting.insert(Pending(operation: operation, effect: effect), at: position)
       }
       nextStart[client] = start + duration + 1 + random.below(5_000)
     }
-    settle(until: UInt64.max)
+    complete(until: UInt64.max)
     history.sort { ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process) }
     return history
   }
@@ -110,12 +110,12 @@ package enum HistoryBench {
   package static func violated(_ load: Load) -> [HistoryOperation] {
     var history = register(load)
     var old: HistoryValue?
-    for place in history.indices {
-      guard history[place].kind == .read, history[place].outcome == .ok else { continue }
-      if place < history.count / 4 {
-        old = history[place].value ?? old
-      } else if place >= history.count / 2 {
-        history[place].value = old
+    for position in history.indices {
+      guard history[position].kind == .read, history[position].outcome == .ok else { continue }
+      if position < history.count / 4 {
+        old = history[position].value ?? old
+      } else if position >= history.count / 2 {
+        history[position].value = old
         break
       }
     }
@@ -140,12 +140,12 @@ package enum HistoryBench {
       history[$0].outcome == .ok && (history[$0].kind == .read || history[$0].kind == .cas)
     }
     guard !seen.isEmpty else { return history }
-    let place = seen[Int(random.below(UInt64(seen.count)))]
+    let position = seen[Int(random.below(UInt64(seen.count)))]
     let other = HistoryValue.text(String(random.below(load.distinctValues)))
-    if history[place].kind == .read {
-      history[place].value = other
+    if history[position].kind == .read {
+      history[position].value = other
     } else {
-      history[place].expected = other
+      history[position].expected = other
     }
     return history
   }

@@ -18,17 +18,17 @@ enum ListModel {
     _ history: [HistoryOperation], _ bounds: LinearizabilityChecker.Bounds
   ) -> Verdict {
     let deadline = Deadline(bounds.seconds)
-    return ModelOutcome.verdict(name, history) { _, places in
-      let places = places.map { Int($0) }
-      return AnyTimeWitness(history, places, update: .append, bounds).reduce(
-        decide(history, places, bounds, deadline)
+    return ModelOutcome.verdict(name, history) { _, positions in
+      let positions = positions.map { Int($0) }
+      return AnyTimeWitness(history, positions, update: .append, bounds).reduce(
+        decide(history, positions, bounds, deadline)
       ) { part in decide(part, Array(part.indices), bounds.ofPart, Deadline(bounds.ofPart.seconds))
       }
     }
   }
 
   private static func decide(
-    _ history: [HistoryOperation], _ places: [Int], _ bounds: LinearizabilityChecker.Bounds,
+    _ history: [HistoryOperation], _ positions: [Int], _ bounds: LinearizabilityChecker.Bounds,
     _ deadline: Deadline
   ) -> ModelOutcome {
     let method = "order of the elements"
@@ -37,25 +37,25 @@ enum ListModel {
     var refused: [HistoryValue: Int] = [:]
     var reads: [(source: Int, elements: [HistoryValue])] = []
     var repeats = false
-    for place in places {
-      switch history[place].kind {
+    for position in positions {
+      switch history[position].kind {
       case .append:
-        guard let element = history[place].value else {
-          return .invalid("an append without an element: \(history[place].jsonLine)")
+        guard let element = history[position].value else {
+          return .invalid("an append without an element: \(history[position].jsonLine)")
         }
-        if !history[place].mayHaveHappened {
-          refused[element] = place
-        } else if appends.updateValue(place, forKey: element) != nil {
+        if !history[position].mayHaveHappened {
+          refused[element] = position
+        } else if appends.updateValue(position, forKey: element) != nil {
           repeats = true
         }
       case .read:
-        guard history[place].outcome == .ok else { continue }
-        guard let elements = history[place].elements else {
-          return .invalid("a read of something else than a list: \(history[place].jsonLine)")
+        guard history[position].outcome == .ok else { continue }
+        guard let elements = history[position].elements else {
+          return .invalid("a read of something else than a list: \(history[position].jsonLine)")
         }
-        reads.append((place, elements))
+        reads.append((position, elements))
       default:
-        return .invalid("an operation of another model: \(history[place].jsonLine)")
+        return .invalid("an operation of another model: \(history[position].jsonLine)")
       }
     }
     reads.sort { ($0.elements.count, $0.source) < ($1.elements.count, $1.source) }
@@ -73,21 +73,21 @@ enum ListModel {
     }
     if repeats {
       return ListSearch.decide(
-        history, places, longest: reads.last?.elements ?? [], bounds, deadline)
+        history, positions, longest: reads.last?.elements ?? [], bounds, deadline)
     }
-    return decide(history, places, appends, refused, reads, method)
+    return decide(history, positions, appends, refused, reads, method)
   }
 
   private static func decide(
-    _ history: [HistoryOperation], _ places: [Int], _ appends: [HistoryValue: Int],
+    _ history: [HistoryOperation], _ positions: [Int], _ appends: [HistoryValue: Int],
     _ refused: [HistoryValue: Int], _ reads: [(source: Int, elements: [HistoryValue])],
     _ method: String
   ) -> ModelOutcome {
     let longest = reads.last
-    var positions: [HistoryValue: Int] = [:]
-    for (position, element) in (longest?.elements ?? []).enumerated() {
+    var ranks: [HistoryValue: Int] = [:]
+    for (rank, element) in (longest?.elements ?? []).enumerated() {
       let source = longest?.source ?? 0
-      if positions.updateValue(position, forKey: element) != nil {
+      if ranks.updateValue(rank, forKey: element) != nil {
         return .violated(
           "\(element.json) is in the list twice, and was appended once",
           [source] + (appends[element].map { [$0] } ?? []), method: method)
@@ -101,13 +101,16 @@ enum ListModel {
       }
     }
     var ranked: [RankedOrder.Operation] = []
-    for place in places where history[place].kind == .append {
-      guard let element = history[place].value, history[place].mayHaveHappened else { continue }
-      let end = history[place].knownEnd
-      guard let rank = positions[element] ?? (end == nil ? nil : positions.count) else { continue }
+    for position in positions where history[position].kind == .append {
+      guard let element = history[position].value, history[position].mayHaveHappened else {
+        continue
+      }
+      let end = history[position].knownEnd
+      guard let rank = ranks[element] ?? (end == nil ? nil : ranks.count) else { continue }
       ranked.append(
         RankedOrder.Operation(
-          source: place, start: history[place].startNanoseconds, end: end, rank: rank * 2 + 2))
+          source: position, start: history[position].startNanoseconds, end: end, rank: rank * 2 + 2)
+      )
     }
     for read in reads {
       ranked.append(
@@ -126,11 +129,13 @@ enum ListModel {
 
   /// Where two lists part.
   private static func difference(_ one: [HistoryValue], _ other: [HistoryValue]) -> String {
-    var place = 0
-    while place < one.count && place < other.count && one[place] == other[place] { place += 1 }
+    var position = 0
+    while position < one.count && position < other.count && one[position] == other[position] {
+      position += 1
+    }
     func shown(_ elements: [HistoryValue]) -> String {
-      let from = max(0, place - 2)
-      let to = min(elements.count, place + 3)
+      let from = max(0, position - 2)
+      let to = min(elements.count, position + 3)
       return "[" + (from > 0 ? "… " : "") + elements[from..<to].map(\.json).joined(separator: " ")
         + (to < elements.count ? " …" : "") + "]"
     }

@@ -4,7 +4,7 @@
 /// an append is possible where its element comes next, or anything once all of it is there.
 struct ListSearch: SearchModel {
   private enum Action {
-    /// The places at which the element comes next stand in `longest`; -1: in none of them.
+    /// The positions at which the element comes next stand in `longest`; -1: in none of them.
     case append(Int)
     case read(Int64)
   }
@@ -40,7 +40,7 @@ struct ListSearch: SearchModel {
   func commutes(_ action: Int) -> Bool { false }
 
   static func decide(
-    _ history: [HistoryOperation], _ places: [Int], longest: [HistoryValue],
+    _ history: [HistoryOperation], _ positions: [Int], longest: [HistoryValue],
     _ bounds: LinearizabilityChecker.Bounds, _ deadline: Deadline
   ) -> ModelOutcome {
     var model = ListSearch()
@@ -54,11 +54,11 @@ struct ListSearch: SearchModel {
     var actionOfCount: [Int: Int32] = [:]
     var sources: [Int] = []
     var input: [SearchSpace.Input] = []
-    for place in places where history[place].mayHaveHappened {
+    for position in positions where history[position].mayHaveHappened {
       let action: Int32
-      if history[place].kind == .append, let element = history[place].value {
+      if history[position].kind == .append, let element = history[position].value {
         action = Int32(elements[element] ?? elements.count)
-      } else if let found = history[place].elements, history[place].outcome == .ok {
+      } else if let found = history[position].elements, history[position].outcome == .ok {
         action = actionOfCount[found.count] ?? Int32(model.actions.count)
         if actionOfCount[found.count] == nil {
           actionOfCount[found.count] = action
@@ -67,10 +67,11 @@ struct ListSearch: SearchModel {
       } else {
         continue
       }
-      sources.append(place)
+      sources.append(position)
       input.append(
         SearchSpace.Input(
-          action: action, start: history[place].startNanoseconds, end: history[place].knownEnd))
+          action: action, start: history[position].startNanoseconds, end: history[position].knownEnd
+        ))
     }
     model.limit = model.longest.count
     return SearchedOutcome.decide(input, model, initial: [0], bounds, deadline) {
@@ -105,7 +106,7 @@ struct ListSearch: SearchModel {
     let found =
       witness.reduce(stuckAt: stuckAt)
       ?? .init(
-        places: Array(Set(begun + later)).sorted(), isIrreducible: false, isFromAnyState: false)
+        positions: Array(Set(begun + later)).sorted(), isIrreducible: false, isFromAnyState: false)
     return SearchedOutcome.finding(
       found, of: sources, in: history, stuckAt: stuckAt,
       because: "The reads say in which order the elements came, and no order of these that "

@@ -39,8 +39,8 @@ enum LockModel {
       return Verdict(
         name, .invalid, method: method, text: "No acquire was answered, which proves nothing.")
     }
-    return ModelOutcome.verdict(name, history) { _, places in
-      decide(history, places.map { Int($0) }, leaseNanoseconds)
+    return ModelOutcome.verdict(name, history) { _, positions in
+      decide(history, positions.map { Int($0) }, leaseNanoseconds)
     }
   }
 
@@ -52,13 +52,13 @@ enum LockModel {
   }
 
   private static func decide(
-    _ history: [HistoryOperation], _ places: [Int], _ lease: UInt64?
+    _ history: [HistoryOperation], _ positions: [Int], _ lease: UInt64?
   ) -> ModelOutcome {
     var acquires: [Use] = []
     var writes: [Use] = []
     var releases: [Int: Releases] = [:]
-    for place in places {
-      let operation = history[place]
+    for position in positions {
+      let operation = history[position]
       switch operation.kind {
       case .release:
         guard operation.mayHaveHappened else { continue }
@@ -78,7 +78,7 @@ enum LockModel {
           }
         }
         let use = Use(
-          source: place, process: operation.process, start: operation.startNanoseconds,
+          source: position, process: operation.process, start: operation.startNanoseconds,
           end: operation.endNanoseconds ?? UInt64.max, token: token)
         if operation.kind == .acquire { acquires.append(use) } else { writes.append(use) }
       case .read: continue
@@ -107,7 +107,7 @@ enum LockModel {
   /// A use that began after another with a higher token ended.
   private static func overtaken(
     _ uses: [Use]
-  ) -> (places: [Int], earlier: Int64, later: Int64)? {
+  ) -> (positions: [Int], earlier: Int64, later: Int64)? {
     let begun = uses.sorted { ($0.start, $0.source) < ($1.start, $1.source) }
     let ended = uses.sorted { ($0.end, $0.source) < ($1.end, $1.source) }
     var next = 0
@@ -128,14 +128,15 @@ enum LockModel {
     overtaken(acquires).map {
       .violated(
         "an acquire was given the token \($0.later) after one had ended with \($0.earlier)",
-        $0.places, method: method)
+        $0.positions, method: method)
     }
   }
 
   private static func fencing(_ writes: [Use]) -> ModelOutcome? {
     overtaken(writes).map {
       .violated(
-        "a write with the token \($0.later) was accepted after one with \($0.earlier)", $0.places,
+        "a write with the token \($0.later) was accepted after one with \($0.earlier)",
+        $0.positions,
         method: method)
     }
   }

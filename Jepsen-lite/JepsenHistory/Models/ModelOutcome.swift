@@ -7,7 +7,7 @@ enum ModelOutcome {
   case invalid(String)
 }
 
-/// A violation: what it is, and the places in the history that show it.
+/// A violation: what it is, and the positions in the history that show it.
 struct ModelFinding {
   var text: String
   var operations: [Int]
@@ -27,7 +27,7 @@ extension ModelOutcome {
   /// Decides each key for itself and puts one verdict together: that of the first violated key.
   static func verdict(
     _ name: String, _ history: [HistoryOperation],
-    decide: (_ key: String, _ places: ArraySlice<Int32>) -> ModelOutcome
+    decide: (_ key: String, _ positions: ArraySlice<Int32>) -> ModelOutcome
   ) -> Verdict {
     let groups = KeyGroups(history)
     var methods: [String] = []
@@ -120,18 +120,18 @@ struct RankedOrder {
     ends.sort { operations[$0].end ?? 0 < operations[$1].end ?? 0 }
     var ended = 0
     var highest: (rank: Int, source: Int) = (Int.min, -1)
-    for place in operations.indices {
+    for position in operations.indices {
       // An operation that ended before this start has been ranked already.
       while ended < ends.count, let end = operations[ends[ended]].end,
-        end < operations[place].start
+        end < operations[position].start
       {
         let earlier = operations[ends[ended]]
         if earlier.rank > highest.rank { highest = (earlier.rank, earlier.source) }
         ended += 1
       }
-      if highest.rank > operations[place].rank {
-        if operations[place].isFixed { return (highest.source, operations[place].source) }
-        operations[place].rank = highest.rank
+      if highest.rank > operations[position].rank {
+        if operations[position].isFixed { return (highest.source, operations[position].source) }
+        operations[position].rank = highest.rank
       }
     }
     return nil

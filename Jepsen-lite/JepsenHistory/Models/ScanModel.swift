@@ -22,13 +22,15 @@ enum ScanModel {
     mutating func sort() {
       starts.sort { ($0.start, $0.source) < ($1.start, $1.source) }
       ends.sort { ($0.end, $0.source) < ($1.end, $1.source) }
-      for place in starts.indices.dropFirst() where starts[place - 1].end > starts[place].end {
-        starts[place].end = starts[place - 1].end
-        starts[place].source = starts[place - 1].source
+      for position in starts.indices.dropFirst()
+      where starts[position - 1].end > starts[position].end {
+        starts[position].end = starts[position - 1].end
+        starts[position].source = starts[position - 1].source
       }
-      for place in ends.indices.dropFirst() where ends[place - 1].start > ends[place].start {
-        ends[place].start = ends[place - 1].start
-        ends[place].source = ends[place - 1].source
+      for position in ends.indices.dropFirst() where ends[position - 1].start > ends[position].start
+      {
+        ends[position].start = ends[position - 1].start
+        ends[position].source = ends[position - 1].source
       }
     }
 
@@ -64,11 +66,11 @@ enum ScanModel {
   static func check(_ history: [HistoryOperation]) -> Verdict {
     let keys = keys(of: history)
     var scans = 0
-    for place in history.indices
-    where history[place].kind == .scan && history[place].outcome == .ok {
+    for position in history.indices
+    where history[position].kind == .scan && history[position].outcome == .ok {
       scans += 1
-      if let finding = check(history, place, keys) {
-        return ModelOutcome.verdict(name, history, key: history[place].key, finding, method)
+      if let finding = check(history, position, keys) {
+        return ModelOutcome.verdict(name, history, key: history[position].key, finding, method)
       }
     }
     guard scans > 0 else {
@@ -84,22 +86,22 @@ enum ScanModel {
   private static func keys(of history: [HistoryOperation]) -> [Key] {
     var numbers: [ExactText: Int] = [:]
     var keys: [Key] = []
-    for place in history.indices where history[place].mayHaveHappened {
-      let kind = history[place].kind
+    for position in history.indices where history[position].mayHaveHappened {
+      let kind = history[position].kind
       guard kind == .write || kind == .delete || kind == .cas else { continue }
-      let exact = ExactText(history[place].key)
+      let exact = ExactText(history[position].key)
       let number = numbers[exact] ?? keys.count
       if number == keys.count {
         numbers[exact] = number
-        keys.append(Key(name: history[place].key))
+        keys.append(Key(name: history[position].key))
       }
       // Writing nothing is deleting.
-      let isDelete = kind == .delete || history[place].value == nil
-      let start = history[place].startNanoseconds
-      let end = history[place].knownEnd
+      let isDelete = kind == .delete || history[position].value == nil
+      let start = history[position].startNanoseconds
+      let end = history[position].knownEnd
       func note(_ times: inout Times) {
-        times.starts.append((start, end ?? UInt64.max, place))
-        if let end { times.ends.append((end, start, place)) }
+        times.starts.append((start, end ?? UInt64.max, position))
+        if let end { times.ends.append((end, start, position)) }
       }
       if isDelete { note(&keys[number].deletes) } else { note(&keys[number].writes) }
     }
@@ -115,11 +117,11 @@ enum ScanModel {
   }
 
   private static func check(
-    _ history: [HistoryOperation], _ place: Int, _ keys: [Key]
+    _ history: [HistoryOperation], _ position: Int, _ keys: [Key]
   ) -> ModelFinding? {
-    let scan = history[place]
+    let scan = history[position]
     func finding(_ text: String, _ others: [Int] = []) -> ModelFinding {
-      ModelFinding(text: text, operations: [place] + others)
+      ModelFinding(text: text, operations: [position] + others)
     }
     guard let elements = scan.elements else { return finding("a scan answered with no list") }
     let found = elements.map { $0.text ?? $0.json }

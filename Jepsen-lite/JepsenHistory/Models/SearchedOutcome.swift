@@ -1,6 +1,6 @@
 /// Runs the two searches for a model whose keys are few.
 enum SearchedOutcome {
-  /// `finding` is asked what to say of a violation, given the place in `input` where the search
+  /// `finding` is asked what to say of a violation, given the position in `input` where the search
   /// got stuck.
   static func decide<Model: SearchModel>(
     _ input: [SearchSpace.Input], _ model: Model, initial: [Int64],
@@ -28,18 +28,18 @@ enum SearchedOutcome {
     }
   }
 
-  /// What a reduced violation says, or one that could not be reduced. `places` are those of `input`
-  /// in the history.
+  /// What a reduced violation says, or one that could not be reduced. `positions` are those of
+  /// `input` in the history.
   static func finding<Model: SearchModel>(
-    _ found: OwnTimeWitness<Model>.Reduced, of places: [Int], in history: [HistoryOperation],
+    _ found: OwnTimeWitness<Model>.Reduced, of positions: [Int], in history: [HistoryOperation],
     stuckAt: Int, because conclusion: String, isReduced: Bool = false
   ) -> ModelFinding {
-    let operations = found.places.map { history[places[$0]] }.sorted {
+    let operations = found.positions.map { history[positions[$0]] }.sorted {
       ($0.startNanoseconds, $0.process) < ($1.startNanoseconds, $1.process)
     }
     return ModelFinding(
-      text: "no order explains \(history[places[stuckAt]].mention)",
-      operations: found.places.map { places[$0] },
+      text: "no order explains \(history[positions[stuckAt]].mention)",
+      operations: found.positions.map { positions[$0] },
       explanation: SearchedWords.facts(operations) + [conclusion]
         + SearchedWords.claim(
           isFromAnyState: found.isFromAnyState, count: operations.count, found.isIrreducible),

@@ -20,10 +20,10 @@ enum SetModel {
   static func check(
     _ history: [HistoryOperation], _ bounds: LinearizabilityChecker.Bounds
   ) -> Verdict {
-    ModelOutcome.verdict(name, history) { _, places in
-      let places = places.map { Int($0) }
-      return AnyTimeWitness(history, places, update: .add, bounds).reduce(
-        decide(history, places)
+    ModelOutcome.verdict(name, history) { _, positions in
+      let positions = positions.map { Int($0) }
+      return AnyTimeWitness(history, positions, update: .add, bounds).reduce(
+        decide(history, positions)
       ) { part in decide(part, Array(part.indices)) }
     }
   }
@@ -34,7 +34,7 @@ enum SetModel {
     var elements: [Int32]
   }
 
-  private static func decide(_ history: [HistoryOperation], _ places: [Int]) -> ModelOutcome {
+  private static func decide(_ history: [HistoryOperation], _ positions: [Int]) -> ModelOutcome {
     var numbers: [HistoryValue: Int32] = [:]
     var values: [HistoryValue] = []
     func number(_ value: HistoryValue) -> Int32 {
@@ -46,29 +46,29 @@ enum SetModel {
     var adds: [(source: Int, element: Int32)] = []
     var refused: [Int32: Int] = [:]
     var reads: [Read] = []
-    for place in places {
-      switch history[place].kind {
+    for position in positions {
+      switch history[position].kind {
       case .add:
-        guard let value = history[place].value else {
-          return .invalid("an add without an element: \(history[place].jsonLine)")
+        guard let value = history[position].value else {
+          return .invalid("an add without an element: \(history[position].jsonLine)")
         }
-        if history[place].mayHaveHappened {
-          adds.append((place, number(value)))
+        if history[position].mayHaveHappened {
+          adds.append((position, number(value)))
         } else {
-          refused[number(value)] = place
+          refused[number(value)] = position
         }
       case .read:
-        guard history[place].outcome == .ok else { continue }
-        guard let found = history[place].elements else {
-          return .invalid("a read of something else than a list: \(history[place].jsonLine)")
+        guard history[position].outcome == .ok else { continue }
+        guard let found = history[position].elements else {
+          return .invalid("a read of something else than a list: \(history[position].jsonLine)")
         }
         let elements = found.map { number($0) }.sorted()
         for (one, other) in zip(elements, elements.dropFirst()) where one == other {
           return .violated(
-            "\(values[Int(one)].json) is in the set twice", [place], method: method)
+            "\(values[Int(one)].json) is in the set twice", [position], method: method)
         }
-        reads.append(Read(source: place, elements: elements))
-      default: return .invalid("an operation of another model: \(history[place].jsonLine)")
+        reads.append(Read(source: position, elements: elements))
+      default: return .invalid("an operation of another model: \(history[position].jsonLine)")
       }
     }
     return order(history, values, adds, refused, reads)
@@ -85,13 +85,13 @@ enum SetModel {
     var sets = 0
     var isAdded = [Bool](repeating: false, count: values.count)
     for add in adds { isAdded[Int(add.element)] = true }
-    for (place, read) in reads.enumerated() {
-      if place == 0 || reads[place - 1].elements.count < read.elements.count { sets += 1 }
-      if place > 0, let missing = missing(reads[place - 1].elements, in: read.elements) {
+    for (position, read) in reads.enumerated() {
+      if position == 0 || reads[position - 1].elements.count < read.elements.count { sets += 1 }
+      if position > 0, let missing = missing(reads[position - 1].elements, in: read.elements) {
         return .violated(
           "two reads found sets of which neither holds the other: "
             + "\(values[Int(missing)].json) is only in the smaller",
-          [reads[place - 1].source, read.source], method: method)
+          [reads[position - 1].source, read.source], method: method)
       }
       for element in read.elements where firstSet[Int(element)] < 0 {
         firstSet[Int(element)] = sets
@@ -144,10 +144,10 @@ enum SetModel {
   }
 
   private static func missing(_ smaller: [Int32], in larger: [Int32]) -> Int32? {
-    var place = 0
+    var position = 0
     for element in smaller {
-      while place < larger.count && larger[place] < element { place += 1 }
-      if place == larger.count || larger[place] != element { return element }
+      while position < larger.count && larger[position] < element { position += 1 }
+      if position == larger.count || larger[position] != element { return element }
     }
     return nil
   }

@@ -6,15 +6,15 @@ enum UniqueIDModel {
 
   static func check(_ history: [HistoryOperation]) -> Verdict {
     var known: [HistoryValue: Int] = [:]
-    for place in history.indices where history[place].kind == .generate {
-      guard history[place].outcome == .ok, let id = history[place].value else { continue }
-      if let first = known.updateValue(place, forKey: id) {
+    for position in history.indices where history[position].kind == .generate {
+      guard history[position].outcome == .ok, let id = history[position].value else { continue }
+      if let first = known.updateValue(position, forKey: id) {
         return ModelOutcome.verdict(
-          name, history, key: history[place].key,
+          name, history, key: history[position].key,
           ModelFinding(
             text: "the id \(id.json) was handed out twice, to processes "
-              + "\(history[first].process) and \(history[place].process)",
-            operations: [first, place]), "counting")
+              + "\(history[first].process) and \(history[position].process)",
+            operations: [first, position]), "counting")
       }
     }
     guard !known.isEmpty else {

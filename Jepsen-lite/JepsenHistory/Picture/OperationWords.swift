@@ -1,3 +1,5 @@
+internal import KVBase
+
 extension HistoryOperation {
   /// What was done and seen, in few words: `write 5`, `read -> absent`, `cas 1 -> 2 (outcome
   /// unknown)`.
@@ -54,7 +56,7 @@ extension HistoryOperation {
 
   /// Text on one line, not too long.
   private static func cut(_ text: String) -> String {
-    let quoted = JSONText.quoted(text)
+    let quoted = JSON.quoted(text)
     let shown = quoted.utf8.count == text.utf8.count + 2 ? text : quoted
     return shown.count > 24 ? String(shown.prefix(23)) + "…" : shown
   }

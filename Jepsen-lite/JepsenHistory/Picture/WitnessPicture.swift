@@ -29,7 +29,7 @@ package enum WitnessPicture {
     return lines.joined(separator: "\n")
   }
 
-  /// Rows of intervals. The places of the events show their order, not their distance: events at
+  /// Rows of intervals. The positions of the events show their order, not their distance: events at
   /// one instant stand in one column.
   package static func picture(_ witness: Witness, columns: Int = 80) -> [String] {
     let shown = witness.operations.prefix(maximumRows)
@@ -40,12 +40,12 @@ package enum WitnessPicture {
     let longest = names.map(\.count).max() ?? 0
     let nameWidth = min(longest, (columns - numberWidth - 4) / 2)
     let width = columns - numberWidth - nameWidth - 4
-    let places = Places(shown, width: width)
+    let positions = Positions(shown, width: width)
     var lines: [String] = []
     for (row, operation) in shown.enumerated() {
       let number = padded(String(row + 1), numberWidth, isRight: true)
       let name = padded(cut(names[row], nameWidth), nameWidth)
-      lines.append(" \(number)  \(name) \(bar(operation, places, width))")
+      lines.append(" \(number)  \(name) \(bar(operation, positions, width))")
     }
     if witness.operations.count > maximumRows {
       lines.append(" and \(witness.operations.count - maximumRows) more operations")
@@ -68,7 +68,7 @@ package enum WitnessPicture {
       max(7, shown.map { String($0.process).count }.max() ?? 0)
     )
     let numberWidth = String(shown.count).count
-    let rest = max(
+    let remaining = max(
       10, max(columns, leastColumns) - widths.0 - widths.1 - widths.2 - numberWidth - 9)
     func line(_ number: String, _ process: String, _ start: String, _ end: String, _ words: String)
       -> String
@@ -76,7 +76,7 @@ package enum WitnessPicture {
       trimmed(
         " \(padded(number, numberWidth, isRight: true))  \(padded(process, widths.2))  "
           + "\(padded(start, widths.0, isRight: true))  \(padded(end, widths.1, isRight: true))  "
-          + cut(words, rest))
+          + cut(words, remaining))
     }
     var lines = [line("", "process", "start", "end", "operation")]
     for (row, operation) in shown.enumerated() {
@@ -94,29 +94,29 @@ package enum WitnessPicture {
     var lines: [String] = []
     var line = ""
     for word in text.split(separator: " ") {
-      var rest = word
+      var remaining = word
       // Not counted to its end: a value may have millions of characters.
       if word.utf8.count > longestWord,
         let end = word.index(word.startIndex, offsetBy: longestWord, limitedBy: word.endIndex),
         end < word.endIndex
       {
-        rest = Substring("\(word[..<end])…(\(word.utf8.count) bytes)")
+        remaining = Substring("\(word[..<end])…(\(word.utf8.count) bytes)")
       }
-      if !line.isEmpty, line.count + 1 + rest.count > width {
+      if !line.isEmpty, line.count + 1 + remaining.count > width {
         lines.append(indent + line)
         line = ""
       }
-      while rest.count > width {
-        lines.append(indent + rest.prefix(width))
-        rest = rest.dropFirst(width)
+      while remaining.count > width {
+        lines.append(indent + remaining.prefix(width))
+        remaining = remaining.dropFirst(width)
       }
-      line += (line.isEmpty ? "" : " ") + rest
+      line += (line.isEmpty ? "" : " ") + remaining
     }
     return line.isEmpty ? lines : lines + [indent + line]
   }
 
   /// Where events stand: instants by rank, spread over the width.
-  private struct Places {
+  private struct Positions {
     private let times: [UInt64]
     private let width: Int
 
@@ -139,16 +139,16 @@ package enum WitnessPicture {
   }
 
   private static func bar(
-    _ operation: HistoryOperation, _ places: Places, _ width: Int
+    _ operation: HistoryOperation, _ positions: Positions, _ width: Int
   ) -> String {
-    let start = places.column(operation.startNanoseconds)
+    let start = positions.column(operation.startNanoseconds)
     var bar = String(repeating: " ", count: start) + "|"
     guard operation.outcome != .unknown, let endTime = operation.endNanoseconds else {
       let length = max(0, width - start - 2)
       bar += (0..<length).map { $0.isMultiple(of: 2) ? "-" : " " }.joined()
       return bar + ">"
     }
-    let end = places.column(endTime)
+    let end = positions.column(endTime)
     if end > start { bar += String(repeating: "-", count: end - start - 1) + "|" }
     return bar
   }

@@ -8,7 +8,7 @@ struct PromiseKey {
     var start: UInt64
     /// `UInt64.max`: the outcome is not known.
     var end: UInt64
-    /// The place in the history; -1: what stood there before the history began.
+    /// The position in the history; -1: what stood there before the history began.
     var source: Int
   }
 
@@ -19,7 +19,7 @@ struct PromiseKey {
   }
 
   let key: String
-  /// Places in the history, by start.
+  /// Positions in the history, by start.
   let operations: [Int]
   /// Acknowledged writes, deletes and compare-and-sets by start.
   private(set) var acknowledged: [Write] = []
@@ -96,11 +96,11 @@ struct PromiseKey {
   static func split(
     _ history: [HistoryOperation], initial: HistoryValue? = nil
   ) -> [PromiseKey] {
-    var places: [ExactText: [Int]] = [:]
+    var positions: [ExactText: [Int]] = [:]
     for (source, operation) in history.enumerated() {
-      places[ExactText(operation.key), default: []].append(source)
+      positions[ExactText(operation.key), default: []].append(source)
     }
-    return places.sorted { $0.key < $1.key }.map { key, sources in
+    return positions.sorted { $0.key < $1.key }.map { key, sources in
       let byStart = sources.sorted {
         let (first, second) = (history[$0].startNanoseconds, history[$1].startNanoseconds)
         return first != second ? first < second : $0 < $1

@@ -39,13 +39,13 @@ extension Promises {
     for own in byProcess(key.operations) {
       var added: [Int] = []
       // Reads are answered by counting, so that each costs no more than its own length.
-      var places: [HistoryValue: Int] = [:]
+      var positions: [HistoryValue: Int] = [:]
       var sum: Int64 = 0
       for source in own where history[source].outcome == .ok {
         let operation = history[source]
         guard operation.kind == .read else {
-          if let element = operation.value, places[element] == nil {
-            places[element] = added.count
+          if let element = operation.value, positions[element] == nil {
+            positions[element] = added.count
             added.append(source)
           }
           sum &+= operation.value?.integer ?? 0
@@ -61,7 +61,7 @@ extension Promises {
           }
           continue
         }
-        let found = Set((operation.value?.elements ?? []).compactMap { places[$0] })
+        let found = Set((operation.value?.elements ?? []).compactMap { positions[$0] })
         if found.count < added.count,
           let first = added.indices.first(where: { !found.contains($0) })
         {

@@ -22,7 +22,7 @@ extension Promises {
     }
     return findings.verdict(
       "monotonic reads", method: "counting", what: "repeated reads",
-      fault: "went back behind an earlier read of the process")
+      fault: "went back to before an earlier read of the process")
   }
 
   /// A process that reads a key sees its own acknowledged writes, or newer ones.

@@ -118,48 +118,49 @@ extension Promises {
     guard !byStart.isEmpty else { return (ages, unwritten) }
     // From each write on, the one that ends first.
     var firstEnd = byStart
-    for place in firstEnd.indices.dropLast().reversed()
-    where firstEnd[place + 1].end < firstEnd[place].end {
-      firstEnd[place] = firstEnd[place + 1]
+    for position in firstEnd.indices.dropLast().reversed()
+    where firstEnd[position + 1].end < firstEnd[position].end {
+      firstEnd[position] = firstEnd[position + 1]
     }
     let starts = byStart.map(\.start)
     let byEnd = byStart.indices.sorted { byStart[$0].end < byStart[$1].end }
     var ended = CountTree(byStart.count)
     var next = 0
     // Reads are by start: writes join the tree as they end before the read begins.
-    for place in ages.indices {
-      let start = history[ages[place].read].startNanoseconds
+    for position in ages.indices {
+      let start = history[ages[position].read].startNanoseconds
       while next < byEnd.count, byStart[byEnd[next]].end < start {
         ended.add(at: byEnd[next])
         next += 1
       }
-      let newer = starts.countSorted { $0 <= ages[place].old.end }
+      let newer = starts.countSorted { $0 <= ages[position].old.end }
       guard newer < starts.count else { continue }
-      ages[place].versions = ended.total - ended.count(before: newer)
-      if firstEnd[newer].end < start { ages[place].replacedBy = firstEnd[newer] }
+      ages[position].versions = ended.total - ended.count(before: newer)
+      if firstEnd[newer].end < start { ages[position].replacedBy = firstEnd[newer] }
     }
     return (ages, unwritten)
   }
 }
 
-/// Counts marks at places, and how many are before a place, in logarithmic time (Fenwick, 1994).
+/// Counts marks at positions, and how many are before a position, in logarithmic time (Fenwick,
+/// 1994).
 struct CountTree {
   private var sums: [Int]
   private(set) var total = 0
 
   init(_ count: Int) { sums = Array(repeating: 0, count: count + 1) }
 
-  mutating func add(at place: Int) {
+  mutating func add(at position: Int) {
     total += 1
-    var node = place + 1
+    var node = position + 1
     while node < sums.count {
       sums[node] += 1
       node += node & -node
     }
   }
 
-  func count(before place: Int) -> Int {
-    var node = place
+  func count(before position: Int) -> Int {
+    var node = position
     var count = 0
     while node > 0 {
       count += sums[node]

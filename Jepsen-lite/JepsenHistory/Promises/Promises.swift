@@ -47,15 +47,15 @@ package struct Promises: Sendable {
   func witness(
     _ key: String, _ sources: [Int], explain: ([Int: String]) -> [String]
   ) -> Witness {
-    let places = Set(sources).filter { $0 >= 0 }.sorted {
+    let positions = Set(sources).filter { $0 >= 0 }.sorted {
       let (first, second) = (history[$0].startNanoseconds, history[$1].startNanoseconds)
       return first != second ? first < second : $0 < $1
     }
     var names: [Int: String] = [-1: "the state before the history"]
-    for (number, source) in places.enumerated() {
+    for (number, source) in positions.enumerated() {
       names[source] = "operation \(number + 1) (\(history[source].words))"
     }
-    return Witness(key: key, operations: places.map { history[$0] }, explanation: explain(names))
+    return Witness(key: key, operations: positions.map { history[$0] }, explanation: explain(names))
   }
 
   /// A read of something that a later write had replaced.

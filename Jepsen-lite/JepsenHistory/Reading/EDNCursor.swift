@@ -1,3 +1,5 @@
+internal import KVBase
+
 /// Takes forms of EDN out of bytes. What is wrong is a `ByteProblem`, never a trap; where more
 /// bytes could mend it, the problem says so.
 struct EDNCursor {

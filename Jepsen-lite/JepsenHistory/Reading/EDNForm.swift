@@ -1,3 +1,5 @@
+internal import KVBase
+
 /// A value of EDN, Clojure's notation for data.
 indirect enum EDNForm: Hashable, Sendable {
   case none
@@ -47,7 +49,7 @@ indirect enum EDNForm: Hashable, Sendable {
     case .boolean(let value): String(value)
     case .integer(let number): String(number)
     case .otherNumber(let text), .symbol(let text): text
-    case .string(let text): JSONText.quoted(text)
+    case .string(let text): JSON.quoted(text)
     case .keyword(let name): ":" + name
     case .sequence(let elements): "[" + Self.joined(elements) + "]"
     case .set(let elements): "#{" + Self.joined(elements) + "}"

@@ -3,8 +3,8 @@
 struct EDNHistoryReader {
   private let options: ReadingOptions
   private var pairing: EDNPairing
-  private var rest: [UInt8] = []
-  /// Where `rest` begins in the history.
+  private var remaining: [UInt8] = []
+  /// Where `remaining` begins in the history.
   private var line = 1
   private var column = 1
   private var opening: (closing: UInt8, line: Int)?
@@ -19,9 +19,9 @@ struct EDNHistoryReader {
   }
 
   mutating func feed(_ chunk: [UInt8]) throws(HistoryProblem) {
-    rest.append(contentsOf: chunk)
+    remaining.append(contentsOf: chunk)
     try advance(isLast: false)
-    guard rest.count <= options.limits.operationBytes else {
+    guard remaining.count <= options.limits.operationBytes else {
       throw HistoryProblem(
         line: line, text: "a form is longer than \(options.limits.operationBytes) bytes")
     }
@@ -38,8 +38,8 @@ struct EDNHistoryReader {
 
   private mutating func advance(isLast: Bool) throws(HistoryProblem) {
     var cursor = EDNCursor(
-      rest, from: 0, maximumDepth: options.limits.depth, isLast: isLast)
-    rest = []
+      remaining, from: 0, maximumDepth: options.limits.depth, isLast: isLast)
+    remaining = []
     var walked = 0
     /// Where the bytes that are not taken yet begin.
     var kept = 0
@@ -47,8 +47,8 @@ struct EDNHistoryReader {
       while let byte = try cursor.peekPastDiscarded() {
         kept = cursor.at
         walk(cursor.bytes, &walked, to: kept)
-        if !(try takeBracket(byte, at: kept)) {
-          try take(try cursor.form(), at: kept)
+        if !(try skipBracket(byte, at: kept)) {
+          try read(try cursor.form(), at: kept)
         } else {
           cursor.at += 1
         }
@@ -62,13 +62,13 @@ struct EDNHistoryReader {
       }
     }
     walk(cursor.bytes, &walked, to: kept)
-    rest = kept == 0 ? cursor.bytes : Array(cursor.bytes[kept...])
+    remaining = kept == 0 ? cursor.bytes : Array(cursor.bytes[kept...])
   }
 
   /// The brackets around all operations.
-  private mutating func takeBracket(_ byte: UInt8, at place: Int) throws(ByteProblem) -> Bool {
+  private mutating func skipBracket(_ byte: UInt8, at position: Int) throws(ByteProblem) -> Bool {
     if isClosed {
-      throw ByteProblem(at: place, text: "something follows after the end of the history")
+      throw ByteProblem(at: position, text: "something follows after the end of the history")
     }
     if let opening, byte == opening.closing {
       isClosed = true
@@ -83,20 +83,20 @@ struct EDNHistoryReader {
     return true
   }
 
-  private mutating func take(_ form: EDNForm, at start: Int) throws(ByteProblem) {
+  private mutating func read(_ form: EDNForm, at start: Int) throws(ByteProblem) {
     guard case .map(let pairs) = form.untagged else {
       throw ByteProblem(at: start, text: "\(form.text) stands where a map of an operation should")
     }
     do throws(EDNPairing.Problem) {
-      try pairing.take(pairs, line: line)
+      try pairing.add(pairs, line: line)
     } catch {
       throw ByteProblem(at: start, text: error.text)
     }
   }
 
   /// Counts lines and columns on.
-  private mutating func walk(_ bytes: [UInt8], _ walked: inout Int, to place: Int) {
-    while walked < min(place, bytes.count) {
+  private mutating func walk(_ bytes: [UInt8], _ walked: inout Int, to position: Int) {
+    while walked < min(position, bytes.count) {
       if bytes[walked] == UInt8(ascii: "\n") {
         line += 1
         column = 1

@@ -91,11 +91,11 @@ struct EDNMeaning {
     guard case .map(let pairs) = form.untagged else {
       throw Problem(text: "\(form.text) stands where {:from, :to, :amount} should")
     }
-    func part(_ wanted: String) throws(Problem) -> HistoryValue.Field {
-      guard let found = pairs.first(where: { $0.key.name == wanted }),
+    func part(_ name: String) throws(Problem) -> HistoryValue.Field {
+      guard let found = pairs.first(where: { $0.key.name == name }),
         let value = try value(found.value)
-      else { throw Problem(text: "a transfer lacks :\(wanted)") }
-      return HistoryValue.Field(wanted, value)
+      else { throw Problem(text: "a transfer lacks :\(name)") }
+      return HistoryValue.Field(name, value)
     }
     var from = try part("from")
     var to = try part("to")

@@ -22,9 +22,9 @@ struct EDNPairing {
 
   init(_ options: ReadingOptions) { self.options = options }
 
-  mutating func take(_ pairs: [EDNPair], line: Int) throws(Problem) {
+  mutating func add(_ pairs: [EDNPair], line: Int) throws(Problem) {
     var event = EDNEvent()
-    try event.take(pairs)
+    try event.add(pairs)
     guard let process = event.process else {
       // The nemesis, and whatever else is no client.
       skipped += 1
@@ -141,7 +141,7 @@ struct EDNEvent {
     return parts.count == 2 && parts[1].isNone
   }
 
-  mutating func take(_ pairs: [EDNPair]) throws(EDNPairing.Problem) {
+  mutating func add(_ pairs: [EDNPair]) throws(EDNPairing.Problem) {
     var hasProcess = false
     for pair in pairs {
       guard case .keyword(let name) = pair.key else { continue }

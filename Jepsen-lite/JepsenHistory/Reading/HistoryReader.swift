@@ -31,7 +31,7 @@ package struct HistoryReader {
     if json == nil && edn == nil {
       undecided += chunk
       guard let format = options.format ?? Self.format(of: undecided) else {
-        guard undecided.count <= 1 << 20 else { throw Self.noHistory }
+        guard undecided.count <= Self.undecidedBytes else { throw Self.noHistory }
         return
       }
       let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
@@ -63,19 +63,22 @@ package struct HistoryReader {
       format: options.format ?? .json, operations: json?.operations ?? [], bytes: bytes)
   }
 
+  /// Space and comments before the first byte that shows the format; more is no history.
+  private static let undecidedBytes = 1 << 20
+
   private static let noHistory = HistoryProblem(
     line: 1, text: "this is neither a history in JSON lines nor one in EDN")
 
   /// An object of JSON begins `{"`; all else that a history may begin with is EDN. `nil`: too few
   /// bytes to tell.
   private static func format(of bytes: [UInt8]) -> HistoryFormat? {
-    var rest = bytes[...]
-    if rest.starts(with: [0xEF, 0xBB, 0xBF]) { rest = rest.dropFirst(3) }
-    rest = rest.drop { $0 <= 0x20 || $0 == UInt8(ascii: ",") }
-    guard let first = rest.first else { return nil }
+    var remaining = bytes[...]
+    if remaining.starts(with: [0xEF, 0xBB, 0xBF]) { remaining = remaining.dropFirst(3) }
+    remaining = remaining.drop { $0 <= 0x20 || $0 == UInt8(ascii: ",") }
+    guard let first = remaining.first else { return nil }
     switch first {
     case UInt8(ascii: "{"):
-      let inside = rest.dropFirst().drop { $0 <= 0x20 }
+      let inside = remaining.dropFirst().drop { $0 <= 0x20 }
       guard let second = inside.first else { return nil }
       return second == UInt8(ascii: "\"") || second == UInt8(ascii: "}") ? .json : .edn
     case UInt8(ascii: "#"), UInt8(ascii: "["), UInt8(ascii: "("), UInt8(ascii: ";"): return .edn

@@ -1,3 +1,5 @@
+internal import KVBase
+
 extension HistoryValue {
   /// A value that somebody typed: `null` (or `nil`) for absent, JSON where it begins with a
   /// quote or a bracket. A number is a number where the history has numbers, and else text.
@@ -9,12 +11,12 @@ extension HistoryValue {
       let bytes = Array(text.utf8)
       var cursor = JSONCursor(
         bytes, from: 0, to: bytes.count, maximumDepth: ReadingLimits().depth)
-      do throws(ByteProblem) {
+      do throws(JSONError) {
         let value = try cursor.value()
-        guard cursor.peek() == nil else { throw cursor.unexpected("the end") }
+        try cursor.finish("the end")
         return value
       } catch {
-        throw HistoryProblem(line: 1, column: error.at + 1, text: error.text)
+        throw HistoryProblem(line: 1, column: error.offset.map { $0 + 1 }, text: error.text)
       }
     }
     guard let number = Int64(text) else { return .text(text) }

@@ -1,3 +1,5 @@
+internal import KVBase
+
 /// One line of JSON on its way to a `HistoryOperation`.
 ///
 /// Names of fields and operations have at most eight bytes, so that each is one number.
@@ -40,42 +42,37 @@ struct JSONOperation {
 
   static func read(
     _ cursor: inout JSONCursor, failedCas: FailedCas
-  ) throws(ByteProblem) -> HistoryOperation {
+  ) throws(JSONError) -> HistoryOperation {
     var line = JSONOperation()
-    try cursor.expect(UInt8(ascii: "{"), "an object of JSON")
-    if !cursor.take(UInt8(ascii: "}")) {
-      while true {
-        let nameAt = cursor.at
-        let name = try cursor.packedName()
-        try cursor.expect(UInt8(ascii: ":"), "a colon")
-        try line.take(name, at: nameAt, &cursor)
-        if cursor.take(UInt8(ascii: "}")) { break }
-        try cursor.expect(UInt8(ascii: ","), "a comma or }")
-      }
+    try cursor.object { (cursor) throws(JSONError) in
+      let nameAt = cursor.at
+      let name = try cursor.packedName()
+      try cursor.colon()
+      try line.readField(name, at: nameAt, &cursor)
     }
-    guard cursor.peek() == nil else { throw cursor.unexpected("the end of the line") }
+    try cursor.finish("the end of the line")
     do throws(Missing) {
       return try line.operation(failedCas)
     } catch {
-      throw ByteProblem(at: -1, text: error.text)
+      throw JSONError(at: nil, text: error.text)
     }
   }
 
   /// `name` is 0 for a name that is none of these.
-  private mutating func take(
+  private mutating func readField(
     _ name: UInt64, at nameAt: Int, _ cursor: inout JSONCursor
-  ) throws(ByteProblem) {
+  ) throws(JSONError) {
     guard let field = Self.fields.first(where: { $0.name == name })?.field else {
       return try cursor.skipValue()
     }
     guard seen & (1 << field.rawValue) == 0 else {
-      throw ByteProblem(at: nameAt, text: "a field stands twice")
+      throw JSONError(at: nameAt, text: "a field stands twice")
     }
     seen |= 1 << field.rawValue
     switch field {
     case .process:
       guard let number = try cursor.integer("the number of a process").signed else {
-        throw ByteProblem(at: nameAt, text: "a number is beyond 64 bits")
+        throw JSONError(at: nameAt, text: "a number is beyond 64 bits")
       }
       process = Int(number)
     case .op: kind = try Self.kind(&cursor)
@@ -95,29 +92,29 @@ struct JSONOperation {
 
   private static func kind(
     _ cursor: inout JSONCursor
-  ) throws(ByteProblem) -> HistoryOperation.Kind {
+  ) throws(JSONError) -> HistoryOperation.Kind {
     let start = cursor.at
     let name = try cursor.packedName()
     guard let kind = kinds.first(where: { $0.name == name })?.kind else {
       let known = HistoryOperation.Kind.allCases.map(\.rawValue).joined(separator: ", ")
-      throw ByteProblem(at: start, text: "there is no such op: it is one of \(known)")
+      throw JSONError(at: start, text: "there is no such op: it is one of \(known)")
     }
     return kind
   }
 
   /// A string, or an integer as its text.
-  private static func key(_ cursor: inout JSONCursor) throws(ByteProblem) -> String {
+  private static func key(_ cursor: inout JSONCursor) throws(JSONError) -> String {
     let start = cursor.at
     switch try cursor.value() {
     case .text(let text): return text
     case .integer(let number): return String(number)
-    default: throw ByteProblem(at: start, text: "key must be a string")
+    default: throw JSONError(at: start, text: "key must be a string")
     }
   }
 
   private static func natural(
     _ cursor: inout JSONCursor, _ name: String
-  ) throws(ByteProblem) -> UInt64? {
+  ) throws(JSONError) -> UInt64? {
     if cursor.peek() == UInt8(ascii: "n") {
       try cursor.word("null")
       return nil
@@ -125,12 +122,12 @@ struct JSONOperation {
     let start = cursor.at
     let number = try cursor.integer("a number of \(name)")
     guard !number.isNegative else {
-      throw ByteProblem(at: start, text: "\(name) is less than 0")
+      throw JSONError(at: start, text: "\(name) is less than 0")
     }
     return number.magnitude
   }
 
-  private static func node(_ cursor: inout JSONCursor) throws(ByteProblem) -> UInt32? {
+  private static func node(_ cursor: inout JSONCursor) throws(JSONError) -> UInt32? {
     // Decides nothing: a node by name is as good, and is not kept.
     guard cursor.isAtNumber() else {
       try cursor.skipValue()
@@ -141,18 +138,18 @@ struct JSONOperation {
 
   private static func text(
     _ cursor: inout JSONCursor, _ name: String
-  ) throws(ByteProblem) -> String? {
+  ) throws(JSONError) -> String? {
     let start = cursor.at
     switch try cursor.value() {
     case nil: return nil
     case .text(let text): return text
     case .integer(let number): return String(number)
-    case .list, .map: throw ByteProblem(at: start, text: "\(name) must be a string")
+    case .list, .map: throw JSONError(at: start, text: "\(name) must be a string")
     }
   }
 
-  private static func ok(_ cursor: inout JSONCursor) throws(ByteProblem) -> Ok {
-    let wanted = "true, false or \"unknown\" for ok"
+  private static func ok(_ cursor: inout JSONCursor) throws(JSONError) -> Ok {
+    let expected = "true, false or \"unknown\" for ok"
     switch cursor.peek() {
     case UInt8(ascii: "t"):
       try cursor.word("true")
@@ -162,11 +159,11 @@ struct JSONOperation {
       return .no
     case UInt8(ascii: "\""):
       let start = cursor.at
-      guard try cursor.string(wanted) == "unknown" else {
-        throw ByteProblem(at: start, text: "ok is true, false or \"unknown\"")
+      guard try cursor.string(expected) == "unknown" else {
+        throw JSONError(at: start, text: "ok is true, false or \"unknown\"")
       }
       return .unknown
-    default: throw cursor.unexpected(wanted)
+    default: throw cursor.unexpected(expected)
     }
   }
 
@@ -222,19 +219,19 @@ struct JSONOperation {
 
 extension JSONCursor {
   /// The name of a field as a number; 0 where it is longer than eight bytes, or empty.
-  mutating func packedName() throws(ByteProblem) -> UInt64 {
+  mutating func packedName() throws(JSONError) -> UInt64 {
     guard peek() == UInt8(ascii: "\"") else { throw unexpected("a name in quotes") }
     let start = at
     var packed: UInt64 = 0
-    var place = at + 1
-    while place < end, bytes[place] >= 0x20, bytes[place] < 0x7F, bytes[place] != 0x5C {
-      if bytes[place] == UInt8(ascii: "\"") {
-        let length = place - start - 1
-        at = place + 1
+    var next = at + 1
+    while next < end, bytes[next] >= 0x20, bytes[next] < 0x7F, bytes[next] != 0x5C {
+      if bytes[next] == UInt8(ascii: "\"") {
+        let length = next - start - 1
+        at = next + 1
         return length <= 8 ? packed : 0
       }
-      packed = packed << 8 | UInt64(bytes[place])
-      place += 1
+      packed = packed << 8 | UInt64(bytes[next])
+      next += 1
     }
     let name = try string("a name in quotes")
     return name.utf8.count <= 8 ? name.utf8.reduce(0) { $0 << 8 | UInt64($1) } : 0

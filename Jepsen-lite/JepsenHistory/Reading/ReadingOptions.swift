@@ -55,8 +55,8 @@ package struct HistoryProblem: Error, Hashable, Sendable, CustomStringConvertibl
   }
 
   package var description: String {
-    let place = column.map { "line \(line), column \($0)" } ?? "line \(line)"
-    return "\(place): \(text)"
+    let position = column.map { "line \(line), column \($0)" } ?? "line \(line)"
+    return "\(position): \(text)"
   }
 }
 

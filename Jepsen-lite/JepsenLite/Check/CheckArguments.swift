@@ -43,21 +43,21 @@ package struct CheckArguments: Sendable {
   package struct Problem: Error { package var text: String }
 
   package init(_ arguments: [String]) throws(Problem) {
-    var rest = arguments[...]
+    var remaining = arguments[...]
     var files: [String] = []
-    while let word = rest.popFirst() {
+    while let word = remaining.popFirst() {
       var flag = word
       if word.hasPrefix("--"), let equals = word.firstIndex(of: "=") {
         flag = String(word[..<equals])
-        rest.insert(String(word[word.index(after: equals)...]), at: rest.startIndex)
+        remaining.insert(String(word[word.index(after: equals)...]), at: remaining.startIndex)
       }
       switch flag {
       case "--independent": isIndependent = true
       case "--no-overdraft": isOverdraftAllowed = false
       case "--model", "--initial", "--failed-cas", "--format", "--seconds", "--memory",
         "--lease", "--witness", "-o", "--output":
-        guard let value = rest.popFirst() else { throw Problem(text: "\(flag) needs a value") }
-        try take(flag, value)
+        guard let value = remaining.popFirst() else { throw Problem(text: "\(flag) needs a value") }
+        try apply(flag, value)
       case _ where flag.hasPrefix("-") && flag != "-":
         throw Problem(text: "there is no option \(flag)")
       default: files.append(word)
@@ -72,7 +72,7 @@ package struct CheckArguments: Sendable {
     self.file = file
   }
 
-  private mutating func take(_ flag: String, _ value: String) throws(Problem) {
+  private mutating func apply(_ flag: String, _ value: String) throws(Problem) {
     switch flag {
     case "--model":
       guard let known = LinearizabilityChecker.Model(rawValue: value) else {

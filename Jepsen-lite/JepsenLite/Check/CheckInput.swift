@@ -62,15 +62,15 @@ enum CheckInput {
       throw Failure(text: "\(file) can't be written: \(reason()); give --witness another file")
     }
     defer { close(descriptor) }
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = unsafe rest.withUnsafeBytes {
+    var remaining = Array(text.utf8)[...]
+    while !remaining.isEmpty {
+      let count = unsafe remaining.withUnsafeBytes {
         unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
       }
       guard count > 0 else {
         throw Failure(text: "\(file) can't be written: \(reason()); give --witness another file")
       }
-      rest = rest.dropFirst(count)
+      remaining = remaining.dropFirst(count)
     }
   }
 

@@ -1,4 +1,5 @@
 internal import JepsenHistory
+internal import KVBase
 internal import KVCommandLine
 
 /// What `check` found, for people or for programs.
@@ -73,8 +74,8 @@ struct CheckReport {
   var json: String {
     let counts = counts
     var fields: [(String, String)] = [
-      ("file", JSONText.quoted(file)),
-      ("format", JSONText.quoted(recorded.format.rawValue)),
+      ("file", JSON.quoted(file)),
+      ("format", JSON.quoted(recorded.format.rawValue)),
       ("bytes", "\(recorded.bytes)"),
       ("operations", "\(counts.total)"),
       ("keys", "\(keys)"),
@@ -85,21 +86,21 @@ struct CheckReport {
       ("unknown", "\(counts.unknown)"),
       ("skipped_events", "\(recorded.skippedEvents)"),
       ("read_seconds", Self.seconds(readNanoseconds)),
-      ("model", JSONText.quoted(model.rawValue)),
-      ("check", JSONText.quoted(verdict.name)),
-      ("verdict", JSONText.quoted(verdict.status.rawValue)),
-      ("method", JSONText.quoted(verdict.method)),
+      ("model", JSON.quoted(model.rawValue)),
+      ("check", JSON.quoted(verdict.name)),
+      ("verdict", JSON.quoted(verdict.status.rawValue)),
+      ("method", JSON.quoted(verdict.method)),
       ("decision_seconds", Self.seconds(decisionNanoseconds)),
-      ("text", JSONText.quoted(verdict.text)),
+      ("text", JSON.quoted(verdict.text)),
     ]
     fields.append(("witness", verdict.witness.map(Self.json) ?? "null"))
-    return "{" + fields.map { "\(JSONText.quoted($0.0)):\($0.1)" }.joined(separator: ",") + "}"
+    return "{" + fields.map { "\(JSON.quoted($0.0)):\($0.1)" }.joined(separator: ",") + "}"
   }
 
   private static func json(_ witness: Witness) -> String {
     let operations = witness.operations.map(\.jsonLine).joined(separator: ",")
-    let sentences = witness.explanation.map(JSONText.quoted).joined(separator: ",")
-    return "{\"key\":\(JSONText.quoted(witness.key)),\"operations\":[\(operations)],"
+    let sentences = witness.explanation.map(JSON.quoted).joined(separator: ",")
+    return "{\"key\":\(JSON.quoted(witness.key)),\"operations\":[\(operations)],"
       + "\"explanation\":[\(sentences)]}"
   }
 

@@ -40,7 +40,7 @@ enum BadInput {
     judge(attack, &report)
     judge(await halfOpen, &report)
     let quiet = await service.lap()
-    report.take(quiet, "bad bytes", servesNew: true)
+    report.add(quiet, "bad bytes", servesNew: true)
 
     try await flood(.silent, port, cluster, service, &report)
     try await flood(.greeting, port, cluster, service, &report)
@@ -62,7 +62,7 @@ enum BadInput {
     let peer: UInt32 = 3
     let process = try cluster.process(peer)
     process.send(SIGKILL)
-    _ = await process.waitForEnd(within: .seconds(10))
+    _ = await process.waitForEnd(within: HarnessLimits.processEnd)
     let restartedAt = SystemClock.instant()
     try await cluster.start(peer)
     try await cluster.waitUntilCaughtUp(peer, asking: cluster.admin, within: .seconds(20))
@@ -81,14 +81,14 @@ enum BadInput {
       report.violated("a peer needed \(Spread.text(caughtUp)) ms to get in during the flood")
     }
     let lap = await service.lap()
-    report.take(lap, "\(kind.rawValue) flood", servesNew: kind == .silent)
+    report.add(lap, "\(kind.rawValue) flood", servesNew: kind == .silent)
     if kind == .greeting {
       let told = lap.failures.first { $0.contains("limit of open files") }
       report.say("a client beyond the limit is told: \(told ?? "nothing")")
       if told == nil { report.violated("nobody was told of the limit: \(lap.failures)") }
       // The flood is over: there is room again.
       try await Task.sleep(for: .seconds(2))
-      report.take(await service.lap(), "after the flood", servesNew: true, fewest: 3)
+      report.add(await service.lap(), "after the flood", servesNew: true, fewest: 3)
     }
   }
 
@@ -122,9 +122,9 @@ enum BadInput {
   private static func judgeLog(_ text: String, _ seconds: UInt64, _ report: inout CrashReport) {
     let lines = text.split(separator: "\n")
     report.say("the node's log: \(lines.count) lines in \(seconds) s, among them:")
-    for wanted in ["make no sense", "no HELLO", "connections"] {
-      guard let line = lines.first(where: { $0.contains(wanted) }) else {
-        report.violated("the node's log never says '\(wanted)'")
+    for expected in ["make no sense", "no HELLO", "connections"] {
+      guard let line = lines.first(where: { $0.contains(expected) }) else {
+        report.violated("the node's log never says '\(expected)'")
         continue
       }
       report.say("  \(line)")
@@ -191,7 +191,7 @@ struct HalfOpen: Sendable {
   }
 }
 
-/// Many connections that want nothing.
+/// Many connections that send nothing.
 struct IdleFlood: Sendable {
   enum Kind: String, Sendable {
     /// They never say anything.
@@ -221,11 +221,11 @@ struct IdleFlood: Sendable {
     result.opened = open.count
     while (SystemClock.instant() - began).milliseconds < milliseconds {
       guard unsafe poll(&open, nfds_t(open.count), 100) > 0 else { continue }
-      for place in open.indices where open[place].revents != 0 {
+      for position in open.indices where open[position].revents != 0 {
         var piece = [UInt8](repeating: 0, count: 1024)
-        guard unsafe recv(open[place].fd, &piece, piece.count, 0) <= 0 else { continue }
-        close(open[place].fd)
-        open[place].fd = -1
+        guard unsafe recv(open[position].fd, &piece, piece.count, 0) <= 0 else { continue }
+        close(open[position].fd)
+        open[position].fd = -1
         if result.closed == 0 {
           result.firstClosed = (SystemClock.instant() - began).milliseconds
         }

@@ -66,12 +66,12 @@ package struct CrashArguments: Sendable {
   package init() {}
 
   package init(_ arguments: [String]) throws(Problem) {
-    var rest = arguments[...]
-    while let flag = rest.popFirst() {
+    var remaining = arguments[...]
+    while let flag = remaining.popFirst() {
       guard flag.hasPrefix("-") else { throw Problem(text: "there is no argument '\(flag)'") }
       guard Self.flags.contains(flag) else { throw Problem(text: "there is no option \(flag)") }
-      guard let value = rest.popFirst() else { throw Problem(text: "\(flag) needs a value") }
-      try take(flag, value)
+      guard let value = remaining.popFirst() else { throw Problem(text: "\(flag) needs a value") }
+      try apply(flag, value)
     }
     if hasRounds == false, scenarios.count == 1, scenarios != [.leaderKill] { rounds = 10 }
   }
@@ -82,7 +82,7 @@ package struct CrashArguments: Sendable {
     "-o",
   ]
 
-  private mutating func take(_ flag: String, _ value: String) throws(Problem) {
+  private mutating func apply(_ flag: String, _ value: String) throws(Problem) {
     switch flag {
     case "--scenario": scenarios = try Self.scenarios(value)
     case "--rounds":

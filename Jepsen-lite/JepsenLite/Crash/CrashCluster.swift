@@ -131,7 +131,7 @@ final class CrashCluster {
 
   func report(of node: UInt32, by client: Client? = nil) async -> NodeReport? {
     var options = CallOptions()
-    options.timeout = .seconds(1)
+    options.timeout = HarnessLimits.report
     guard case .status(let report) = await (client ?? admin).perform(.status(NodeID(node)), options)
     else {
       return nil
@@ -156,7 +156,7 @@ final class CrashCluster {
   private func isBalanced() async -> Bool {
     if placement.isEmpty {
       var options = CallOptions()
-      options.timeout = .seconds(1)
+      options.timeout = HarnessLimits.report
       guard let view = try? await admin.map(options) else { return false }
       placement = view.map.replicaSets.dropFirst().map(\.nodes)
     }
@@ -165,15 +165,15 @@ final class CrashCluster {
     return placement.indices.allSatisfy { leaders[$0 + 1] == placement[$0].first?.rawValue }
   }
 
-  func waitUntilBalanced(within patience: Duration = .seconds(60)) async throws {
-    let deadline = ContinuousClock.now + patience
+  func waitUntilBalanced(within timeout: Duration = HarnessLimits.recovery) async throws {
+    let deadline = ContinuousClock.now + timeout
     while !(await isBalanced()) {
       try checkRunning()
       guard ContinuousClock.now < deadline else {
         throw CrashFailure(
-          violation: "leaders were not in their places within \(patience): see \(directory)")
+          violation: "leaders were not in their places within \(timeout): see \(directory)")
       }
-      try? await Task.sleep(for: .milliseconds(50))
+      try? await Task.sleep(for: HarnessLimits.poll)
     }
   }
 
@@ -192,13 +192,13 @@ final class CrashCluster {
   }
 
   /// Waits until every group has a leader that says so.
-  func waitUntilLed(within patience: Duration = .seconds(60)) async throws {
-    let deadline = ContinuousClock.now + patience
+  func waitUntilLed(within timeout: Duration = HarnessLimits.recovery) async throws {
+    let deadline = ContinuousClock.now + timeout
     let client = try await newClient(whenServing: Self.nodes, until: deadline)
     while await leaders(by: client).contains(0) {
       try checkRunning()
       guard ContinuousClock.now < deadline else {
-        throw CrashFailure(violation: "groups were without leaders \(patience) after the restart")
+        throw CrashFailure(violation: "groups were without leaders \(timeout) after the restart")
       }
       try? await Task.sleep(for: .milliseconds(5))
     }
@@ -210,19 +210,19 @@ final class CrashCluster {
   ///
   /// - Parameter asking: a client that is connected, where a new one would not get in.
   func waitUntilCaughtUp(
-    _ node: UInt32, asking: Client? = nil, within patience: Duration = .seconds(60)
+    _ node: UInt32, asking: Client? = nil, within timeout: Duration = HarnessLimits.recovery
   ) async throws {
-    let deadline = ContinuousClock.now + patience
+    let deadline = ContinuousClock.now + timeout
     let fresh = try await newClient(whenServing: [node], until: deadline)
     let client = asking ?? fresh
-    var wanted: [UInt32: LogIndex] = [:]
+    var targets: [UInt32: LogIndex] = [:]
     while true {
-      if wanted.isEmpty { wanted = await appliedByLeaders(other: node, client) }
-      if !wanted.isEmpty, await hasApplied(wanted, node, client) { break }
+      if targets.isEmpty { targets = await appliedByLeaders(other: node, client) }
+      if !targets.isEmpty, await hasApplied(targets, node, client) { break }
       try checkRunning()
       guard ContinuousClock.now < deadline else {
         throw CrashFailure(
-          violation: "node \(node) did not catch up within \(patience): see \(directory)")
+          violation: "node \(node) did not catch up within \(timeout): see \(directory)")
       }
       try? await Task.sleep(for: .milliseconds(5))
     }
@@ -242,10 +242,10 @@ final class CrashCluster {
   }
 
   private func hasApplied(
-    _ wanted: [UInt32: LogIndex], _ node: UInt32, _ client: Client
+    _ targets: [UInt32: LogIndex], _ node: UInt32, _ client: Client
   ) async -> Bool {
     guard let report = await report(of: node, by: client) else { return false }
-    return report.groups.allSatisfy { $0.applied >= wanted[$0.group.rawValue] ?? .zero }
+    return report.groups.allSatisfy { $0.applied >= targets[$0.group.rawValue] ?? .zero }
   }
 
   /// Snapshots that a node said it installed, in its events from a place in the file on.

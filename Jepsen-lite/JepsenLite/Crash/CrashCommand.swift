@@ -1,5 +1,4 @@
 internal import Glibc
-internal import KVClient
 
 /// `jepsen-lite crash`: real processes, the real client library, and what came of it.
 package enum CrashCommand {
@@ -90,13 +89,13 @@ package enum CrashCommand {
 
   /// Data, on standard output, at once: a run may be watched.
   private static func out(_ text: String) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let written = unsafe rest.withUnsafeBytes {
+    var remaining = Array(text.utf8)[...]
+    while !remaining.isEmpty {
+      let written = unsafe remaining.withUnsafeBytes {
         unsafe write(STDOUT_FILENO, $0.baseAddress, $0.count)
       }
       guard written > 0 else { return }
-      rest = rest.dropFirst(written)
+      remaining = remaining.dropFirst(written)
     }
   }
 }

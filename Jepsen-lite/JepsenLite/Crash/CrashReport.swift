@@ -1,4 +1,5 @@
 internal import JepsenHistory
+internal import KVBase
 
 /// A measured value, for JSON.
 package enum CrashFact: Hashable, Sendable {
@@ -10,9 +11,9 @@ package enum CrashFact: Hashable, Sendable {
   var json: String {
     switch self {
     case .integer(let value): "\(value)"
-    case .text(let text): JSONText.quoted(text)
+    case .text(let text): JSON.quoted(text)
     case .numbers(let values): "[" + values.map { "\($0)" }.joined(separator: ",") + "]"
-    case .texts(let texts): "[" + texts.map { JSONText.quoted($0) }.joined(separator: ",") + "]"
+    case .texts(let texts): "[" + texts.map { JSON.quoted($0) }.joined(separator: ",") + "]"
     }
   }
 }
@@ -65,7 +66,7 @@ package struct CrashReport: Sendable {
       "\"violations\":\(CrashFact.texts(violations).json)",
       "\"invalid\":\(CrashFact.texts(invalid).json)",
     ]
-    members += facts.map { "\(JSONText.quoted($0.name)):\($0.fact.json)" }
+    members += facts.map { "\(JSON.quoted($0.name)):\($0.fact.json)" }
     return "{" + members.joined(separator: ",") + "}"
   }
 

@@ -18,7 +18,8 @@ enum KillAll {
       try await Task.sleep(for: .milliseconds(1500 + random.below(100)))
       let processes = try CrashCluster.nodes.map { try cluster.process($0) }
       for process in processes { process.send(SIGKILL) }
-      for process in processes where await process.waitForEnd(within: .seconds(10)) == nil {
+      for process in processes
+      where await process.waitForEnd(within: HarnessLimits.processEnd) == nil {
         throw CrashFailure("a node did not end when it was killed")
       }
       if arguments.plantsRollback { try await cluster.setDisksBack() }
@@ -42,7 +43,7 @@ enum KillAll {
     await crew.close()
     report.say("\(rounds) x kill -9 of all three nodes at once, under load; every key read back")
     report.times("restart to all leaders known", "to_serve", toServe)
-    report.take(crew)
+    report.add(crew)
     for violation in crew.violations { report.violated(violation) }
   }
 }

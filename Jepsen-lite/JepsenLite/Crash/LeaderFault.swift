@@ -73,14 +73,14 @@ enum LeaderFault {
     times.toExit.append((SystemClock.instant() - faultAt).nanoseconds)
     judge(status, kind, victim, &report)
     let downUntil = faultAt + .milliseconds(UInt64(arguments.downMilliseconds))
-    let rest = downUntil - SystemClock.instant()
-    try await Task.sleep(for: .nanoseconds(Int64(rest.nanoseconds)))
+    let remaining = downUntil - SystemClock.instant()
+    try await Task.sleep(for: .nanoseconds(Int64(remaining.nanoseconds)))
     let until = SystemClock.instant()
     let operations = await probe.stop()
     let outage = Outage(
       operations, targets: led.count, victim: victim,
       from: probedFrom + .milliseconds(100), faultAt: faultAt, until: until)
-    take(outage, operations, &times)
+    record(outage, operations, &times)
     judge(outage, round, &report)
 
     let restartedAt = SystemClock.instant()
@@ -101,7 +101,7 @@ enum LeaderFault {
         + "\(snapshots > 0 ? "\(snapshots) snapshots" : "log") in \(Spread.text(caughtUp)) ms")
   }
 
-  private static func take(
+  private static func record(
     _ outage: Outage, _ operations: [Probe.Operation], _ times: inout Times
   ) {
     times.overall.append(outage.overall)
@@ -175,7 +175,7 @@ enum LeaderFault {
     report.say("probe: \(times.probed) operations, \(times.failed) failed")
     report.fact("probe_operations", .integer(times.probed))
     report.fact("probe_failed", .integer(times.failed))
-    report.take(crew)
+    report.add(crew)
     for text in times.failures { report.say("  failed probe: \(text)") }
     for violation in crew.violations { report.violated(violation) }
     let failures = times.failed + crew.refused + crew.unknown
@@ -197,7 +197,7 @@ enum LeaderFault {
 
 extension CrashReport {
   /// What the writers did.
-  mutating func take(_ crew: WriterCrew) {
+  mutating func add(_ crew: WriterCrew) {
     say(
       "writers: \(crew.acknowledged) writes acknowledged, \(crew.reads) reads, \(crew.refused) "
         + "refused, \(crew.unknown) unknown")

@@ -58,8 +58,8 @@ struct RawSocket: ~Copyable {
     while true {
       let left = (deadline - clock.now) / .milliseconds(1)
       guard left > 0 else { return (bytes, .stillOpen) }
-      var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-      guard unsafe poll(&wanted, 1, Int32(left.rounded(.up))) > 0 else { continue }
+      var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      guard unsafe poll(&request, 1, Int32(left.rounded(.up))) > 0 else { continue }
       let count = unsafe recv(descriptor, &piece, piece.count, 0)
       guard count > 0 else { return (bytes, .closed) }
       bytes += piece[..<count]

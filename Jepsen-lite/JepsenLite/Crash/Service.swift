@@ -20,7 +20,7 @@ final class Service {
 
   private final class State: Sendable {
     let isOver = Atomic<Bool>(false)
-    let lap = Mutex(Lap())
+    let lap = Locked(Lap())
   }
 
   private let endpoint: String
@@ -77,8 +77,8 @@ final class Service {
       let options = Options(timeout: .seconds(3))
       try await client.put(key, "served", options: options)
       _ = try await client.get(key, options: options)
-      let took = (SystemClock.instant() - began).nanoseconds
-      state.lap.withLock { isFresh ? $0.fresh.append(took) : $0.established.append(took) }
+      let elapsed = (SystemClock.instant() - began).nanoseconds
+      state.lap.withLock { isFresh ? $0.fresh.append(elapsed) : $0.established.append(elapsed) }
     } catch {
       state.lap.withLock {
         $0.failures.append("\(isFresh ? "a new" : "the established") client: \(error.message)")
@@ -104,7 +104,7 @@ final class Service {
 
 extension CrashReport {
   /// - Parameter servesNew: new clients have to be served, and not only those that are connected.
-  mutating func take(
+  mutating func add(
     _ lap: Service.Lap, _ phase: String, servesNew: Bool, fewest: Int = 10
   ) {
     times("put and get, connected", "\(phase)_established", lap.established)

@@ -38,7 +38,7 @@ enum TwoDown {
       let processes = try down.map { try cluster.process($0) }
       for process in processes { process.send(SIGKILL) }
       let killedAt = SystemClock.instant()
-      for process in processes { _ = await process.waitForEnd(within: .seconds(10)) }
+      for process in processes { _ = await process.waitForEnd(within: HarnessLimits.processEnd) }
       let answers = await ask(client, since: killedAt)
       judge(answers, round, &puts, &gets, &report)
       stale += await readStale(client, &report)
@@ -60,7 +60,7 @@ enum TwoDown {
     report.times("restart to all leaders known", "recovered", recovered)
     report.say("stale reads answered by the last node: \(stale)")
     report.fact("stale_reads", .integer(stale))
-    report.take(crew)
+    report.add(crew)
     for violation in crew.violations { report.violated(violation) }
   }
 

@@ -26,8 +26,8 @@ enum Wipe {
     let restartedAt = SystemClock.instant()
     try await cluster.start(victim)
     let wiped = try cluster.process(victim)
-    let status = await wiped.waitForEnd(within: .seconds(10))
-    let took = (SystemClock.instant() - restartedAt).nanoseconds
+    let status = await wiped.waitForEnd(within: HarnessLimits.processEnd)
+    let elapsed = (SystemClock.instant() - restartedAt).nanoseconds
     let said = Scratch.read(cluster.log(of: victim), from: logAt).split(separator: "\n")
     let advice = said.last { $0.contains("new id") }
     switch status {
@@ -35,7 +35,7 @@ enum Wipe {
     case .code(0): report.violated("the wiped node exited with 0")
     case .some(let status): report.say("the wiped node ended with \(status)")
     }
-    report.times("start to refusal", "refused_after", [took])
+    report.times("start to refusal", "refused_after", [elapsed])
     if let advice {
       report.say("it said: \(advice)")
       report.fact("advice", .text(String(advice)))
@@ -55,7 +55,7 @@ enum Wipe {
       report.violated(problem)
     }
     await crew.close()
-    report.take(crew)
+    report.add(crew)
     if crew.refused + crew.unknown > 0 { report.violated("calls failed meanwhile: see above") }
     for violation in crew.violations { report.violated(violation) }
   }

@@ -3,7 +3,7 @@ internal import KVClient
 /// What one client knows of the keys that only it writes, and of its part in shared counters. From
 /// it follows what may be found in the end.
 ///
-/// A write whose outcome is unknown may be there or not; it can't take effect behind a later write
+/// A write whose outcome is unknown may be there or not; it can't take effect after a later write
 /// of the same client that was acknowledged, since that one told the partition to refuse it.
 struct WriterLedger: Sendable {
   struct Key: Sendable {

@@ -29,7 +29,7 @@ enum FencingCheck {
       for (older, newer) in zip(order, order.dropFirst()) where newer.token < older.token {
         return violated(
           key, [older.operation, newer.operation],
-          "what \(key) guards took a write with the token \(newer.token) after one with "
+          "what \(key) guards accepted a write with the token \(newer.token) after one with "
             + "\(older.token): its writer had lost the lock")
       }
     }

@@ -88,13 +88,13 @@ extension FaultInjection {
     _ = await node.end(by: SIGKILL)
     node.endExcuse()
     let root = stage.layout.directory(of: node.number) + "/"
-    let places = damage.map { bit in
+    let flips = damage.map { bit in
       let path = bit.flip.file
       let short = path.hasPrefix(root) ? String(path.dropFirst(root.count)) : path
       return "\(short)@\(bit.flip.offset)"
     }
     let restored = damage.count { $0.restore() }
-    var text = "n\(node.number) had bits flipped at \(places.joined(separator: ", ")), \(reaction)"
+    var text = "n\(node.number) had bits flipped at \(flips.joined(separator: ", ")), \(reaction)"
     text += "; \(restored) of \(damage.count) bits found flipped and set right"
     if restored < damage.count { text += ", the node had written over the rest" }
     return text

@@ -1,7 +1,6 @@
 internal import JepsenFaults
 internal import JepsenHistory
 internal import JepsenNetwork
-internal import KVBase
 internal import KVCommandLine
 
 extension FaultInjection {
@@ -36,7 +35,7 @@ extension FaultInjection {
       let changed = handle.counters.clockReadsChanged - before[at]
       let text = "n\(node): clock read back \(looks[at].text), \(Measure.grouped(changed)) reads"
       parts.append(text + " answered while it was off")
-      if changed == 0 || !looks[at].isAsWanted(fault) { didBite = false }
+      if changed == 0 || !looks[at].isAsExpected(fault) { didBite = false }
       handle.healClocks()
     }
     finish()
@@ -79,7 +78,7 @@ struct ClockLooks {
   }
 
   /// A strobe shows both times. A jump may be seen late, where the node is stopped or down besides.
-  func isAsWanted(_ fault: ClockFault) -> Bool {
+  func isAsExpected(_ fault: ClockFault) -> Bool {
     switch fault {
     case .jump: off > 0
     case .strobe: off > 0 && right > 0
@@ -169,8 +168,8 @@ extension FaultInjection {
       asked += 1
       parts.append(
         "n\(node): clock read back \(drift.shown / 1_000_000) ms off, "
-          + "set \(drift.wanted / 1_000_000) ms")
-      if drift.isAsWanted { bitten += 1 }
+          + "set \(drift.expected / 1_000_000) ms")
+      if drift.isAsExpected { bitten += 1 }
     }
     return (parts.joined(separator: "; "), asked > 0 && bitten == asked)
   }
@@ -180,27 +179,27 @@ extension FaultInjection {
 /// what was set.
 struct RateLook: Hashable, Sendable {
   var shown: Int64
-  var wanted: Int64
+  var expected: Int64
 
-  init(shown: Int64, wanted: Int64) {
+  init(shown: Int64, expected: Int64) {
     self.shown = shown
-    self.wanted = wanted
+    self.expected = expected
   }
 
   init(_ handle: FaultHandle) {
     let reading = handle.clockReading
     let (boot, monotonic) = (reading.bootOffsetNanoseconds, reading.monotonicOffsetNanoseconds)
     shown = abs(boot) > abs(monotonic) ? boot : monotonic
-    wanted = handle.monotonicOffsetNanoseconds
+    expected = handle.monotonicOffsetNanoseconds
   }
 
   func since(_ before: RateLook) -> RateLook {
-    RateLook(shown: shown - before.shown, wanted: wanted - before.wanted)
+    RateLook(shown: shown - before.shown, expected: expected - before.expected)
   }
 
   /// At least half as far off as asked for, on the same side: what was shown last may be a while
   /// ago where the process had little to do.
-  var isAsWanted: Bool {
-    shown != 0 && wanted != 0 && (shown < 0) == (wanted < 0) && abs(shown) * 2 >= abs(wanted)
+  var isAsExpected: Bool {
+    shown != 0 && expected != 0 && (shown < 0) == (expected < 0) && abs(shown) * 2 >= abs(expected)
   }
 }

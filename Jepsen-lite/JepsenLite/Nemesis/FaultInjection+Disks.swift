@@ -1,6 +1,5 @@
 internal import Glibc
 internal import JepsenFaults
-internal import JepsenHistory
 internal import KVBase
 internal import KVCommandLine
 
@@ -9,7 +8,7 @@ extension FaultInjection {
   /// that is written and not synced.
   private static let gatherMilliseconds = 400
   /// A node whose sync has failed must have ended so soon.
-  private static let endPatience = Duration.seconds(3)
+  private static let endTimeout = Duration.seconds(3)
 
   // MARK: Power
 
@@ -36,11 +35,11 @@ extension FaultInjection {
       let mode = PowerLoss.Mode.allCases[Int(random.below(UInt64(PowerLoss.Mode.allCases.count)))]
       do {
         let report = try PowerLoss.apply(handle, mode: mode, seed: random.next())
-        let tookData = stage.takesData(report.files)
-        if report.didBite, tookData { bites += 1 }
+        let damagesData = stage.holdsServedData(report.files)
+        if report.didBite, damagesData { bites += 1 }
         parts.append(
           "n\(victims[at]) (\(mode.rawValue)): \(report)"
-            + (report.didBite && !tookData ? " (nothing that it answers for)" : ""))
+            + (report.didBite && !damagesData ? " (nothing that it answers for)" : ""))
       } catch {
         parts.append("n\(victims[at]): \(error)")
       }
@@ -80,7 +79,7 @@ extension FaultInjection {
     await hold()
     // One that has just met its first failed sync is given the time to end.
     if case .failSync = fault, handle.counters.syncsFailed > before.syncsFailed {
-      _ = await node.process?.waitForEnd(within: Self.endPatience)
+      _ = await node.process?.waitForEnd(within: Self.endTimeout)
     }
     node.notice()
     let after = handle.counters
@@ -130,7 +129,7 @@ extension FaultInjection {
 
   /// Ends an excuse: a node that stopped is started again.
   ///
-  /// - Returns: how it took the fault.
+  /// - Returns: how the node reacted to the fault.
   private func restart(_ node: StageNode) async -> String {
     node.notice()
     let status = node.excusedEnd

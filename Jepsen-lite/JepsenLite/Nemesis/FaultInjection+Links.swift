@@ -29,7 +29,7 @@ extension FaultInjection {
   /// How long traffic is watched before links are cut, to know which are in use.
   private static let watchMilliseconds = 400
   /// What is on its way when a link is cut may still arrive.
-  private static let settleMilliseconds = 100
+  private static let effectDelayMilliseconds = 100
 
   // MARK: Cuts
 
@@ -54,7 +54,7 @@ extension FaultInjection {
     begin()
     let token = stage.board.lay(Dictionary(uniqueKeysWithValues: links.map { ($0, .cut) }))
     let traffic = LinkTraffic(links, on: stage.board)
-    try? await Task.sleep(for: .milliseconds(Self.settleMilliseconds))
+    try? await Task.sleep(for: .milliseconds(Self.effectDelayMilliseconds))
     let leaks = LinkTraffic(links, on: stage.board)
     let back = LinkTraffic(open.map(Link.init), on: stage.board)
     await hold()
@@ -190,8 +190,8 @@ extension FaultInjection {
     let end = startNanoseconds + nanoseconds(1000)
     var times = 0
     while clock.now < end, !Task.isCancelled {
-      let place = Place.node(1 + Int(random.below(UInt64(count))))
-      let hit = all.filter { $0.from == place || $0.to == place }
+      let endpoint = Endpoint.node(1 + Int(random.below(UInt64(count))))
+      let hit = all.filter { $0.from == endpoint || $0.to == endpoint }
       let token = stage.board.lay(Dictionary(uniqueKeysWithValues: hit.map { ($0, rule) }))
       _ = await clock.wait(until: clock.now + 30_000_000)
       stage.board.lift(token)

@@ -1,6 +1,5 @@
 internal import Glibc
 internal import JepsenHistory
-internal import KVBase
 
 extension FaultInjection {
   mutating func kill(_ victims: [Int]) async -> FaultEffect {

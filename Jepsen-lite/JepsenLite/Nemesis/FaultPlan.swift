@@ -1,5 +1,4 @@
 internal import JepsenNetwork
-internal import KVBase
 
 /// One fault of a schedule, decided before the run but for whom it hits where that depends on who
 /// leads then.

@@ -73,25 +73,26 @@ enum FaultSchedule {
     from start: Int, longest: Int, _ abilities: StageAbilities, _ deck: inout [Nemesis],
     _ random: inout SeededRandom
   ) -> [FaultPlan] {
-    let wanted = [1, 1, 1, 2, 2, 3][Int(random.below(6))]
+    let target = [1, 1, 1, 2, 2, 3][Int(random.below(6))]
     // What does not go with the others stays in front, for the next round.
-    if deck.count < wanted * 4 {
+    if deck.count < target * 4 {
       deck += NemesisCatalog.mixture(abilities).shuffled(using: &random)
     }
     var taken: Set<FaultAction.Family> = []
     var plans: [FaultPlan] = []
-    var place = 0
-    while plans.count < wanted, place < deck.count {
+    var position = 0
+    while plans.count < target, position < deck.count {
       let delay = plans.isEmpty ? 0 : Int(random.below(UInt64(max(longest / 4, 1))))
       guard
         let plan = plan(
-          deck[place], from: start + delay, longest: max(longest - delay, 500), abilities, &random),
+          deck[position], from: start + delay, longest: max(longest - delay, 500), abilities,
+          &random),
         taken.isDisjoint(with: plan.action.families)
       else {
-        place += 1
+        position += 1
         continue
       }
-      deck.remove(at: place)
+      deck.remove(at: position)
       taken.formUnion(plan.action.families)
       plans.append(plan)
     }

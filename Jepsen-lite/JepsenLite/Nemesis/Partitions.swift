@@ -1,5 +1,3 @@
-internal import KVBase
-
 /// What one node sends another.
 struct NodeLink: Hashable, Sendable, Comparable, CustomStringConvertible {
   var from: Int
@@ -82,11 +80,11 @@ enum Partition: Hashable, Sendable, CustomStringConvertible {
       guard let bridge = order.last else { return [] }
       return crossing(nodes, part).filter { $0.from != bridge && $0.to != bridge }
     case .ring(let order):
-      var places: [Int: Int] = [:]
-      for (place, node) in order.enumerated() { places[node] = place }
+      var positions: [Int: Int] = [:]
+      for (position, node) in order.enumerated() { positions[node] = position }
       return Set(
         NodeLink.all(nodes).filter { link in
-          guard let from = places[link.from], let to = places[link.to] else { return true }
+          guard let from = positions[link.from], let to = positions[link.to] else { return true }
           let distance = min(abs(from - to), order.count - abs(from - to))
           return distance > Self.ringReach(order.count)
         })

@@ -9,7 +9,7 @@ struct ReplicaReads {
   /// More keys are not read, and the verdict says so.
   private static let mostKeys = 5_000
   /// A copy may be a moment behind, and a client needs a moment to find the one node.
-  private static let patience: Duration = .seconds(15)
+  private static let timeout: Duration = .seconds(15)
 
   let stage: Stage
   let system: any SystemUnderTest
@@ -40,7 +40,7 @@ struct ReplicaReads {
       return [:]
     }
     var found: Found = [:]
-    let deadline = ContinuousClock.now + Self.patience
+    let deadline = ContinuousClock.now + Self.timeout
     for key in keys {
       var answer: Answer?
       while ContinuousClock.now < deadline {
@@ -81,17 +81,17 @@ struct ReplicaReads {
         }
       }
     }
-    let rest = leftOut > 0 ? "; \(leftOut) keys more were left out" : ""
+    let remaining = leftOut > 0 ? "; \(leftOut) keys more were left out" : ""
     guard unread == 0, !keys.isEmpty else {
       return Verdict(
         name, .unknown, method: method,
         text: keys.isEmpty
           ? "there is no key to read"
-          : "\(unread) of \(keys.count * found.count) reads were not answered" + rest)
+          : "\(unread) of \(keys.count * found.count) reads were not answered" + remaining)
     }
     return Verdict(
       name, .passed, method: method,
-      text: "\(keys.count) keys read on each of \(found.count) nodes: all equal" + rest)
+      text: "\(keys.count) keys read on each of \(found.count) nodes: all equal" + remaining)
   }
 
   private static func shown(_ value: String?) -> String {

@@ -32,8 +32,8 @@ package struct RunArguments: Hashable, Sendable {
     _ arguments: [String], readFile: (String) -> String?
   ) throws(Problem) {
     var given: [(flag: String, value: String)] = []
-    var rest = arguments[...]
-    while let flag = rest.popFirst() {
+    var remaining = arguments[...]
+    while let flag = remaining.popFirst() {
       guard flag.hasPrefix("--") else { throw Problem(text: "there is no argument '\(flag)'") }
       let name = String(flag.dropFirst(2))
       if name == "keep-data" {
@@ -41,7 +41,7 @@ package struct RunArguments: Hashable, Sendable {
         continue
       }
       guard Self.flags.contains(name) else { throw Problem(text: "there is no option \(flag)") }
-      guard let value = rest.popFirst() else { throw Problem(text: "\(flag) needs a value") }
+      guard let value = remaining.popFirst() else { throw Problem(text: "\(flag) needs a value") }
       given.append((name, value))
     }
     // What stands on the command line goes before what stands in the file.
@@ -49,9 +49,9 @@ package struct RunArguments: Hashable, Sendable {
       guard let text = readFile(value) else {
         throw Problem(text: "the file \(value) can't be read")
       }
-      try take(file: text, path: value)
+      try apply(file: text, path: value)
     }
-    for (flag, value) in given where flag != "config" { try take(flag, value, "--\(flag)") }
+    for (flag, value) in given where flag != "config" { try apply(flag, value, "--\(flag)") }
     guard !out.isEmpty else { throw Problem(text: "--out is missing: give a folder for the run") }
     if system == .etcd {
       guard bin != nil else { throw Problem(text: "--system etcd needs --bin: the folder of etcd") }
@@ -66,21 +66,21 @@ package struct RunArguments: Hashable, Sendable {
     "reads", "log-keep", "keys", "timeout", "min-rate", "plant", "config",
   ]
 
-  private mutating func take(file text: String, path: String) throws(Problem) {
+  private mutating func apply(file text: String, path: String) throws(Problem) {
     for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
     {
       let line = Self.trimmed(line.prefix { $0 != "#" })
       if line.isEmpty { continue }
-      let place = "line \(number + 1) of \(path)"
+      let source = "line \(number + 1) of \(path)"
       let parts = line.split(separator: "=", maxSplits: 1)
       guard parts.count == 2 else {
-        throw Problem(text: "\(place) is not 'flag = value': \(line)")
+        throw Problem(text: "\(source) is not 'flag = value': \(line)")
       }
       let flag = Self.trimmed(parts[0])
       guard Self.flags.contains(flag) || flag == "keep-data", flag != "config" else {
-        throw Problem(text: "there is no option \(flag) (\(place))")
+        throw Problem(text: "there is no option \(flag) (\(source))")
       }
-      try take(flag, Self.trimmed(parts[1]), place)
+      try apply(flag, Self.trimmed(parts[1]), source)
     }
   }
 
@@ -89,7 +89,7 @@ package struct RunArguments: Hashable, Sendable {
     return String(head.reversed().drop { $0.isWhitespace }.reversed())
   }
 
-  private mutating func take(_ flag: String, _ value: String, _ place: String) throws(Problem) {
+  private mutating func apply(_ flag: String, _ value: String, _ source: String) throws(Problem) {
     switch flag {
     case "workload":
       guard WorkloadCatalog.named(value) != nil else {
@@ -98,15 +98,15 @@ package struct RunArguments: Hashable, Sendable {
       }
       workload = value
     case "nemesis": nemeses = value.split(separator: ",").map { Self.trimmed($0) }
-    case "seconds": seconds = try Self.number(place, value, 1...86_400)
-    case "rate": rate = try Self.number(place, value, 0...1_000_000)
-    case "clients": clients = try Self.number(place, value, 1...256)
-    case "nodes": nodes = try Self.number(place, value, 1...9)
-    case "seed": seed = UInt64(try Self.number(place, value, 0...Int.max))
-    case "keys": keys = try Self.number(place, value, 1...100_000)
+    case "seconds": seconds = try Self.number(source, value, 1...86_400)
+    case "rate": rate = try Self.number(source, value, 0...1_000_000)
+    case "clients": clients = try Self.number(source, value, 1...256)
+    case "nodes": nodes = try Self.number(source, value, 1...9)
+    case "seed": seed = UInt64(try Self.number(source, value, 0...Int.max))
+    case "keys": keys = try Self.number(source, value, 1...100_000)
     case "timeout":
-      timeoutMilliseconds = Int(try Self.number(place, value, 0.05...60) * 1000)
-    case "min-rate": minimumRate = try Self.number(place, value, 0...1_000_000)
+      timeoutMilliseconds = Int(try Self.number(source, value, 0.05...60) * 1000)
+    case "min-rate": minimumRate = try Self.number(source, value, 0...1_000_000)
     case "out": out = value
     case "bin": bin = value
     case "log-keep": logKeep = value
@@ -114,23 +114,23 @@ package struct RunArguments: Hashable, Sendable {
     case "keep-data": keepsData = value == "true"
     case "system":
       guard let named = System(rawValue: value) else {
-        throw Problem(text: "\(place): the system is kvnode or etcd, not \(value)")
+        throw Problem(text: "\(source): the system is kvnode or etcd, not \(value)")
       }
       system = named
     default:
       guard value == "read-index" || value == "lease" else {
-        throw Problem(text: "\(place): reads are read-index or lease, not \(value)")
+        throw Problem(text: "\(source): reads are read-index or lease, not \(value)")
       }
       reads = value
     }
   }
 
   private static func number<Number: LosslessStringConvertible & Comparable>(
-    _ place: String, _ value: String, _ range: ClosedRange<Number>
+    _ source: String, _ value: String, _ range: ClosedRange<Number>
   ) throws(Problem) -> Number {
     guard let number = Number(value), range.contains(number) else {
       throw Problem(
-        text: "\(place) needs a number from \(range.lowerBound) to \(range.upperBound), "
+        text: "\(source) needs a number from \(range.lowerBound) to \(range.upperBound), "
           + "not \(value)")
     }
     return number

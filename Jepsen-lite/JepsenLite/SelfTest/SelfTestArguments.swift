@@ -52,22 +52,22 @@ package struct SelfTestArguments: Hashable, Sendable {
   package init() {}
 
   package init(_ arguments: [String]) throws(Problem) {
-    var rest = arguments[...]
-    while let flag = rest.popFirst() {
+    var remaining = arguments[...]
+    while let flag = remaining.popFirst() {
       switch flag {
       case "--build": builds = true
       case "--markdown": isMarkdown = true
       case "--no-controls": hasControls = false
       case "--bin", "--only", "--ways", "--seconds", "--tries", "--seeds", "--limit", "--out":
-        guard let value = rest.popFirst() else { throw Problem(text: "\(flag) needs a value") }
-        try take(flag, value)
+        guard let value = remaining.popFirst() else { throw Problem(text: "\(flag) needs a value") }
+        try apply(flag, value)
       default: throw Problem(text: "there is no option \(flag)")
       }
     }
     if builds, bin != nil { throw Problem(text: "--build and --bin don't go together") }
   }
 
-  private mutating func take(_ flag: String, _ value: String) throws(Problem) {
+  private mutating func apply(_ flag: String, _ value: String) throws(Problem) {
     switch flag {
     case "--bin": bin = value
     case "--out": out = value

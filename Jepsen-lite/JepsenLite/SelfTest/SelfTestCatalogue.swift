@@ -76,7 +76,7 @@ enum SelfTestCatalogue {
       "acknowledgeBeforeDurable", "a follower acknowledges entries before they are durable",
       [.simulation(profile: "crash-votes")]),
     SelfTestFault(
-      "truncateOnEveryAppend", "a follower cuts its log behind every append",
+      "truncateOnEveryAppend", "a follower truncates its log after every append",
       [.simulation(profile: "network")]),
   ]
 

@@ -69,8 +69,8 @@ struct SelfTestRunner: Sendable {
       return Finding(outcome: .nothing("\(error)"), text: "", seconds: 0, tries: 1)
     }
     // A run that has begun may end as it would, since it takes a known time.
-    let patience = way.isSimulation ? deadline - .now : .seconds(3 * arguments.seconds + 120)
-    var ended = await child.waitForEnd(within: patience)
+    let timeout = way.isSimulation ? deadline - .now : .seconds(3 * arguments.seconds + 120)
+    var ended = await child.waitForEnd(within: timeout)
     if ended == nil {
       child.send(SIGTERM)
       ended = await child.waitForEnd(within: .seconds(30))

@@ -2,9 +2,9 @@
 /// "Simplifying and isolating failure-inducing input", 2002) over the faults of a schedule, then
 /// shorter lengths for those that are left.
 ///
-/// Leaving a fault out moves everything behind it, and what took a rare coincidence then happens no
-/// more. So a schedule that is small already is tried in several variants: the same faults, other
-/// chances.
+/// Leaving a fault out moves everything after it, and what needed a rare coincidence then happens
+/// no more. So a schedule that is small already is tried in several variants: the same faults,
+/// other chances.
 struct FaultShrinker {
   /// One schedule in one variant.
   struct Schedule: Hashable, Sendable {
@@ -86,21 +86,21 @@ struct FaultShrinker {
   private mutating func dropOnePart(of parts: Int, inVariants variants: UInt64) async -> Bool {
     let all = kept
     for part in 0..<parts {
-      var rest = all
-      rest.removeSubrange(all.count * part / parts..<all.count * (part + 1) / parts)
-      if await accepts(FaultSelection(kept: rest), inVariants: variants) { return true }
+      var remaining = all
+      remaining.removeSubrange(all.count * part / parts..<all.count * (part + 1) / parts)
+      if await accepts(FaultSelection(kept: remaining), inVariants: variants) { return true }
     }
     return false
   }
 
   /// Halves each length as long as that fails too.
   private mutating func shorten(_ lengths: (Int) -> UInt64) async {
-    for place in kept.indices {
+    for position in kept.indices {
       while isComplete {
-        let length = kept[place].milliseconds ?? lengths(kept[place].number)
+        let length = kept[position].milliseconds ?? lengths(kept[position].number)
         guard length > 40 else { break }
         var candidate = best.faults
-        candidate.kept[place].milliseconds = length / 2
+        candidate.kept[position].milliseconds = length / 2
         if !(await accepts(candidate, inVariants: 2)) { break }
       }
     }

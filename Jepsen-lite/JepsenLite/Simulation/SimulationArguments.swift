@@ -30,8 +30,8 @@ package struct SimulationArguments: Sendable {
   package init() {}
 
   package init(_ arguments: [String]) throws(Problem) {
-    var rest = arguments[...]
-    while let flag = rest.popFirst() {
+    var remaining = arguments[...]
+    while let flag = remaining.popFirst() {
       switch flag {
       case "--trace": isTraced = true
       case "--go-on": goesOn = true
@@ -41,8 +41,8 @@ package struct SimulationArguments: Sendable {
       case "--seeds", "--replay", "--faults", "--variant", "--seconds", "--profile", "--nodes",
         "--jobs",
         "--plant":
-        guard let value = rest.popFirst() else { throw Problem(text: "\(flag) needs a value") }
-        try take(flag, value)
+        guard let value = remaining.popFirst() else { throw Problem(text: "\(flag) needs a value") }
+        try apply(flag, value)
       default: throw Problem(text: "there is no option \(flag)")
       }
     }
@@ -51,7 +51,7 @@ package struct SimulationArguments: Sendable {
     }
   }
 
-  private mutating func take(_ flag: String, _ value: String) throws(Problem) {
+  private mutating func apply(_ flag: String, _ value: String) throws(Problem) {
     switch flag {
     case "--seeds": seeds = try Self.range(value)
     case "--replay":

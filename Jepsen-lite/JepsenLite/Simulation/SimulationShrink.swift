@@ -74,10 +74,10 @@ extension SimulationRunner {
     _ variants: [UInt64], of seed: UInt64, faults: FaultSelection,
     violating check: KVSimulator.Check
   ) async -> UInt64? {
-    var rest = variants[...]
-    while !rest.isEmpty {
-      let wave = rest.prefix(max(1, arguments.jobs))
-      rest = rest.dropFirst(wave.count)
+    var remaining = variants[...]
+    while !remaining.isEmpty {
+      let wave = remaining.prefix(max(1, arguments.jobs))
+      remaining = remaining.dropFirst(wave.count)
       let found = await withTaskGroup(of: UInt64?.self) { group in
         for variant in wave {
           group.addTask {

@@ -16,9 +16,9 @@ enum TrapReport {
   /// Traps from now on end the process with exit code 1 and the command that runs the seed again.
   static func install(command text: String) {
     unsafe running.initialize(repeating: 0, count: 2 * slots)
-    for (place, byte) in text.utf8.prefix(1024).enumerated() {
-      unsafe command[place] = byte
-      unsafe commandLength = place + 1
+    for (position, byte) in text.utf8.prefix(1024).enumerated() {
+      unsafe command[position] = byte
+      unsafe commandLength = position + 1
     }
     for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV] {
       signal(number) { _ in TrapReport.tell() }

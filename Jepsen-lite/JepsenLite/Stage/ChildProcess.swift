@@ -1,7 +1,6 @@
 internal import Glibc
 internal import KVBase
 internal import KVLoop
-internal import Synchronization
 
 /// How a process ended.
 enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
@@ -27,7 +26,7 @@ enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
 /// A process that this one started, in a group of its own.
 final class ChildProcess: Sendable {
   let pid: pid_t
-  private let ended = Mutex<ExitStatus?>(nil)
+  private let ended = Locked<ExitStatus?>(nil)
 
   init(pid: pid_t) { self.pid = pid }
 
@@ -64,19 +63,19 @@ final class ChildProcess: Sendable {
   }
 
   /// How it ended; `nil` where it has not within that time.
-  func waitForEnd(within patience: Duration) async -> ExitStatus? {
-    let deadline = ContinuousClock.now + patience
+  func waitForEnd(within timeout: Duration) async -> ExitStatus? {
+    let deadline = ContinuousClock.now + timeout
     while true {
       if let ended = poll() { return ended }
       guard ContinuousClock.now < deadline else { return nil }
-      try? await Task.sleep(for: .milliseconds(1))
+      try? await Task.sleep(for: HarnessLimits.processPoll)
     }
   }
 
   /// Ends it whatever it does.
   func end() async {
     send(SIGKILL)
-    _ = await waitForEnd(within: .seconds(10))
+    _ = await waitForEnd(within: HarnessLimits.processEnd)
   }
 }
 
@@ -86,7 +85,7 @@ struct SpawnError: Error, CustomStringConvertible {
 }
 
 /// Starts processes on a thread that lives as long as this process: the system ends them with the
-/// thread that started them, so nothing stays behind where this process is killed.
+/// thread that started them, so none survives where this process is killed.
 final class Spawner: Sendable {
   private let loop: EventLoop
   private static let tiePath = "/usr/bin/setpriv"

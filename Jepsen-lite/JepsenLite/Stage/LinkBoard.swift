@@ -1,13 +1,12 @@
 internal import JepsenNetwork
 internal import KVBase
-internal import Synchronization
 
-/// A directed link between any two places.
+/// A directed link between any two endpoints.
 struct Link: Hashable, Sendable {
-  var from: Place
-  var to: Place
+  var from: Endpoint
+  var to: Endpoint
 
-  init(from: Place, to: Place) {
+  init(from: Endpoint, to: Endpoint) {
     self.from = from
     self.to = to
   }
@@ -21,8 +20,8 @@ struct Link: Hashable, Sendable {
 
   var name: String { "\(Self.name(from))→\(Self.name(to))" }
 
-  private static func name(_ place: Place) -> String {
-    switch place {
+  private static func name(_ endpoint: Endpoint) -> String {
+    switch endpoint {
     case .node(let number): "n\(number)"
     case .clients: "clients"
     }
@@ -60,7 +59,7 @@ final class LinkBoard: Sendable {
     var nextToken = 1
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let apply: @Sendable (LinkRule, Link) -> Void
   private let count: @Sendable (Link) -> LinkCounters
 

@@ -1,6 +1,5 @@
 internal import JepsenFaults
 internal import JepsenHistory
-internal import KVBase
 
 extension Stage {
   /// Ends whatever still disturbs the cluster, starts what is down, and waits until all is well.
@@ -23,8 +22,8 @@ extension Stage {
         problems.append("n\(node.number) can't be started: \(error)")
       }
     }
-    let (_, trouble) = await waitUntilHealthy(within: Self.healthPatience)
-    let took = Tenths.text((ContinuousClock.now - began) / .seconds(1))
+    let (_, trouble) = await waitUntilHealthy(within: Self.healthTimeout)
+    let elapsed = Tenths.text((ContinuousClock.now - began) / .seconds(1))
     if let trouble { problems.append(trouble) }
     let paused = nodes.filter { $0.processState == "T" }.map(\.number)
     if !paused.isEmpty { problems.append("\(NodeChoice.list(paused)) still stopped by a signal") }
@@ -32,10 +31,10 @@ extension Stage {
     guard problems.isEmpty else {
       return Verdict(
         "heals", .invalid, method: method,
-        text: "all faults were ended, and after \(took) s: \(problems.joined(separator: "; "))")
+        text: "all faults were ended, and after \(elapsed) s: \(problems.joined(separator: "; "))")
     }
     return Verdict(
       "heals", .passed, method: method,
-      text: "all faults were ended, and all \(nodes.count) nodes served within \(took) s")
+      text: "all faults were ended, and all \(nodes.count) nodes served within \(elapsed) s")
   }
 }

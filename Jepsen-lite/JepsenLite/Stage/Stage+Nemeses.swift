@@ -4,7 +4,7 @@ internal import KVBase
 
 extension Stage {
   /// How long a run waits after a fault until the cluster has recovered, before it goes on anyway.
-  static let recoveryPatience: Duration = .seconds(30)
+  static let recoveryTimeout: Duration = .seconds(30)
   /// The least calm between a recovery and the next fault.
   static let leastCalmNanoseconds: UInt64 = 1_000_000_000
 
@@ -32,11 +32,11 @@ extension Stage {
       if start > planned, start + length + 2_000_000_000 > end { break }
       guard await clock.wait(until: start) else { break }
       var done = await carryOut(round, startingAt: start, clock)
-      let (took, trouble) = await waitUntilHealthy(within: Self.recoveryPatience)
+      let (elapsed, trouble) = await waitUntilHealthy(within: Self.recoveryTimeout)
       for at in done.indices {
         done[at].proof +=
-          trouble.map { "; not well \(Tenths.text(took)) s later: \($0)" }
-          ?? "; all nodes served \(Tenths.text(took)) s later"
+          trouble.map { "; not well \(Tenths.text(elapsed)) s later: \($0)" }
+          ?? "; all nodes served \(Tenths.text(elapsed)) s later"
         log(done[at])
       }
       records += done
@@ -86,9 +86,9 @@ extension RunClock {
 extension FaultRecord {
   /// One line of the fault log.
   var jsonLine: String {
-    "{\"nemesis\":\(JSONText.quoted(nemesis)),\"what\":\(JSONText.quoted(what)),\"nodes\":["
+    "{\"nemesis\":\(JSON.quoted(nemesis)),\"what\":\(JSON.quoted(what)),\"nodes\":["
       + nodes.map(String.init).joined(separator: ",")
       + "],\"start_ns\":\(startNanoseconds),\"end_ns\":\(endNanoseconds),\"proof\":"
-      + JSONText.quoted(proof) + ",\"bit\":\(didBite)}"
+      + JSON.quoted(proof) + ",\"bit\":\(didBite)}"
   }
 }

@@ -3,7 +3,6 @@ internal import JepsenFaults
 internal import JepsenHistory
 internal import JepsenNetwork
 internal import KVBase
-internal import Synchronization
 
 /// Why the stage could not be set.
 struct StageFailure: Error, CustomStringConvertible {
@@ -15,7 +14,7 @@ struct StageFailure: Error, CustomStringConvertible {
 /// link, files and clocks.
 final class Stage: Sendable {
   /// How long a healed cluster may take until all nodes serve.
-  static let healthPatience: Duration = .seconds(60)
+  static let healthTimeout: Duration = .seconds(60)
 
   let layout: Layout
   let board: LinkBoard
@@ -24,7 +23,7 @@ final class Stage: Sendable {
   private let network: Network
   private let ports: [HeldPort]
   private let spawner: Spawner
-  private let cast = Mutex(Cast())
+  private let cast = Locked(Cast())
 
   /// What is known from `start` and `runNemeses` on.
   private struct Cast: Sendable {
@@ -114,8 +113,8 @@ final class Stage: Sendable {
   var system: (any SystemUnderTest)? { cast.withLock { $0.system } }
 
   /// Whether some of these files, by their paths below a node's folder, hold what the system
-  /// answers for. A power loss that took notes for people, or a cache, proves nothing.
-  func takesData(_ files: [String]) -> Bool {
+  /// answers for. A power loss that lost a text log or a cache proves nothing.
+  func holdsServedData(_ files: [String]) -> Bool {
     files.contains { file in system.map { $0.holdsData(file) } ?? true }
   }
 
@@ -127,14 +126,14 @@ final class Stage: Sendable {
   func start(_ system: any SystemUnderTest) async throws {
     cast.withLock { $0.system = system }
     for node in nodes { try await launch(node) }
-    let deadline = ContinuousClock.now + Self.healthPatience
+    let deadline = ContinuousClock.now + Self.healthTimeout
     while let trouble = await system.trouble() {
       for node in nodes { node.notice() }
       if let ended = unexpectedEnds().first { throw StageFailure(ended.text) }
       guard ContinuousClock.now < deadline else {
-        throw StageFailure("the nodes don't serve after \(Self.healthPatience): \(trouble)")
+        throw StageFailure("the nodes don't serve after \(Self.healthTimeout): \(trouble)")
       }
-      try await Task.sleep(for: .milliseconds(50))
+      try await Task.sleep(for: HarnessLimits.poll)
     }
     if let without = nodes.first(where: { $0.faults.map { !$0.isLoaded } ?? false }) {
       throw StageFailure(
@@ -201,11 +200,11 @@ final class Stage: Sendable {
   /// Waits until all is well.
   ///
   /// - Returns: how long that took, and what was wrong last.
-  func waitUntilHealthy(within patience: Duration) async -> (seconds: Double, trouble: String?) {
+  func waitUntilHealthy(within timeout: Duration) async -> (seconds: Double, trouble: String?) {
     let began = ContinuousClock.now
     var trouble = await trouble()
-    while trouble != nil, ContinuousClock.now - began < patience, !Task.isCancelled {
-      try? await Task.sleep(for: .milliseconds(50))
+    while trouble != nil, ContinuousClock.now - began < timeout, !Task.isCancelled {
+      try? await Task.sleep(for: HarnessLimits.poll)
       trouble = await self.trouble()
     }
     return ((ContinuousClock.now - began) / .seconds(1), trouble)

@@ -2,7 +2,6 @@ internal import Glibc
 internal import JepsenFaults
 internal import JepsenHistory
 internal import KVBase
-internal import Synchronization
 
 /// Something that a node did, and must not do.
 struct NodeFinding: Hashable, Sendable {
@@ -31,7 +30,7 @@ final class StageNode: Sendable {
     var findings: [NodeFinding] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   init(number: Int, log: String, faults: FaultHandle? = nil) {
     self.number = number
@@ -104,7 +103,9 @@ final class StageNode: Sendable {
   func find(_ finding: NodeFinding) { state.withLock { $0.findings.append(finding) } }
 
   /// Tells it to end, so that it is no finding, and waits.
-  func end(by signal: Int32, within patience: Duration = .seconds(10)) async -> ExitStatus? {
+  func end(by signal: Int32, within timeout: Duration = HarnessLimits.processEnd) async
+    -> ExitStatus?
+  {
     notice()
     let process = state.withLock { state -> ChildProcess? in
       state.isEnding = state.process != nil
@@ -112,10 +113,10 @@ final class StageNode: Sendable {
     }
     guard let process else { return nil }
     process.send(signal)
-    var status = await process.waitForEnd(within: patience)
+    var status = await process.waitForEnd(within: timeout)
     if status == nil {
       process.send(SIGKILL)
-      status = await process.waitForEnd(within: .seconds(10))
+      status = await process.waitForEnd(within: HarnessLimits.processEnd)
     }
     state.withLock { state in
       state.isPaused = false

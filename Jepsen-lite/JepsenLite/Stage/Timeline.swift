@@ -1,5 +1,4 @@
 internal import JepsenHistory
-internal import KVBase
 
 /// What state each node was in when, from samples.
 struct Timeline: Sendable {

@@ -1,6 +1,5 @@
 internal import JepsenHistory
 internal import KVBase
-internal import Synchronization
 
 /// Looks at every node again and again: what state it is in, who leads, whether it ended by itself.
 final class Watch: Sendable {
@@ -16,13 +15,13 @@ final class Watch: Sendable {
 
   private let nodes: [StageNode]
   private let clock: RunClock
-  private let state: Mutex<State>
-  private let tasks = Mutex<[Task<Void, Never>]>([])
+  private let state: Locked<State>
+  private let tasks = Locked<[Task<Void, Never>]>([])
 
   init(nodes: [StageNode], system: any SystemUnderTest, clock: RunClock, hotKey: String) {
     self.nodes = nodes
     self.clock = clock
-    state = Mutex(State(timeline: Timeline(nodes: nodes.count)))
+    state = Locked(State(timeline: Timeline(nodes: nodes.count)))
     let sampling = Task.detached { [self] in
       while !isOver {
         sample()

@@ -1,4 +1,4 @@
-internal import KVCommandLine
+internal import KVBase
 
 /// How answers of systems under test are looked at.
 extension JSON {

@@ -1,9 +1,9 @@
-internal import KVCommandLine
+internal import KVBase
 
 /// What the nodes wrote into their `--events` files: roles and commits, held against what Raft
 /// promises.
 struct KVEvents {
-  private struct Place: Hashable {
+  private struct GroupTerm: Hashable {
     var group: Int
     var term: Int
   }
@@ -14,7 +14,7 @@ struct KVEvents {
     var hasNewRole: Bool
   }
 
-  private var leaders: [Place: Int] = [:]
+  private var leaders: [GroupTerm: Int] = [:]
   private var events = 0
   private var commits = 0
   private var twoLeaders: String?
@@ -35,11 +35,11 @@ struct KVEvents {
         events += 1
         last[group]?.hasNewRole = true
         guard event["role"]?.text == "leader", let term = event["term"]?.integer else { return }
-        let place = Place(group: group, term: term)
-        if let other = leaders[place], other != node, twoLeaders == nil {
+        let key = GroupTerm(group: group, term: term)
+        if let other = leaders[key], other != node, twoLeaders == nil {
           twoLeaders = "nodes \(other) and \(node) both led group \(group) in term \(term)"
         }
-        leaders[place] = node
+        leaders[key] = node
       case "committed":
         guard let index = event["index"]?.integer else { return }
         events += 1

@@ -5,13 +5,13 @@ internal import KVWire
 struct KVReports {
   private let reports: [NodeReport]
   /// How many copies of each group there must be; 0: not known.
-  private let wantedCopies: Int
+  private let expectedCopies: Int
   /// By group, in order: what each node that has a copy says.
   private let groups: [(group: GroupID, copies: [(node: NodeID, state: NodeReport.Group)])]
 
-  init(_ reports: [NodeReport], copies wanted: Int = 0) {
+  init(_ reports: [NodeReport], copies expected: Int = 0) {
     self.reports = reports
-    wantedCopies = wanted
+    expectedCopies = expected
     var copies: [GroupID: [(node: NodeID, state: NodeReport.Group)]] = [:]
     for report in reports {
       for group in report.groups { copies[group.group, default: []].append((report.node, group)) }
@@ -74,9 +74,9 @@ struct KVReports {
   /// A group that lacks a copy.
   private var missing: String? {
     if groups.isEmpty { return "no node has said what it holds" }
-    let short = groups.first { $0.copies.count < wantedCopies }
+    let short = groups.first { $0.copies.count < expectedCopies }
     return short.map {
-      "group \($0.group.rawValue) has \($0.copies.count) of \(wantedCopies) copies: on "
+      "group \($0.group.rawValue) has \($0.copies.count) of \(expectedCopies) copies: on "
         + $0.copies.map { "n\($0.node.rawValue)" }.joined(separator: ", ")
     }
   }

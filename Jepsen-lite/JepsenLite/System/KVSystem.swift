@@ -3,7 +3,6 @@ internal import KVBase
 internal import KVClient
 internal import KVClientCore
 internal import KVCommand
-internal import KVLoop
 internal import KVPlacement
 internal import KVWire
 
@@ -104,7 +103,8 @@ package final class KVSystem: SystemUnderTest {
     }
   }
 
-  func report(of node: Int, within timeout: TimeAmount = .seconds(1)) async -> NodeReport? {
+  func report(of node: Int, within timeout: TimeAmount = HarnessLimits.report) async -> NodeReport?
+  {
     guard let admin = admin() else { return nil }
     let options = CallOptions(timeout: timeout)
     guard case .status(let report) = await admin.perform(.status(NodeID(UInt32(node))), options)
@@ -115,7 +115,7 @@ package final class KVSystem: SystemUnderTest {
 
   /// By node; `nil` for one that does not answer.
   @concurrent
-  func reports(within timeout: TimeAmount = .seconds(1)) async -> [NodeReport?] {
+  func reports(within timeout: TimeAmount = HarnessLimits.report) async -> [NodeReport?] {
     var found = [NodeReport?](repeating: nil, count: nodes)
     await withTaskGroup(of: (Int, NodeReport?).self) { group in
       for node in 1...nodes {
@@ -130,7 +130,9 @@ package final class KVSystem: SystemUnderTest {
   private func group(of key: String) async -> GroupID? {
     var partitions = state.withLock { $0.partitions }
     if partitions == 0, let admin = admin() {
-      guard let view = try? await admin.map(CallOptions(timeout: .seconds(1))) else { return nil }
+      guard let view = try? await admin.map(CallOptions(timeout: HarnessLimits.report)) else {
+        return nil
+      }
       let count = view.map.partitions
       partitions = count
       state.withLock { $0.partitions = count }
@@ -142,30 +144,30 @@ package final class KVSystem: SystemUnderTest {
   package func leader(of key: String) async -> Int? {
     guard let group = await group(of: key) else { return nil }
     var newest: (term: Term, node: Int)?
-    for (place, report) in await reports(within: .milliseconds(700)).enumerated() {
+    for (position, report) in await reports(within: HarnessLimits.quickReport).enumerated() {
       guard let found = report?.groups.first(where: { $0.group == group }), found.role == .leader
       else { continue }
       // A leader that was cut off still believes; the newer term is right.
-      if newest.map({ $0.term < found.term }) ?? true { newest = (found.term, place + 1) }
+      if newest.map({ $0.term < found.term }) ?? true { newest = (found.term, position + 1) }
     }
     return newest?.node
   }
 
   package func trouble() async -> String? {
     let before = await reports()
-    for (place, report) in before.enumerated() where report == nil {
-      return "node \(place + 1) does not answer"
+    for (position, report) in before.enumerated() where report == nil {
+      return "node \(position + 1) does not answer"
     }
     if let problem = KVReports(before.compactMap { $0 }).leaderTrouble { return problem }
     // What was committed a moment ago must have been applied by all since.
     let committed = KVReports(before.compactMap { $0 }).committed
-    try? await Task.sleep(for: .milliseconds(50))
-    for (place, report) in await reports().enumerated() {
-      guard let report else { return "node \(place + 1) does not answer any more" }
+    try? await Task.sleep(for: HarnessLimits.poll)
+    for (position, report) in await reports().enumerated() {
+      guard let report else { return "node \(position + 1) does not answer any more" }
       for group in report.groups {
-        let wanted = committed[group.group] ?? .zero
-        guard group.applied < wanted else { continue }
-        return "node \(place + 1) has applied \(group.applied.rawValue) of \(wanted.rawValue) "
+        let target = committed[group.group] ?? .zero
+        guard group.applied < target else { continue }
+        return "node \(position + 1) has applied \(group.applied.rawValue) of \(target.rawValue) "
           + "entries of group \(group.group.rawValue)"
       }
     }
@@ -174,14 +176,14 @@ package final class KVSystem: SystemUnderTest {
 
   package func inspect(_ layout: Layout) async -> [Inspection] {
     var found: [Inspection] = []
-    let deadline = ContinuousClock.now + .seconds(20)
+    let deadline = ContinuousClock.now + HarnessLimits.convergence
     while true {
       let reports = await reports()
       let all = KVReports(reports.compactMap { $0 }, copies: copies)
       let isLast = ContinuousClock.now >= deadline
       if reports.contains(where: { $0 == nil }) {
         guard isLast else {
-          try? await Task.sleep(for: .milliseconds(100))
+          try? await Task.sleep(for: HarnessLimits.convergencePoll)
           continue
         }
         let silent = reports.indices.filter { reports[$0] == nil }.map { "n\($0 + 1)" }
@@ -195,7 +197,7 @@ package final class KVSystem: SystemUnderTest {
         found += [all.convergence, all.agreement]
         break
       }
-      try? await Task.sleep(for: .milliseconds(100))
+      try? await Task.sleep(for: HarnessLimits.convergencePoll)
     }
     var events = KVEvents()
     for node in 1...nodes { events.read(layout.events(of: node), node: node) }

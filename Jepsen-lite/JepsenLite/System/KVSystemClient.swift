@@ -2,7 +2,6 @@ internal import KVBase
 internal import KVClient
 internal import KVClientCore
 internal import KVCommand
-internal import KVLoop
 internal import KVWire
 
 /// A client of `kvnode`, by the client library of the project.
@@ -70,7 +69,7 @@ final class KVSystemClient: SystemClient {
     // An earlier try of the same call may have taken effect.
     case .sessionRefused, .other: answer = Answer(.unknown("\(result)"))
     }
-    took(receipt, key, &answer)
+    note(receipt, key, &answer)
     return answer
   }
 
@@ -93,7 +92,7 @@ final class KVSystemClient: SystemClient {
     var answer = Answer(.done)
     answer.value = record.map { String(decoding: $0.value.array, as: UTF8.self) }
     answer.version = record?.version.rawValue ?? 0
-    took(receipt, key, &answer)
+    note(receipt, key, &answer)
     return answer
   }
 
@@ -128,7 +127,7 @@ final class KVSystemClient: SystemClient {
     }
   }
 
-  private func took(_ receipt: KVWire.Receipt, _ key: String, _ answer: inout Answer) {
+  private func note(_ receipt: KVWire.Receipt, _ key: String, _ answer: inout Answer) {
     answer.node = receipt.node.rawValue
     answer.served = receipt.served.name
     session.withLock { session in

@@ -123,9 +123,9 @@ final class Caller {
       case .mismatch, .unsupported: return found
       }
       guard let new = change(found.value) else { return Answer(.refused("not possible")) }
-      let rest = max(deadline - ContinuousClock.now, .milliseconds(1))
+      let remaining = max(deadline - ContinuousClock.now, .milliseconds(1))
       let answer = await perform(
-        .replace(key: key, version: found.version, new: new), timeout: rest)
+        .replace(key: key, version: found.version, new: new), timeout: remaining)
       if answer.outcome != .mismatch { return answer }
     }
   }

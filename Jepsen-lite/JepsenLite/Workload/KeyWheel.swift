@@ -1,5 +1,4 @@
 internal import KVBase
-internal import KVLoop
 
 /// Keys that are in use at a time: one that was used often enough gives way to a new one, so that
 /// no record and no history of a key grows without bound.
@@ -31,12 +30,12 @@ final class KeyWheel: Sendable {
   func use(_ random: inout SeededRandom) -> String {
     let drawn = random.next()
     let number = state.withLock { state in
-      let place = Int(drawn % UInt64(state.numbers.count))
-      let number = state.numbers[place]
-      state.uses[place] += 1
-      if state.uses[place] >= usesPerKey {
-        state.numbers[place] = state.next
-        state.uses[place] = 0
+      let position = Int(drawn % UInt64(state.numbers.count))
+      let number = state.numbers[position]
+      state.uses[position] += 1
+      if state.uses[position] >= usesPerKey {
+        state.numbers[position] = state.next
+        state.uses[position] = 0
         state.next += 1
       }
       return number

@@ -1,6 +1,5 @@
 internal import JepsenHistory
 internal import KVBase
-internal import KVLoop
 
 /// Locks with fencing tokens, each guarding a record.
 ///
@@ -19,19 +18,19 @@ struct LockWorkload: Workload {
 
   private let locks: Int
   /// How long a lock that somebody else has is left alone.
-  private let patience: Duration
+  private let lease: Duration
   /// Whether what is guarded looks at the tokens; a test shows what comes of it where not.
   private let isFenced: Bool
   private let watched = Locked([String: Watched]())
 
-  init(keys: Int, patience: Duration = .milliseconds(300), isFenced: Bool = true) {
+  init(keys: Int, lease: Duration = .milliseconds(300), isFenced: Bool = true) {
     locks = keys
-    self.patience = patience
+    self.lease = lease
     self.isFenced = isFenced
   }
 
   var hotKey: String { "lock-0" }
-  var checks: [Check] { [.fencing(lease: patience)] }
+  var checks: [Check] { [.fencing(lease: lease)] }
 
   private static func guarded(by lock: String) -> String { "guarded-by-\(lock)" }
 
@@ -45,7 +44,7 @@ struct LockWorkload: Workload {
     // Most hold it for a moment; some fall asleep over it, and others take it.
     let isSleepy = caller.random.chance(1, in: 20)
     let pause =
-      isSleepy ? patience * 3 / 2 : .milliseconds(Int(caller.random.below(10)))
+      isSleepy ? lease * 3 / 2 : .milliseconds(Int(caller.random.below(10)))
     for _ in 0...caller.random.below(2) {
       try? await Task.sleep(for: pause)
       let holder = caller.process
@@ -77,7 +76,7 @@ struct LockWorkload: Workload {
     let now = ContinuousClock.now
     let isOld = watched.withLock { watched in
       if let known = watched[lock], known.version == found.version {
-        return now - known.since > patience
+        return now - known.since > lease
       }
       watched[lock] = Watched(version: found.version, since: now)
       return false

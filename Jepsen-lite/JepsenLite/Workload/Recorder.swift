@@ -1,9 +1,9 @@
 internal import Glibc
 package import JepsenHistory
-internal import KVLoop
+internal import KVBase
 
 /// Keeps what clients did, and writes it to a file as it goes, so that a run that is cut off leaves
-/// its history behind.
+/// its history.
 package final class Recorder: Sendable {
   /// Beyond so many operations the load ends: a history must fit into memory to be judged.
   package static let mostOperations = 3_000_000

@@ -1,6 +1,5 @@
 internal import JepsenHistory
 internal import KVBase
-internal import KVLoop
 
 /// Registers with unique values: a few hot keys, and many that are rarely used. Of the latter some
 /// are also deleted.

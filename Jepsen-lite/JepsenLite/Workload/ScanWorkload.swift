@@ -1,6 +1,5 @@
 internal import JepsenHistory
 internal import KVBase
-internal import KVLoop
 
 /// Keys under a prefix come and go, each once, while the prefix is scanned.
 struct ScanWorkload: Workload {

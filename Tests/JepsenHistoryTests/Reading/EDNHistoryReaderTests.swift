@@ -181,10 +181,10 @@ import Testing
     #expect(whole.operations.count == 2)
     for size in 1...40 {
       var reader = HistoryReader()
-      var rest = Array(text.utf8)[...]
-      while !rest.isEmpty {
-        try reader.feed(Array(rest.prefix(size)))
-        rest = rest.dropFirst(size)
+      var remaining = Array(text.utf8)[...]
+      while !remaining.isEmpty {
+        try reader.feed(Array(remaining.prefix(size)))
+        remaining = remaining.dropFirst(size)
       }
       #expect(try reader.finish().operations == whole.operations, "chunks of \(size)")
     }
@@ -201,12 +201,12 @@ import Testing
     for round in 0..<5000 {
       var bytes = good
       for _ in 0...random.below(5) where !bytes.isEmpty {
-        let place = Int(random.below(UInt64(bytes.count)))
+        let position = Int(random.below(UInt64(bytes.count)))
         switch random.below(4) {
-        case 0: bytes[place] = UInt8(random.below(256))
-        case 1: bytes.remove(at: place)
-        case 2: bytes.insert(RandomHistory.mark(&random), at: place)
-        default: bytes.removeSubrange(place...)
+        case 0: bytes[position] = UInt8(random.below(256))
+        case 1: bytes.remove(at: position)
+        case 2: bytes.insert(RandomHistory.mark(&random), at: position)
+        default: bytes.removeSubrange(position...)
         }
       }
       var options = ReadingOptions()

@@ -197,11 +197,11 @@ enum RandomHistory {
       let operations = (0..<random.below(40)).map { _ in RandomHistory.operation(&random) }
       let bytes = Array(operations.map { $0.jsonLine + "\n" }.joined().utf8)
       var reader = HistoryReader()
-      var rest = bytes[...]
-      while !rest.isEmpty {
-        let chunk = rest.prefix(1 + Int(random.below(300)))
+      var remaining = bytes[...]
+      while !remaining.isEmpty {
+        let chunk = remaining.prefix(1 + Int(random.below(300)))
         try reader.feed(Array(chunk))
-        rest = rest.dropFirst(chunk.count)
+        remaining = remaining.dropFirst(chunk.count)
       }
       #expect(try reader.finish().operations == operations, "round \(round)")
     }
@@ -218,12 +218,12 @@ enum RandomHistory {
         bytes = (0..<random.below(200)).map { _ in UInt8(random.below(256)) }
       }
       for _ in 0..<random.below(6) where !bytes.isEmpty {
-        let place = Int(random.below(UInt64(bytes.count)))
+        let position = Int(random.below(UInt64(bytes.count)))
         switch random.below(4) {
-        case 0: bytes[place] = UInt8(random.below(256))
-        case 1: bytes.remove(at: place)
-        case 2: bytes.insert(RandomHistory.mark(&random), at: place)
-        default: bytes.removeSubrange(place...)
+        case 0: bytes[position] = UInt8(random.below(256))
+        case 1: bytes.remove(at: position)
+        case 2: bytes.insert(RandomHistory.mark(&random), at: position)
+        default: bytes.removeSubrange(position...)
         }
       }
       for format in [HistoryFormat.json, .edn, nil] {

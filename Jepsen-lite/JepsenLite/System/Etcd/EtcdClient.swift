@@ -1,18 +1,17 @@
 internal import KVBase
 internal import KVClientCore
 internal import KVCommandLine
-internal import KVLoop
 
 /// A client of etcd that stays with one node for as long as that answers, and then asks the next.
 final class EtcdClient: SystemClient {
   private let doors: [EtcdDoor]
-  private let place: Locked<Int>
+  private let current: Locked<Int>
   /// How often `add` tries again where somebody else was faster.
   private static let addTries = 32
 
   init(_ doors: [EtcdDoor], first: Int) {
     self.doors = doors
-    place = Locked(first)
+    current = Locked(first)
   }
 
   func close() async {
@@ -28,18 +27,18 @@ final class EtcdClient: SystemClient {
       }
     case .compareAndSet(let key, let expected, let new):
       await transact(
-        key, expected.map { Self.hasValue(key, $0) } ?? Self.isAt(key, 0),
+        expected.map { Self.hasValue(key, $0) } ?? Self.isAt(key, 0),
         "{\"request_put\":\(Self.put(key, new))}", timeout)
     case .replace(let key, let version, let new):
       await transact(
-        key, Self.isAt(key, version), "{\"request_put\":\(Self.put(key, new))}", timeout)
+        Self.isAt(key, version), "{\"request_put\":\(Self.put(key, new))}", timeout)
     case .delete(let key):
       await ask("/v3/kv/deleterange", Self.name(key), timeout) { answer, json in
         answer.version = Self.revision(json)
       }
     case .deleteVersion(let key, let version):
       await transact(
-        key, Self.isAt(key, version), "{\"request_delete_range\":\(Self.name(key))}", timeout)
+        Self.isAt(key, version), "{\"request_delete_range\":\(Self.name(key))}", timeout)
     case .add(let key, let delta): await add(key, delta, timeout)
     case .scan(let prefix): await scan(prefix, timeout)
     }
@@ -72,7 +71,7 @@ final class EtcdClient: SystemClient {
   }
 
   private func transact(
-    _ key: String, _ compare: String, _ success: String, _ timeout: Duration
+    _ compare: String, _ success: String, _ timeout: Duration
   ) async -> Answer {
     let body = "{\"compare\":[\(compare)],\"success\":[\(success)]}"
     return await ask("/v3/kv/txn", body, timeout) { answer, json in
@@ -104,21 +103,21 @@ final class EtcdClient: SystemClient {
   // MARK: Asking
 
   private func ask(
-    _ path: String, _ body: String, _ timeout: Duration, _ take: (inout Answer, JSON) -> Void
+    _ path: String, _ body: String, _ timeout: Duration, _ fill: (inout Answer, JSON) -> Void
   ) async -> Answer {
     guard timeout > .zero else { return Answer(.refused("no time was left")) }
-    let now = place.withLock { $0 }
+    let now = current.withLock { $0 }
     switch await doors[now].ask(path, body, timeout) {
     case .answer(let json):
       var answer = Answer(.done)
       answer.node = UInt32(now + 1)
-      take(&answer, json)
+      fill(&answer, json)
       return answer
     case .refused(let why):
-      place.withLock { $0 = (now + 1) % doors.count }
+      current.withLock { $0 = (now + 1) % doors.count }
       return Answer(.refused(why))
     case .unknown(let why):
-      place.withLock { $0 = (now + 1) % doors.count }
+      current.withLock { $0 = (now + 1) % doors.count }
       return Answer(.unknown(why))
     }
   }

@@ -1,4 +1,4 @@
-internal import KVCommandLine
+internal import KVBase
 internal import KVLoop
 
 /// One node of etcd, asked in JSON.

@@ -107,10 +107,10 @@ package final class EtcdSystem: SystemUnderTest {
     let doors = doors()
     var found = [Status?](repeating: nil, count: doors.count)
     await withTaskGroup(of: (Int, Status?).self) { group in
-      for (place, door) in doors.enumerated() {
-        group.addTask { (place, await self.status(of: door)) }
+      for (position, door) in doors.enumerated() {
+        group.addTask { (position, await self.status(of: door)) }
       }
-      for await (place, status) in group { found[place] = status }
+      for await (position, status) in group { found[position] = status }
     }
     return found
   }
@@ -125,23 +125,23 @@ package final class EtcdSystem: SystemUnderTest {
   package func trouble() async -> String? {
     let before = await statuses()
     guard !before.isEmpty else { return "no node was started" }
-    for (place, status) in before.enumerated() {
-      guard let status else { return "node \(place + 1) does not answer" }
+    for (position, status) in before.enumerated() {
+      guard let status else { return "node \(position + 1) does not answer" }
       guard status.leader != "0", status.leader == before[0]?.leader else {
-        return "node \(place + 1) does not know the leader"
+        return "node \(position + 1) does not know the leader"
       }
     }
-    let wanted = before.compactMap { $0?.applied }.max() ?? 0
-    try? await Task.sleep(for: .milliseconds(50))
-    for (place, status) in await statuses().enumerated() where (status?.applied ?? 0) < wanted {
-      return "node \(place + 1) has not applied all that others have"
+    let target = before.compactMap { $0?.applied }.max() ?? 0
+    try? await Task.sleep(for: HarnessLimits.poll)
+    for (position, status) in await statuses().enumerated() where (status?.applied ?? 0) < target {
+      return "node \(position + 1) has not applied all that others have"
     }
     return nil
   }
 
   package func inspect(_ layout: Layout) async -> [Inspection] {
     let name = "all replicas equal"
-    let deadline = ContinuousClock.now + .seconds(20)
+    let deadline = ContinuousClock.now + HarnessLimits.convergence
     var text = ""
     while ContinuousClock.now < deadline {
       var hashes: [String] = []

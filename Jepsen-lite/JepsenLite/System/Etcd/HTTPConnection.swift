@@ -96,7 +96,7 @@ final class HTTPConnection: ConnectionHandler, @unchecked Sendable {
 
   func connection(_ connection: Connection, didRead bytes: Bytes) {
     guard connection === self.connection else { return }
-    switch response.take(bytes) {
+    switch response.feed(bytes) {
     case .more: break
     case .broken: end(.noAnswer("the answer is not HTTP"))
     case .complete(let status, let body): complete(.answer(status: status, body: body))
@@ -121,7 +121,7 @@ struct HTTPResponse {
   private static let longest = 16 << 20
   private var bytes: [UInt8] = []
 
-  mutating func take(_ piece: Bytes) -> Progress {
+  mutating func feed(_ piece: Bytes) -> Progress {
     bytes += piece.array
     guard bytes.count <= Self.longest else { return .broken }
     guard let end = Self.find("\r\n\r\n", in: bytes[...]) else { return .more }
@@ -153,22 +153,23 @@ struct HTTPResponse {
   }
 
   private static func find(_ text: String, in bytes: ArraySlice<UInt8>) -> Int? {
-    let wanted = Array(text.utf8)
-    return bytes.indices.first { bytes[$0...].starts(with: wanted) }
+    let pattern = Array(text.utf8)
+    return bytes.indices.first { bytes[$0...].starts(with: pattern) }
   }
 
   private static func chunks(_ encoded: ArraySlice<UInt8>, _ status: Int) -> Progress {
-    var rest = encoded
+    var remaining = encoded
     var body: [UInt8] = []
     while true {
-      guard let end = find("\r\n", in: rest) else { return .more }
-      let size = String(decoding: rest[..<end].prefix { $0 != UInt8(ascii: ";") }, as: UTF8.self)
+      guard let end = find("\r\n", in: remaining) else { return .more }
+      let size = String(
+        decoding: remaining[..<end].prefix { $0 != UInt8(ascii: ";") }, as: UTF8.self)
       guard let count = Int(size, radix: 16), count >= 0, count <= longest else { return .broken }
-      rest = rest[(end + 2)...]
-      guard rest.count >= count + 2 else { return .more }
+      remaining = remaining[(end + 2)...]
+      guard remaining.count >= count + 2 else { return .more }
       if count == 0 { return .complete(status: status, body: body) }
-      body += rest.prefix(count)
-      rest = rest.dropFirst(count + 2)
+      body += remaining.prefix(count)
+      remaining = remaining.dropFirst(count + 2)
     }
   }
 }
