@@ -45,8 +45,8 @@ package final class EventsFile {
       line += "\"event\":\"peer\",\"peer\":\(peer.rawValue),\"connected\":\(connected)"
     case .connectionRefused(let remote, let text):
       line +=
-        "\"event\":\"refused\",\"remote\":\"\(Self.escape(remote))\","
-        + "\"text\":\"\(Self.escape(text))\""
+        "\"event\":\"refused\",\"remote\":\(JSON.quoted(remote)),"
+        + "\"text\":\(JSON.quoted(text))"
     case .note(let severity, let text):
       line += "\"event\":\"note\",\"severity\":\"\(severity)\",\"text\":\(JSON.quoted(text))"
     }
