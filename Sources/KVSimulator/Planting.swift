@@ -1,6 +1,7 @@
 import KVBase
 import KVLog
 import KVNodeCore
+import KVState
 
 #if PlantedFaults
   import KVState
