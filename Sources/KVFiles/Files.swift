@@ -37,7 +37,7 @@ package enum Files {
     return result
   }
 
-  /// The directory that holds the name of `path`; found by name, since behind `..` there is another
+  /// The directory that holds the name of `path`; found by name, since `..` leads to another
   /// one where `path` is a symbolic link.
   static func parent(of path: String) -> String {
     let parts = path.split(separator: "/")

@@ -1,6 +1,7 @@
 import KVBase
 import KVLog
 import KVNodeCore
+import KVState
 
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
