@@ -118,7 +118,6 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   /// batch of `room` bytes; then recycles the segments that no replica needs any more.
   private mutating func beginSegment(room: Int) throws(StorageError) {
     let sequence = active.sequence + 1
-    precondition(sequence <= UInt64(UInt32.max), "segment \(sequence)")
     try sync()
     let (compactions, needs) = try index.withState {
       ($0.collectCompactions(), $0.checkpointNeeds())

@@ -93,6 +93,9 @@ enum SelfTestCatalogue {
     SelfTestFault(
       "persistedBeforeSync", "writes are reported durable before they are",
       [.simulation(profile: "crash-votes")]),
+    SelfTestFault(
+      "neededSegmentRecycled", "a segment of the log is recycled while a replica needs it",
+      [.simulation(profile: "disk")]),
   ]
 
   private static let reads = [
