@@ -1,7 +1,6 @@
 import KVBase
 import KVLog
 import KVNodeCore
-import KVState
 
 #if PlantedFaults
   import KVState
