@@ -57,6 +57,7 @@ let package = Package(
       name: "CRocksDB", pkgConfig: "rocksdb", providers: [.apt(["librocksdb-dev"])]),
     .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CMalloc"),
     .systemLibrary(name: "CEpoll", path: "Jepsen-lite/CEpoll"),
     // Layer 1.
     library("KVBase", ["CXXHash"]),
@@ -76,7 +77,7 @@ let package = Package(
     library("KVFiles", ["KVLog"]),
     library("KVLoop", ["KVBase", "CLibUV"]),
     // Layer 5.
-    library("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVFiles"]),
+    library("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVFiles", "CMalloc"]),
     library("KVSimulator", ["KVNodeCore", "KVClientCore", "JepsenHistory"]),
     library("KVClient", ["KVClientCore", "KVLoop"]),
     // Layer 6.

@@ -1,8 +1,9 @@
 package import KVBase
 package import KVRaft
 
-/// What replicas of one group send each other, as it stands in a PEER frame: u32 group, u64 from,
-/// u64 to, u64 term, u8 kind, and what the kind has. A frame holds any number of them.
+/// What replicas of one group send each other, as it stands in a PEER frame: an envelope (u8
+/// service, u32 group, u64 from, u64 to, u64 term), u8 kind, and what the kind has. A frame holds
+/// any number of them.
 package struct PeerMessage: Hashable, Sendable {
   package enum Body: Hashable, Sendable {
     case raft(RaftMessage.Body)
@@ -50,17 +51,13 @@ extension PeerMessage {
     case snapshotDone = 19
   }
 
-  /// An upper bound of what `encode` writes.
-  package var encodedBound: Int {
-    switch body {
-    case .raft(.append(let append)):
-      append.entries.reduce(96) { $0 + $1.encodedSize }
-    case .snapshot(.chunk(_, _, _, let bytes)): 96 + bytes.count
-    default: 96
-    }
+  /// Which engine it is for.
+  private enum Service: UInt8 {
+    case raft = 1
   }
 
   package func encode(into writer: inout ByteWriter) {
+    writer.append(Service.raft.rawValue)
     writer.append(group.rawValue, from.rawValue, to.rawValue, term.rawValue)
     switch body {
     case .raft(let raft): Self.encode(raft, into: &writer)
@@ -140,6 +137,10 @@ extension PeerMessage {
   }
 
   package init(from reader: inout ByteReader) throws(WireError) {
+    let service = try reader.read(UInt8.self)
+    guard Service(rawValue: service) != nil else {
+      throw .unknownValue(what: "service of a peer message", value: UInt64(service))
+    }
     group = GroupID(try reader.read(UInt32.self))
     from = ReplicaID(rawValue: try reader.read(UInt64.self))
     to = ReplicaID(rawValue: try reader.read(UInt64.self))

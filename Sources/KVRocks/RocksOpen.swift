@@ -1,5 +1,6 @@
 internal import CRocksDB
 internal import KVBase
+internal import KVState
 
 extension DatabaseHandle {
   /// Opens the database in the directory at `path`, and makes it where there is none.
@@ -18,11 +19,16 @@ extension DatabaseHandle {
     let chosen = OptionsHandle()
     chosen.set(options, compresses: compresses)
     chosen.setTables(options)
-    // What the C API has no function for: a failed background write is final, never retried.
+    // What the C API has no function for. A failed background write is final, never retried. An
+    // insert into a memory table begins where the last one of the same keyspace in the same group
+    // ended, and not at the top.
+    let others =
+      "max_bgerror_resume_count=0;"
+      + "memtable_insert_with_hint_prefix_extractor=fixed:\(StateKey.recordPrefixSize)"
     let complete = OptionsHandle()
     try unsafe RocksError.check("options") { message in
       unsafe rocksdb_get_options_from_string(
-        chosen.raw, "max_bgerror_resume_count=0", complete.raw, message)
+        chosen.raw, others, complete.raw, message)
     }
     let opened = try unsafe RocksError.check("open of \"state\"") { message in
       unsafe rocksdb_open(complete.raw, path, message)
@@ -37,8 +43,14 @@ extension OptionsHandle {
     unsafe rocksdb_options_set_create_if_missing(raw, 1)
     unsafe rocksdb_options_set_write_buffer_size(raw, options.memtableBytes)
     unsafe rocksdb_options_set_max_write_buffer_number(raw, Int32(options.maximumMemtables))
-    unsafe rocksdb_options_set_target_file_size_base(raw, UInt64(2 * options.memtableBytes))
-    unsafe rocksdb_options_set_max_bytes_for_level_base(raw, UInt64(8 * options.memtableBytes))
+    unsafe rocksdb_options_set_min_write_buffer_number_to_merge(
+      raw, Int32(options.mergedMemtables))
+    // A read looks into all of them: a filter spares it the search of most.
+    unsafe rocksdb_options_set_memtable_prefix_bloom_size_ratio(raw, options.memtableFilterRatio)
+    unsafe rocksdb_options_set_memtable_whole_key_filtering(raw, 1)
+    let fileBytes = UInt64(options.memtableBytes * options.mergedMemtables)
+    unsafe rocksdb_options_set_target_file_size_base(raw, 2 * fileBytes)
+    unsafe rocksdb_options_set_max_bytes_for_level_base(raw, 8 * fileBytes)
     unsafe rocksdb_options_set_level_compaction_dynamic_level_bytes(raw, 1)
     unsafe rocksdb_options_set_level0_file_num_compaction_trigger(
       raw, Int32(options.levelZeroMerge))

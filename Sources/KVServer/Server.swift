@@ -27,6 +27,7 @@ package final class Server: Sendable {
     _ configuration: ServerConfiguration, log: @escaping @Sendable (String) -> Void,
     onStop: @escaping @Sendable (String?) -> Void
   ) throws {
+    ProcessMemory.configure()
     var configuration = configuration
     guard let listen = HostPort(parsing: configuration.listen) else {
       throw StartError("'\(configuration.listen)' is not host:port")

@@ -144,7 +144,7 @@ extension Worker {
     return true
   }
 
-  func sendFrames(_ asked: NodeOutputs) {
+  func sendFrames(_ asked: inout NodeOutputs) {
     for frame in asked.frames {
       transports[frame.connection]?.send(frame.type, stream: frame.stream, frame.payload)
     }

@@ -11,7 +11,7 @@ internal import KVWire
 extension Worker {
   func carryOut(_ asked: inout NodeOutputs, now: Now) {
     for persist in asked.persists { logThread?.append(.persist(persist)) }
-    sendFrames(asked)
+    sendFrames(&asked)
     if !asked.connections.isEmpty { carryOut(asked.connections) }
     for creation in asked.creations { create(creation) }
     for group in asked.removals {

@@ -2,7 +2,7 @@
 /// import.
 enum Layers {
   static let table: [(module: String, imports: [String])] = [
-    ("CRocksDB", []), ("CLibUV", []), ("CXXHash", []), ("CEpoll", []),
+    ("CRocksDB", []), ("CLibUV", []), ("CXXHash", []), ("CMalloc", []), ("CEpoll", []),
     ("KVBase", ["CXXHash"]),
     ("KVCommand", ["KVBase"]),
     ("KVRaft", ["KVBase"]),
@@ -22,7 +22,7 @@ enum Layers {
     ("KVRocks", ["KVState", "CRocksDB"]),
     ("KVFiles", ["KVLog"]),
     ("KVLoop", ["KVBase", "CLibUV"]),
-    ("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVFiles"]),
+    ("KVServer", ["KVNodeCore", "KVLoop", "KVRocks", "KVFiles", "CMalloc"]),
     ("JepsenHistory", ["KVBase"]),
     ("KVSimulator", ["KVNodeCore", "KVClientCore", "JepsenHistory"]),
     ("KVClient", ["KVClientCore", "KVLoop"]),

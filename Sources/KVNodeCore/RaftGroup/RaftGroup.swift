@@ -373,10 +373,11 @@ struct RaftGroup: Engine {
 
   mutating func finishTurn(
     now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) {
+  ) -> Instant {
     if !transfers.isResetting { raft.flush(now: now.instant, into: &context.asked) }
     carryOut(now: now, &context, &outputs)
     applyNext(&context, &outputs)
+    return nextDeadline
   }
 
   // MARK: What the host asks for

@@ -44,9 +44,9 @@ protocol Engine: Sendable {
   func readDone(_ read: OpenReads.Read, _ result: ReadResult, _ outputs: inout NodeOutputs)
   /// Its `nextDeadline` has come.
   mutating func tick(now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs)
-  /// Ends a turn in which it was given anything.
+  /// Ends a turn in which it was given anything. When `tick` next has something to do; it may be
+  /// called earlier.
   mutating func finishTurn(
-    now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs)
-  /// When `tick` has something to do.
-  var nextDeadline: Instant { get }
+    now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
+  ) -> Instant
 }

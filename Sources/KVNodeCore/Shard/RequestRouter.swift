@@ -21,6 +21,9 @@ struct RequestRouter: Sendable {
   /// How long a read waits that names no deadline.
   private let readTimeout: TimeAmount
   private(set) var map: ClusterMap
+  /// Of the map, for every request: by group, and how many.
+  private var epochs: [Epoch] = []
+  private var partitions = 0
   /// The node may take part.
   private(set) var isAdmitted = false
 
@@ -30,11 +33,15 @@ struct RequestRouter: Sendable {
     self.map = map
   }
 
-  mutating func update(_ map: ClusterMap) { self.map = map }
+  mutating func update(_ map: ClusterMap) {
+    self.map = map
+    epochs = map.replicaSets.map(\.epoch)
+    partitions = map.partitions
+  }
   mutating func admitted() { isAdmitted = true }
 
   func group(of key: Bytes) -> GroupID {
-    GroupID(partition: Ring.partition(of: key, partitions: map.partitions))
+    GroupID(partition: Ring.partition(of: key, partitions: partitions))
   }
 
   func route(_ request: Request, now: Instant) -> Route {
@@ -144,19 +151,22 @@ struct RequestRouter: Sendable {
 
   // MARK: Refusals
 
-  /// What stands against any work, on whatever group. `leader`: of the replica here, if any.
+  /// What stands against any work, on whatever group. `successor`: who leads it now, where this node
+  /// shuts down.
   func refusal(
-    of group: GroupID, _ request: Request, leader: NodeID?, _ context: borrowing ShardContext
+    of group: GroupID, _ request: Request, successor: NodeID?, _ context: borrowing ShardContext
   ) -> Failure? {
     if request.deadline == .zero {
       return Failure(
         .deadlineExceeded, .expired, notStarted: true, "the time was over before it was begun")
     }
     if context.isShuttingDown, request.consistency != .stale {
-      return Refusals.shuttingDown(node, leader: leader == node ? nil : leader)
+      return Refusals.shuttingDown(node, leader: successor == node ? nil : successor)
     }
     if !isAdmitted { return unformed(context) }
-    if let epoch = request.epoch, let set = map.replicaSet(of: group), epoch > set.epoch {
+    if let epoch = request.epoch, Int(group.rawValue) < epochs.count,
+      epoch > epochs[Int(group.rawValue)]
+    {
       return mapBehind
     }
     return nil

@@ -101,9 +101,8 @@ struct Shard: Sendable {
     case .unformed: outputs.fail(caller, router.unformed(context))
     case .engine(let group, let engineRequest):
       let slot = table.slot(of: group)
-      if let failure = router.refusal(
-        of: group, request, leader: slot.flatMap { table[$0].leader }, context)
-      {
+      let successor = context.isShuttingDown ? slot.flatMap { table[$0].leader } : nil
+      if let failure = router.refusal(of: group, request, successor: successor, context) {
         outputs.fail(caller, failure)
       } else if let slot {
         touch(slot)
@@ -298,7 +297,7 @@ struct Shard: Sendable {
       let slot = Int(slot)
       armed[slot] = .distantFuture
       touch(slot)
-      if table[slot].nextDeadline <= now.instant { table[slot].tick(now: now, &context, &outputs) }
+      table[slot].tick(now: now, &context, &outputs)
     }
   }
 
@@ -311,8 +310,7 @@ struct Shard: Sendable {
       isDirty[slot] = false
       // It may have been removed in this turn.
       if table.isLive(slot) {
-        table[slot].finishTurn(now: now, &context, &outputs)
-        rearm(slot)
+        rearm(slot, table[slot].finishTurn(now: now, &context, &outputs))
       }
       at += 1
     }
@@ -322,8 +320,7 @@ struct Shard: Sendable {
   }
 
   /// A timer that fires too early costs little, so it is moved forward only.
-  private mutating func rearm(_ slot: Int) {
-    let due = table[slot].nextDeadline
+  private mutating func rearm(_ slot: Int, _ due: Instant) {
     guard due < armed[slot] else { return }
     armed[slot] = due
     timers.set(Int32(slot), due: due)
