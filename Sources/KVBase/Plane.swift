@@ -1,5 +1,5 @@
-/// Which answer to the CAP question a replica gives. A node holds up to two replicas of a partition,
-/// one of each plane. The raw values are the letters `c` and `a`.
+/// Which answer to the CAP question a replica gives. A node holds up to two replicas of a
+/// partition, one of each plane. The raw values are the letters `c` and `a`.
 @frozen
 @usableFromInline
 package enum Plane: UInt8, Comparable, Sendable, CaseIterable {

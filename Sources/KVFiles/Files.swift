@@ -6,8 +6,8 @@ package enum Files {
   package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
   /// Makes a directory and those above it, each of their names durable; one that is there is left
-  /// as it is. The name of the directory itself is made durable also where it is there: whoever made
-  /// it may have been interrupted before that (etcd#6378).
+  /// as it is. The name of the directory itself is made durable also where it is there: whoever
+  /// made it may have been interrupted before that (etcd#6378).
   package static func makeDirectory(_ path: String) throws(StorageError) {
     try makeDirectory(path, syncing: syncDirectory)
   }

@@ -61,8 +61,8 @@ package enum IdentityFormat {
       case .unknownValue(_, let format):
         throw .foreign(
           format > UInt64(version)
-            ? "\(file) has format \(format), and this version of kvnode reads format \(version): use "
-              + "a version that is as new as the one that wrote it"
+            ? "\(file) has format \(format), and this version of kvnode reads format \(version): "
+              + "use a version that is as new as the one that wrote it"
             : "\(file) has the older format \(format), and this version of kvnode reads format "
               + "\(version) only: use the version that wrote it, or give an empty --data-dir")
       case .invalid:

@@ -16,8 +16,8 @@ func systemError(_ action: String, _ code: Int32 = errno) -> StorageError {
   return .io("\(action): \(unsafe String(cString: strerror(code)))")
 }
 
-/// System calls that may do a part of what they were asked for, or be interrupted by a signal: every
-/// read, write and sync of this module goes through these.
+/// System calls that may do a part of what they were asked for, or be interrupted by a signal:
+/// every read, write and sync of this module goes through these.
 enum PosixCalls {
   struct Transfer: Equatable {
     var done = 0
@@ -51,8 +51,8 @@ enum PosixCalls {
     }
   }
 
-  /// `fsync` or `fdatasync`: false where it failed. An interrupted one has decided nothing, unlike a
-  /// failed one, and is made again.
+  /// `fsync` or `fdatasync`: false where it failed. An interrupted one has decided nothing, unlike
+  /// a failed one, and is made again.
   static func succeeds(_ call: () -> Int32) -> Bool {
     while true {
       if call() == 0 { return true }

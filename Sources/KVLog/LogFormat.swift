@@ -6,13 +6,13 @@ package import KVBase
 /// A segment is a file `0000000000000001.log`, named by its sequence number in hexadecimal: a
 /// header of 64 bytes, then batches, each at a multiple of 8. The first batch is a checkpoint: what
 /// every replica was when the segment began, and which records before it it needs, so that older
-/// segments can go. A segment is given its name when its header and its checkpoint are durable, so a
-/// named segment is never half made.
+/// segments can go. A segment is given its name when its header and its checkpoint are durable, so
+/// a named segment is never half made.
 ///
-/// A segment's header says at which position of the log it begins: where the batches of the segment
-/// before it ended (the mark that ends a segment has no position). So a record's position is that of
-/// its segment plus its offset, and the segment of a position is the last one that begins at or
-/// before it.
+/// A segment's header says at which position of the log it begins: where the batches of the
+/// segment before it ended (the mark that ends a segment has no position). So a record's position
+/// is that of its segment plus its offset, and the segment of a position is the last one that
+/// begins at or before it.
 ///
 /// What ends a log and what is damage (ALICE, OSDI'14; Protocol-Aware Recovery, FAST'18):
 /// - A batch names its segment's sequence number, so one left from the file's earlier use is told
@@ -69,7 +69,7 @@ package struct LogIdentity: Hashable, Sendable {
 }
 
 /// u64 magic, u16 version, u16 zero, u32 node, u64 creation digest, u64 sequence, u64 salt,
-/// u64 position of the segment's first byte, u64 oldest segment needed, u64 XXH3-64 of all before it.
+/// u64 position of the segment's first byte, u64 oldest segment needed, u64 XXH3-64 of all before.
 /// Magic, version and where the checksum is stay in every later version.
 package struct SegmentHeader: Hashable, Sendable {
   package var identity: LogIdentity
@@ -138,8 +138,8 @@ package enum BatchKind: UInt8, Sendable {
 
 /// u64 checksum (XXH3-64 of what follows it, exclusive-or the segment's salt), u32 length (of all
 /// of the batch, a multiple of 8), u32 durable bytes of the segment when it was written,
-/// u64 sequence of the segment, u32 records, u8 kind, 3 zero bytes; then the records, and zero bytes
-/// up to the length.
+/// u64 sequence of the segment, u32 records, u8 kind, 3 zero bytes; then the records, and zero
+/// bytes up to the length.
 package struct BatchHeader: Hashable, Sendable {
   package var length: Int
   package var synced: Int

@@ -36,8 +36,8 @@ package struct LogGroups: Sendable, Hashable {
     case .data(let plane, let partition, let payload):
       guard plane == .ap, payload.count <= Limits.logDataBytes else {
         throw .misuse(
-          "data of \(plane) \(partition) with \(payload.count) bytes: it must be of ap, and have at "
-            + "most \(Limits.logDataBytes)")
+          "data of \(plane) \(partition) with \(payload.count) bytes: it must be of ap, and have "
+            + "at most \(Limits.logDataBytes)")
       }
     }
   }

@@ -14,8 +14,8 @@ package import KVBase
 /// | | needed from |
 ///
 /// The checksum of entries and data (XXH3-64 of what follows it, exclusive-or the segment's salt)
-/// lets a reader verify one record without reading the whole batch. "Needed from" is the position of
-/// the first record before the checkpoint that the replica needs; 0 where it needs none.
+/// lets a reader verify one record without reading the whole batch. "Needed from" is the position
+/// of the first record before the checkpoint that the replica needs; 0 where it needs none.
 package enum LogRecordCodec {
   private enum Kind {
     static var hardState: UInt8 { 1 }

@@ -21,7 +21,7 @@ struct DataLocation: RecordLocation, Hashable {
 
 /// Locations are queued by rising position: added at one end and let go at the other.
 extension RingQueue where Element: RecordLocation {
-  /// The slot of the first element for which `isBefore` does not hold; it holds for all before that.
+  /// The slot of the first element for which `isBefore` does not hold; it holds for all before.
   fileprivate func slot(_ isBefore: (Element) -> Bool) -> Int {
     var low = 0
     var high = count

@@ -27,14 +27,14 @@ package struct LogOptions: Sendable {
 /// is here, and the two differ only in their files.
 ///
 /// **States.** A log is *open* from `create` or `open` on. The first error of a write, a sync, or a
-/// broken rule makes it *failed* for good (fsync-gate, 2018): what the page cache holds says nothing
-/// about the disk from then on, and a second sync would report success. `.compacted` is an answer,
-/// not a failure. Of the open log one segment is *active*: batches are appended to it. Those before
-/// it are *complete* and only read. A *spare* is a file for a segment to come.
+/// broken rule makes it *failed* for good (fsync-gate, 2018): what the page cache holds says
+/// nothing about the disk from then on, and a second sync would report success. `.compacted` is an
+/// answer, not a failure. Of the open log one segment is *active*: batches are appended to it.
+/// Those before it are *complete* and only read. A *spare* is a file for a segment to come.
 ///
-/// **Who calls what.** One thread calls `append` and `sync`, in turns: what gathers during a sync is
-/// the next batch. Any thread reads (`read`, `replay`, `position`), and moves what a replica needs
-/// forward (`compact`, `release`), when its durable state covers it. Nothing here calls back.
+/// **Who calls what.** One thread calls `append` and `sync`, in turns: what gathers during a sync
+/// is the next batch. Any thread reads (`read`, `replay`, `position`), and moves what a replica
+/// needs forward (`compact`, `release`), when its durable state covers it. Nothing here calls back.
 ///
 /// **What waits for what.** `writer`'s lock is held during the I/O of an append or a sync; only
 /// those wait for it. `index` says where records are and which are needed; it is locked for moments
@@ -52,10 +52,10 @@ package struct LogOptions: Sendable {
 /// 3. The mark that ends the old segment is written and synced. From then on a log without the next
 ///    segment is damaged, not short. It comes after step 2, so that a crash in between leaves a log
 ///    whose last segment holds a checkpoint and nothing else, which is valid.
-/// 4. Segments that the new header calls no longer needed are renamed to spares, or removed, and the
-///    directory is synced. It comes after step 2: until the checkpoint is durable, those segments
-///    are what it would be made from. And a spare is written only after that sync: else a crash
-///    could give it back its old name with new contents.
+/// 4. Segments that the new header calls no longer needed are renamed to spares, or removed, and
+///    the directory is synced. It comes after step 2: until the checkpoint is durable, those
+///    segments are what it would be made from. And a spare is written only after that sync: else a
+///    crash could give it back its old name with new contents.
 ///
 /// **A needed position is never recycled.** Which segments go in step 4 is decided together with
 /// what the checkpoint says each replica needs, under one lock; both only rise afterwards. At the

@@ -167,8 +167,8 @@ final class TestLog {
       group, from: recovered.baseIndex.next, through: recovered.lastIndex, maxBytes: .max)
   }
 
-  /// The files after a loss of power: any part of what was not synced is there; in its stead is what
-  /// was there before (zero here), or noise.
+  /// The files after a loss of power: any part of what was not synced is there; in its stead is
+  /// what was there before (zero here), or noise.
   func crashImage(_ random: inout SeededRandom) throws -> LogImage {
     var image = try image
     let (_, end, synced) = extent

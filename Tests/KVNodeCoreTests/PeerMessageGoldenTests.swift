@@ -40,7 +40,7 @@ import Testing
     ("heartbeat-response", .raft(.heartbeatResponse(.init(round: 10)))),
     ("timeout-now", .raft(.timeoutNow)),
     ("snapshot-offer", .snapshot(.offer(transfer: 8, index: LogIndex(100), term: Term(2)))),
-    ("snapshot-want", .snapshot(.want(transfer: 8, sequence: 1))),
+    ("snapshot-request", .snapshot(.request(transfer: 8, sequence: 1))),
     (
       "snapshot-chunk", .snapshot(.chunk(transfer: 8, sequence: 1, isLast: false, bytes: "chunk"))
     ),
