@@ -204,8 +204,8 @@ extension ClientCore {
     }
   }
 
-  /// The call went where the group is not. What the answer says of the group suffices to turn right;
-  /// the rest of the map follows.
+  /// The call went where the group is not. What the answer says of the group suffices to turn
+  /// right; the rest of the map follows.
   private mutating func follow(_ route: GroupRoute?, _ now: Now) {
     if let route, peers.count + route.replicas.count <= Limits.clientPeers {
       for replica in route.replicas where !replica.address.isEmpty {

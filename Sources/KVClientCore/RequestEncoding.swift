@@ -3,8 +3,8 @@ internal import KVCommand
 internal import KVWire
 
 extension Call {
-  /// Appends the payload of the call's REQUEST. `epoch`: of the replica set that it was routed by. `stamp`:
-  /// of a mutation.
+  /// Appends the payload of the call's REQUEST. `epoch`: of the replica set that it was routed by.
+  /// `stamp`: of a mutation.
   func encodeRequest(
     epoch: Epoch?, stamp: SessionStamp?, now: Instant, into writer: inout ByteWriter
   ) {

@@ -30,6 +30,6 @@ package struct Backoff: Sendable {
   /// A try succeeded: the next failure waits for the shortest length.
   package mutating func reset() { length = .zero }
 
-  /// Nothing failed since the last success.
+  /// Nothing failed since the last success. For tests: what shows that `reset` did it.
   package var isReset: Bool { length == .zero }
 }

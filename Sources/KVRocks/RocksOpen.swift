@@ -1,6 +1,5 @@
 internal import CRocksDB
 internal import KVBase
-internal import KVState
 
 extension DatabaseHandle {
   /// Opens the database in the directory at `path`, and makes it where there is none.
@@ -19,16 +18,13 @@ extension DatabaseHandle {
     let chosen = OptionsHandle()
     chosen.set(options, compresses: compresses)
     chosen.setTables(options)
-    // What the C API has no function for. A failed background write is final, never retried. An
-    // insert into a memory table begins where the last one of the same keyspace in the same group
-    // ended, and not at the top.
-    let others =
-      "max_bgerror_resume_count=0;"
-      + "memtable_insert_with_hint_prefix_extractor=fixed:\(StateKey.recordPrefixSize)"
+    // What the C API has no function for: a failed background write is final, never retried.
+    // (Not `memtable_insert_with_hint_prefix_extractor`: a hint for records is then used for range
+    // deletions too, which are in another table.)
     let complete = OptionsHandle()
     try unsafe RocksError.check("options") { message in
       unsafe rocksdb_get_options_from_string(
-        chosen.raw, others, complete.raw, message)
+        chosen.raw, "max_bgerror_resume_count=0", complete.raw, message)
     }
     let opened = try unsafe RocksError.check("open of \"state\"") { message in
       unsafe rocksdb_open(complete.raw, path, message)

@@ -20,8 +20,6 @@ package struct StateKey: Hashable, Sendable {
   package static let plane = UInt8(ascii: "c")
   /// Bytes before the suffix.
   package static let prefixSize = 9
-  /// Bytes before the user key of a record.
-  package static let recordPrefixSize = prefixSize + 5
 
   package enum Kind: UInt8, Sendable {
     case meta = 1

@@ -45,8 +45,8 @@ package struct Hello: Hashable, Sendable {
   }
 
   /// u8 role, u16 lowest, u16 highest version, u32 features, u64 cluster, u64 digest, u32 node,
-  /// u64 incarnation, u8 blank, u32 frame limit, short software, short address. Bytes behind are passed over, so
-  /// that later versions can say more.
+  /// u64 incarnation, u8 blank, u32 frame limit, short software, short address. Bytes after these
+  /// are passed over, so that later versions can say more.
   package func encode(into writer: inout ByteWriter) {
     writer.append(role.rawValue)
     writer.append(lowestVersion)

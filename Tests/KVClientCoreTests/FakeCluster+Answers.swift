@@ -6,8 +6,10 @@ import KVWire
 
 extension FakeCluster {
   func group(of key: Bytes) -> GroupID {
-    GroupID(partition: Ring.partition(of: key, partitions: view.partitions))
+    GroupID(partition: Ring.partition(of: key, partitions: view.map.partitions))
   }
+
+  func replicas(of group: Int) -> [NodeID] { view.map.replicaSets[group].nodes }
 
   func leader(of key: Bytes) -> NodeID { leaders[Int(group(of: key).rawValue)] }
 
@@ -30,7 +32,7 @@ extension FakeCluster {
     case .status:
       return .status(
         NodeReport(
-          node: node, incarnation: 5, clusterID: 77, epoch: view.meta.epoch, version: "1",
+          node: node, incarnation: 5, clusterID: 77, epoch: view.map.epoch, version: "1",
           uptimeMilliseconds: 5, logBytes: 1, stateBytes: 2, clientConnections: 1, groups: [],
           peers: []))
     case .health:
@@ -80,10 +82,10 @@ extension FakeCluster {
       data[key] = Record(version: LogIndex(index), value: Bytes("\(old + add.delta)"))
       result = .added(value: old + add.delta, version: LogIndex(index))
     case .meta(.createKeyspace(let name, let mode)):
-      let descriptor = KeyspaceDescriptor(id: view.meta.nextKeyspace, name: name, mode: mode)
-      view.meta.keyspaces.append(descriptor)
-      view.meta.nextKeyspace = KeyspaceID(descriptor.id.rawValue + 1)
-      view.meta.epoch = Epoch(view.meta.epoch.rawValue + 1)
+      let descriptor = KeyspaceDescriptor(id: view.map.nextKeyspace, name: name, mode: mode)
+      view.map.keyspaces.append(descriptor)
+      view.map.nextKeyspace = KeyspaceID(descriptor.id.rawValue + 1)
+      view.map.epoch = Epoch(view.map.epoch.rawValue + 1)
       result = .keyspace(descriptor)
     default: result = .done
     }

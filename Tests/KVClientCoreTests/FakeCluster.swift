@@ -72,17 +72,18 @@ final class FakeCluster {
     configure: (inout ClientSettings) -> Void = { _ in }
   ) {
     let ids = (1...nodes).map { NodeID(UInt32($0)) }
-    var meta = ClusterMap(defaultMode: .cp)
-    meta.clusterID = 77
     let placement = (0..<partitions).map { p in
       (0..<min(3, nodes)).map { ids[(p + $0) % nodes] }
     }
     leaders = [ids[0]] + placement.map { $0[0] }
     view = ClusterView(
-      meta: meta,
-      nodes: ids.map { .init(id: $0, address: "h\($0.rawValue):1", zone: "") },
-      placement: placement, leaders: Array(repeating: NodeID(0), count: partitions + 1),
-      replication: 3)
+      map: ClusterMap(
+        forming: 77,
+        members: ids.map { MemberRecord(node: $0, incarnation: 5, address: "h\($0.rawValue):1") },
+        replicaSets: ([ids] + placement).map { nodes in
+          ReplicaSet(epoch: Epoch(1), voters: nodes.map { ReplicaID(node: $0) })
+        }, defaultMode: .cp),
+      leaders: Array(repeating: NodeID(0), count: partitions + 1))
     let given = endpoints ?? ids.map { "h\($0.rawValue):1" }
     var settings = ClientSettings(endpoints: given.compactMap { Endpoint($0) })
     configure(&settings)
@@ -177,7 +178,7 @@ final class FakeCluster {
   }
 
   func node(at address: String) -> NodeID? {
-    if let known = view.nodes.first(where: { $0.address == address }) { return known.id }
+    if let known = view.map.members.first(where: { $0.address == address }) { return known.node }
     guard address.hasPrefix("proxy"), let id = UInt32(address.dropFirst(5).prefix(1)) else {
       return nil
     }
@@ -202,7 +203,7 @@ final class FakeCluster {
 
   func hello(of node: NodeID) -> Hello {
     var hello = Hello(
-      role: .node, clusterID: view.meta.clusterID, creationDigest: 1, node: node, incarnation: 5,
+      role: .node, clusterID: view.map.clusterID, creationDigest: 1, node: node, incarnation: 5,
       isBlank: false, software: "test")
     hello.lowestVersion = versions.lowerBound
     hello.highestVersion = versions.upperBound

@@ -41,7 +41,7 @@ import Testing
     let cluster = FakeCluster()
     _ = cluster.run(put("a"))
     let group = Int(cluster.group(of: "a").rawValue)
-    let next = cluster.view.placement[group - 1][2]
+    let next = cluster.replicas(of: group)[2]
     cluster.leaders[group] = next
     let before = cluster.now
     cluster.received = []
@@ -57,7 +57,7 @@ import Testing
     let cluster = FakeCluster()
     _ = cluster.run(put("a"))
     let group = Int(cluster.group(of: "a").rawValue)
-    cluster.leaders[group] = cluster.view.placement[group - 1][2]
+    cluster.leaders[group] = cluster.replicas(of: group)[2]
     cluster.hintsLeader = false
     let before = cluster.now
     guard case .applied = cluster.run(put("a")) else {
@@ -72,7 +72,7 @@ import Testing
     _ = cluster.run(put("a"))
     let group = Int(cluster.group(of: "a").rawValue)
     let old = cluster.leaders[group]
-    cluster.leaders[group] = cluster.view.placement[group - 1][1]
+    cluster.leaders[group] = cluster.replicas(of: group)[1]
     cluster.kill(old)
     let before = cluster.now
     guard case .applied(_, let receipt) = cluster.run(put("a")) else {
@@ -91,7 +91,7 @@ import Testing
     cluster.health[old] = .silent
     let id = cluster.call(put("a"))
     cluster.advance(milliseconds: 300)
-    cluster.leaders[group] = cluster.view.placement[group - 1][1]
+    cluster.leaders[group] = cluster.replicas(of: group)[1]
     let before = cluster.now
     cluster.finish(id)
     guard case .applied(_, let receipt) = cluster.completions[id] else {
@@ -126,7 +126,7 @@ import Testing
   @Test func twoNodesThatPointAtEachOtherAreNotAskedForEver() {
     let cluster = FakeCluster()
     _ = cluster.run(put("a"))
-    let replicas = cluster.view.placement[Int(cluster.group(of: "a").rawValue) - 1]
+    let replicas = cluster.replicas(of: Int(cluster.group(of: "a").rawValue))
     cluster.script = { node, request in
       guard case .mutate = request.body else { return nil }
       return .reply(
@@ -208,7 +208,7 @@ import Testing
     let cluster = FakeCluster()
     _ = cluster.run(put("a"))
     let group = Int(cluster.group(of: "a").rawValue)
-    cluster.view.meta.clusterID = 78
+    cluster.view.map.clusterID = 78
     cluster.disconnect(cluster.leaders[group])
     var options = CallOptions()
     options.timeout = .seconds(1)
@@ -289,7 +289,7 @@ import Testing
     _ = cluster.run(put("a"))
     let group = Int(cluster.group(of: "a").rawValue)
     let old = cluster.leaders[group]
-    cluster.leaders[group] = cluster.view.placement[group - 1][1]
+    cluster.leaders[group] = cluster.replicas(of: group)[1]
     cluster.say(Goaway(.shuttingDown, "it is shutting down"), old)
     let before = cluster.now
     guard case .applied(_, let receipt) = cluster.run(put("a")) else {

@@ -156,13 +156,13 @@ extension LoopbackServer {
   fileprivate func reply(to request: Request) -> Reply {
     switch request.body {
     case .map:
-      let node = ClusterView.Node(id: NodeID(1), address: endpoint, zone: "")
-      var meta = ClusterMap(defaultMode: .cp)
-      meta.clusterID = 7
+      let node = MemberRecord(node: NodeID(1), incarnation: 1, address: endpoint)
+      let set = ReplicaSet(epoch: Epoch(1), voters: [ReplicaID(node: NodeID(1))])
       return .map(
         ClusterView(
-          meta: meta, nodes: [node], placement: [[NodeID(1)]],
-          leaders: [NodeID(1), NodeID(1)], replication: 1))
+          map: ClusterMap(
+            forming: 7, members: [node], replicaSets: [set, set], defaultMode: .cp),
+          leaders: [NodeID(1), NodeID(1)]))
     case .mutate(let command, _): return .applied(apply(command), receipt)
     case .read(.get(_, let key)): return .read(.record(data[key]), receipt)
     case .read(.multiGet(_, let keys)): return .read(.records(keys.map { data[$0] }), receipt)

@@ -46,12 +46,14 @@ import Testing
 
   func status(address: String = "127.0.0.1:7401") -> ClusterStatus {
     let nodes = (1...3).map { id in
-      ClusterView.Node(id: NodeID(UInt32(id)), address: address, zone: "")
+      MemberRecord(node: NodeID(UInt32(id)), incarnation: UInt64(id), address: address)
     }
+    let set = ReplicaSet(epoch: Epoch(1), voters: nodes.map { ReplicaID(node: $0.node) })
     let view = ClusterView(
-      meta: ClusterMap(defaultMode: .cp), nodes: nodes,
-      placement: Array(repeating: nodes.map(\.id), count: 4),
-      leaders: Array(repeating: NodeID(0), count: 5), replication: 3)
+      map: ClusterMap(
+        forming: 9, members: nodes, replicaSets: Array(repeating: set, count: 5),
+        defaultMode: .cp),
+      leaders: Array(repeating: NodeID(0), count: 5))
     return ClusterStatus(
       view: view,
       rows: [

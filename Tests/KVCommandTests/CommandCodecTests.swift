@@ -29,6 +29,34 @@ import Testing
     #expect(reader.isAtEnd)
   }
 
+  @Test func theUnformedMapHasItsGoldenBytes() throws {
+    let encoded = bytes { ClusterMap.unformed.encode(into: &$0) }
+    #expect(
+      encoded.hexadecimal == "02" + "0000000000000000" + "0000000000000000" + "00000000"
+        + "00000000" + "00000001" + "00000000" + "00000000")
+    var reader = ByteReader(encoded)
+    #expect(try ClusterMap(from: &reader) == .unformed)
+  }
+
+  /// A formed map has the meta group and a power of two of partitions, each with a voter.
+  @Test func aMapWhoseGroupsDoNotFitIsRefused() {
+    let set = ReplicaSet(epoch: Epoch(1), voters: [ReplicaID(node: NodeID(1))])
+    func decoded(_ sets: [ReplicaSet], epoch: UInt64 = 1) throws -> ClusterMap {
+      var map = ClusterMap(forming: 1, members: [], replicaSets: sets, defaultMode: .cp)
+      map.epoch = Epoch(epoch)
+      var reader = ByteReader(bytes { map.encode(into: &$0) })
+      return try ClusterMap(from: &reader)
+    }
+    #expect(throws: Never.self) { try decoded([set, set, set]) }
+    for count in [0, 1, 4] {
+      #expect(throws: WireError.invalid("map: its groups do not fit its epoch")) {
+        try decoded(Array(repeating: set, count: count))
+      }
+    }
+    #expect(throws: WireError.self) { try decoded([set, set], epoch: 0) }
+    #expect(throws: WireError.self) { try decoded([set, ReplicaSet(epoch: Epoch(1), voters: [])]) }
+  }
+
   /// Every proper beginning of every command is refused, and so is a byte after its end.
   @Test func aCommandIsReadWhollyOrNotAtAll() {
     for sample in Samples.bodies {

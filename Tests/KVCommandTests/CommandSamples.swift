@@ -52,10 +52,12 @@ enum Samples {
     (.meta(.createKeyspace(name: "cart", mode: .ap)), head("20") + "0004" + "63617274" + "02"),
     (.meta(.dropKeyspace(name: "cart")), head("21") + "0004" + "63617274"),
     (
-      .meta(.registerMember(MemberRecord(node: NodeID(3), incarnation: 0xBEEF, address: "h:1"))),
-      head("22") + "00000003" + "000000000000beef" + "0003" + "683a31"
+      .meta(
+        .registerMember(
+          MemberRecord(node: NodeID(3), incarnation: 0xBEEF, address: "h:1", zone: "z"))),
+      head("22") + "00000003" + "000000000000beef" + "0003" + "683a31" + "0001" + "7a"
     ),
-    (.meta(.nameCluster(id: 0xC1)), head("23") + "00000000000000c1"),
+    (.meta(.form(map.state)), head("24") + map.bytes),
   ]
 
   static let descriptor = KeyspaceDescriptor(id: KeyspaceID(6), name: "ks", mode: .cp)
@@ -83,18 +85,32 @@ enum Samples {
   ]
 
   static var map: (state: ClusterMap, bytes: String) {
-    var state = ClusterMap(defaultMode: .cp)
+    let meta = ReplicaSet(
+      epoch: Epoch(1), voters: [ReplicaID(node: NodeID(1))],
+      learners: [ReplicaID(node: NodeID(2), ordinal: 3)])
+    let partition = ReplicaSet(epoch: Epoch(4), voters: [ReplicaID(node: NodeID(2))])
+    var state = ClusterMap(
+      forming: 0xC1,
+      members: [
+        MemberRecord(node: NodeID(1), incarnation: 2, address: "a"),
+        MemberRecord(node: NodeID(2), incarnation: 0, address: "b", zone: "z"),
+      ], replicaSets: [meta, partition], defaultMode: .cp)
     state.epoch = Epoch(5)
-    state.clusterID = 0xC1
     state.nextKeyspace = KeyspaceID(4)
     state.keyspaces.append(KeyspaceDescriptor(id: KeyspaceID(3), name: "b", mode: .ap))
     state.dropped = [KeyspaceID(2)]
-    state.members = [MemberRecord(node: NodeID(1), incarnation: 2, address: "a")]
     return (
       state,
-      "01" + "0000000000000005" + "00000000000000c1" + "00000004" + "00000002" + "00000001"
-        + "0007" + "64656661756c74" + "01" + "00000003" + "0001" + "62" + "02" + "00000001"
-        + "00000002" + "00000001" + "00000001" + "0000000000000002" + "0001" + "61"
+      "02" + "0000000000000005" + "00000000000000c1"
+        // Members.
+        + "00000002" + "00000001" + "0000000000000002" + "0001" + "61" + "0000"
+        + "00000002" + "0000000000000000" + "0001" + "62" + "0001" + "7a"
+        // Replica sets.
+        + "00000002" + "0000000000000001" + "00000001" + "0000000000000001" + "00000001"
+        + "0000000300000002" + "0000000000000004" + "00000001" + "0000000000000002" + "00000000"
+        // Keyspaces: the next, those there are, those dropped.
+        + "00000004" + "00000002" + "00000001" + "0007" + "64656661756c74" + "01" + "00000003"
+        + "0001" + "62" + "02" + "00000001" + "00000002"
     )
   }
 }

@@ -8,7 +8,7 @@ import Testing
 /// The bytes of every peer message, as `Tests/Golden/peer-messages.txt` records them.
 @Suite struct PeerMessageGoldenBytesTests {
   /// Where the kind stands in a message.
-  private static let kindOffset = 28
+  private static let kindOffset = 29
 
   private static let samples: [(name: String, body: PeerMessage.Body)] = [
     ("vote-request", vote(isPreVote: false, isTransfer: false)),
@@ -40,7 +40,7 @@ import Testing
     ("heartbeat-response", .raft(.heartbeatResponse(.init(round: 10)))),
     ("timeout-now", .raft(.timeoutNow)),
     ("snapshot-offer", .snapshot(.offer(transfer: 8, index: LogIndex(100), term: Term(2)))),
-    ("snapshot-want", .snapshot(.want(transfer: 8, sequence: 1))),
+    ("snapshot-request", .snapshot(.request(transfer: 8, sequence: 1))),
     (
       "snapshot-chunk", .snapshot(.chunk(transfer: 8, sequence: 1, isLast: false, bytes: "chunk"))
     ),

@@ -53,7 +53,7 @@ extension StateApplyTests {
       (add("n", 1), .notAnInteger),
       (put("n", Bytes()), .written(version: at(31))),
       (add("n", 1), .notAnInteger),
-      (.meta(.nameCluster(id: 1)), .noSuchKeyspace),
+      (.meta(.form(formed())), .noSuchKeyspace),
       (.expireSessions(createdThroughMilliseconds: 5), .done),
       (.dropKeyspaceRecords(k), .done),
       (.dropKeyspaceRecords(k), .done),

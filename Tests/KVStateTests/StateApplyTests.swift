@@ -78,26 +78,30 @@ import Testing
     let early = MemberRecord(node: NodeID(1), incarnation: 9, address: "c:1")
     let cart = KeyspaceDescriptor(id: KeyspaceID(2), name: "cart", mode: .ap)
     let again = KeyspaceDescriptor(id: KeyspaceID(3), name: "cart", mode: .cp)
+    let stranger = MemberRecord(node: NodeID(3), incarnation: 9, address: "c:1")
     let steps: [(MetaCommand, CommandResult, epoch: UInt64)] = [
-      (.nameCluster(id: 5), .done, 2),
-      (.nameCluster(id: 6), .done, 2),
-      (.createKeyspace(name: "cart", mode: .ap), .keyspace(cart), 3),
-      (.createKeyspace(name: "cart", mode: .cp), .keyspaceExists(cart), 3),
-      (.createKeyspace(name: "no such name!", mode: .cp), .invalidName, 3),
-      (.dropKeyspace(name: "carts"), .noSuchKeyspace, 3),
-      (.dropKeyspace(name: "cart"), .keyspace(cart), 4),
-      (.dropKeyspace(name: "cart"), .noSuchKeyspace, 4),
-      (.createKeyspace(name: "cart", mode: .cp), .keyspace(again), 5),
-      (.registerMember(first), .done, 6),
-      (.registerMember(first), .done, 6),
-      (.registerMember(other), .incarnationConflict(recorded: 7), 6),
-      (.registerMember(moved), .done, 7),
-      (.registerMember(early), .done, 8),
+      (.registerMember(first), .incarnationConflict(recorded: 0), 0),
+      (.form(.unformed), .done, 0),
+      (.form(formed(5)), .done, 1),
+      (.form(formed(6)), .done, 1),
+      (.createKeyspace(name: "cart", mode: .ap), .keyspace(cart), 2),
+      (.createKeyspace(name: "cart", mode: .cp), .keyspaceExists(cart), 2),
+      (.createKeyspace(name: "no such name!", mode: .cp), .invalidName, 2),
+      (.dropKeyspace(name: "carts"), .noSuchKeyspace, 2),
+      (.dropKeyspace(name: "cart"), .keyspace(cart), 3),
+      (.dropKeyspace(name: "cart"), .noSuchKeyspace, 3),
+      (.createKeyspace(name: "cart", mode: .cp), .keyspace(again), 4),
+      (.registerMember(first), .done, 5),
+      (.registerMember(first), .done, 5),
+      (.registerMember(other), .incarnationConflict(recorded: 7), 5),
+      (.registerMember(moved), .done, 6),
+      (.registerMember(early), .done, 7),
+      (.registerMember(stranger), .incarnationConflict(recorded: 0), 7),
     ]
     try over(kind) { machines in
-      try machines.create(.meta, ClusterMap(defaultMode: .cp))
+      try machines.create(.meta, .unformed)
       var log = StateTestLog(.meta)
-      var epoch: UInt64 = 1
+      var epoch: UInt64 = 0
       for step in steps {
         let entry = log.append(.meta(step.0))
         let result = try machines.apply([log.request(after: entry.index.previous)])[0]
@@ -115,7 +119,7 @@ import Testing
   }
 
   @Test func theMapHasItsLimits() {
-    var map = ClusterMap(defaultMode: .cp)
+    var map = formed(members: Limits.nodes)
     for i in 1..<Limits.keyspaces { _ = map.apply(.createKeyspace(name: "k\(i)", mode: .cp)) }
     #expect(map.apply(.createKeyspace(name: "one-more", mode: .cp)) == .tooManyKeyspaces)
     for i in 1...Limits.nodes {

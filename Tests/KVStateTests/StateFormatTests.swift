@@ -145,10 +145,17 @@ import Testing
       ])
   }
 
+  /// What the map of `formed(members: 1)` says: node 1, not met, and the sets of two groups.
+  private static let memberAndSets =
+    "00000001" + "00000001" + "0000000000000000" + "0000" + "0000" + "00000002" + setOfNode1
+    + setOfNode1
+  private static let setOfNode1 =
+    "0000000000000001" + "00000001" + "0000000000000001" + "00000000"
+
   /// Rows that only some groups have: a joint configuration and the map.
   @Test func rowsOfTheMetaGroup() throws {
     let machines = StateMachines(store: MemoryState())
-    try machines.createGroup(.meta, meta: ClusterMap(defaultMode: .ap))
+    try machines.createGroup(.meta, meta: .unformed)
     var log = StateTestLog(.meta)
     let joint = GroupConfiguration(
       voters: [1, 2].map { ReplicaID(rawValue: $0) },
@@ -156,7 +163,7 @@ import Testing
     var writer = ByteWriter()
     joint.encode(into: &writer)
     log.append(.configuration, writer.take())
-    log.append(.meta(.nameCluster(id: 0xC1)))
+    log.append(.meta(.form(formed(0xC1, members: 1, mode: .ap))))
     _ = try machines.apply([log.request(after: .zero)])
     let view = try machines.store.makeView()
     let key = StateKey(.meta, firstGeneration)
@@ -165,16 +172,16 @@ import Testing
         + "0000000000000001" + "0000000000000002" + "00000002" + "0000000000000002"
         + "0000000000000003" + "00000000")
     #expect(
-      try view.get(key.meta(.map))?.hexadecimal == "01" + "0000000000000002"
-        + "00000000000000c1" + "00000002" + "00000001" + "00000001" + "0007"
-        + "64656661756c74" + "02" + "00000000" + "00000000")
+      try view.get(key.meta(.map))?.hexadecimal == "02" + "0000000000000001"
+        + "00000000000000c1" + Self.memberAndSets + "00000002" + "00000001" + "00000001" + "0007"
+        + "64656661756c74" + "02" + "00000000")
     #expect(try view.get(key.meta(.droppedKeyspaces)) == nil)
   }
 
   /// An image of the meta group in two chunks, and the cursor between them.
   @Test func aSnapshotInChunks() throws {
     let machines = StateMachines(store: MemoryState())
-    try machines.createGroup(.meta, meta: ClusterMap(defaultMode: .cp))
+    try machines.createGroup(.meta, meta: formed(members: 1))
     var log = StateTestLog(.meta)
     for key in ["a", "b"] as [Bytes] {
       _ = try machines.apply(.mutate(keyspace: .default, key: key, .put(value: "v")), to: &log)
@@ -192,18 +199,19 @@ import Testing
         + "01" + "0000000000000002" + "0000000000000001" + "00000000000003e8"
         + "2225732ca20872e6" + zero + "01" + "00000003" + "0000000000000001"
         + "0000000000000002" + "0000000000000003" + "00000000" + "00000000" + "01"
-        + "00000000" + "01" + "01" + "0000000000000001" + zero + "00000002" + "00000001"
-        + "00000001" + "0007" + "64656661756c74" + "01" + "00000000" + "00000000" + "00000000"
+        + "00000000" + "01" + "02" + "0000000000000001" + "0000000000000001"
+        + Self.memberAndSets + "00000002" + "00000001"
+        + "00000001" + "0007" + "64656661756c74" + "01" + "00000000" + "00000000"
         // One record, and the digest up to here.
         + "00000001" + "0006" + "030000000161" + "00000012" + "01" + "0000000000000001" + zero
-        + "76" + "074b621ade21dff8")
+        + "76" + "1efc211bb8a67a95")
     // The next chunk, the records and the digest before it, and its first key.
     #expect(
-      next.hexadecimal == "01" + "00000001" + "0000000000000001" + "074b621ade21dff8"
+      next.hexadecimal == "01" + "00000001" + "0000000000000001" + "1efc211bb8a67a95"
         + "030000000162")
     #expect(
-      last.hexadecimal == "01" + "02" + image + "00000001" + "074b621ade21dff8"
+      last.hexadecimal == "01" + "02" + image + "00000001" + "1efc211bb8a67a95"
         + "00000001" + "0006" + "030000000162" + "00000012" + "01" + "0000000000000002" + zero
-        + "76" + "0000000000000002" + "e83ba9ee5ce77fa0")
+        + "76" + "0000000000000002" + "da1bd822f8bb827f")
   }
 }

@@ -14,7 +14,7 @@ import Testing
     StateMachines<S>, StateTestLog
   ) {
     let machines = StateMachines(store: store)
-    try machines.createGroup(group, meta: ClusterMap(defaultMode: .ap))
+    try machines.createGroup(group, meta: formed(mode: .ap))
     var log = StateTestLog(group)
     var random = SeededRandom(seed: seed)
     var clients = RandomClients(9, &random)

@@ -47,6 +47,17 @@ struct StateTestLog {
   }
 }
 
+/// The first version of a map: so many members that are not met yet, and one partition.
+func formed(
+  _ id: UInt64 = 1, members: Int = 2, mode: KeyspaceMode = .cp
+) -> ClusterMap {
+  let ids = (1...members).map { NodeID(UInt32($0)) }
+  let set = ReplicaSet(epoch: Epoch(1), voters: [ReplicaID(node: ids[0])])
+  return ClusterMap(
+    forming: id, members: ids.map { MemberRecord(node: $0, incarnation: 0, address: "") },
+    replicaSets: [set, set], defaultMode: mode)
+}
+
 extension StateMachines {
   func createGroup(_ group: GroupID, meta: ClusterMap? = nil) throws {
     _ = try create(

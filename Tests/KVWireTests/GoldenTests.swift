@@ -43,15 +43,20 @@ import Testing
     let node = Hello(
       role: .node, clusterID: 0x0102_0304_0506_0708, creationDigest: 9, node: NodeID(3),
       incarnation: 10, isBlank: true, software: "kvnode 1")
+    let blank = Hello(
+      role: .node, clusterID: 0, creationDigest: 9, node: NodeID(3), incarnation: 10,
+      isBlank: true, software: "kvnode 1", address: "127.0.0.1:7403")
     let goaway = Goaway(.failedPrecondition, "this node belongs to another cluster")
     let samples = [
       ("hello-of-a-client", Self.bytes { client.encode(into: &$0) }),
       ("hello-of-a-node", Self.bytes { node.encode(into: &$0) }),
+      ("hello-of-a-blank-node", Self.bytes { blank.encode(into: &$0) }),
       ("goaway", Self.bytes { goaway.encode(into: &$0) }),
     ]
     #expect(try Hello(decoding: samples[0].1) == client)
     #expect(try Hello(decoding: samples[1].1) == node)
-    #expect(try Goaway(decoding: samples[2].1) == goaway)
+    #expect(try Hello(decoding: samples[2].1) == blank)
+    #expect(try Goaway(decoding: samples[3].1) == goaway)
     try Self.expectGolden("handshake", samples)
   }
 
@@ -93,7 +98,7 @@ import Testing
     session: SessionStamp(
       client: ClientID(createdMilliseconds: 1_700_000_000_000, random: 5), sequence: 8,
       lowestUnacknowledged: 6),
-    body: .put(keyspace: KeyspaceID(1), key: "key", value: "value", condition: .always))
+    body: .mutate(keyspace: KeyspaceID(1), key: "key", .put(value: "value", condition: .always)))
 
   @Test func everyRequestHasItsGoldenBytes() throws {
     let samples = Self.requests.map { sample in
@@ -151,20 +156,30 @@ import Testing
           retryAfter: .milliseconds(25)))
     ),
     (
+      "failed-with-a-route",
+      .failed(
+        Failure(
+          .unavailable, .notReplica, notStarted: true, "no replica here", leader: NodeID(3),
+          route: GroupRoute(
+            group: GroupID(5), epoch: Epoch(6),
+            replicas: [
+              .init(id: NodeID(3), address: "127.0.0.1:7403"), .init(id: NodeID(4), address: ""),
+            ])))
+    ),
+    (
       "failed-without-advice",
       .failed(Failure(.deadlineExceeded, .leadershipLost, notStarted: false, ""))
     ),
   ]
 
   private static var view: ClusterView {
-    var meta = MetaState(defaultMode: .cp)
-    meta.clusterID = 9
-    meta.members = [MemberRecord(node: NodeID(1), incarnation: 10, address: "127.0.0.1:7401")]
+    let set = ReplicaSet(epoch: Epoch(1), voters: [ReplicaID(node: NodeID(1))])
+    let member = MemberRecord(
+      node: NodeID(1), incarnation: 10, address: "127.0.0.1:7401", zone: "a")
     return ClusterView(
-      meta: meta,
-      nodes: [ClusterView.Node(id: NodeID(1), address: "127.0.0.1:7401", zone: "a")],
-      placement: [[NodeID(1)], [NodeID(1)]], leaders: [NodeID(1), NodeID(0), NodeID(1)],
-      replication: 3)
+      map: ClusterMap(
+        forming: 9, members: [member], replicaSets: [set, set, set], defaultMode: .cp),
+      leaders: [NodeID(1), NodeID(0), NodeID(1)])
   }
 
   private static let report = NodeReport(

@@ -22,6 +22,7 @@ enum Callers {
     "Sources/KVPlacement/Placement+Change.swift": [
       "adding": "moves of partitions are planned with it", "removing": "as `adding`",
     ],
+    "Sources/KVLink/Link.swift": ["leave": "a node that is drained parts from the others by it"],
     "Jepsen-lite/JepsenHistory/Promises/Promises+Staleness.swift": [
       "versionStaleness": "the bounds of reads in ap keyspaces are held by it",
       "timeStaleness": "as `versionStaleness`",

@@ -6,7 +6,10 @@ enum Sizes {
   static let fileLinesEver = 600
 
   /// Files that may pass `fileLines`, each with its reason. Never past `fileLinesEver`.
-  static let longFiles: [String: String] = [:]
+  static let longFiles: [String: String] = [
+    "Sources/KVNodeCore/RaftGroup/RaftGroup.swift":
+      "every input of an engine in one place; what each means is decided by its parts"
+  ]
 
   static func findings(_ file: SourceFile) -> [Finding] {
     lineFindings(file) + fileFindings(file) + functionFindings(file)

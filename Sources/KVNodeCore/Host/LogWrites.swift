@@ -30,8 +30,8 @@ struct LogWrites: Sendable {
 }
 
 /// A leader whose own disk makes no progress gives up its leaderships: alive means "makes
-/// progress", and a follower whose disk works does better. Not for a node that is alone, where there
-/// is nobody who could.
+/// progress", and a follower whose disk works does better. Not for a node that is alone, where
+/// there is nobody who could.
 struct DiskWatch: Sendable {
   private static let longestLimit = TimeAmount.seconds(10)
 

@@ -5,9 +5,9 @@ internal import KVWire
 
 /// The reads of one group, from the request to the interpreter's read of the state.
 ///
-/// A linearizable read gets a ticket of the core, or under a lease the index at once; when the round
-/// of its ticket is confirmed it has an index, and is served when the state has got that far. A
-/// session read brings its index. A stale read is served at once, or refused for its age.
+/// A linearizable read gets a ticket of the core, or under a lease the index at once; when the
+/// round of its ticket is confirmed it has an index, and is served when the state has got that far.
+/// A session read brings its index. A stale read is served at once, or refused for its age.
 struct GroupReads: Sendable {
   private var waiting = WaitingReads()
 

@@ -151,8 +151,8 @@ struct RequestRouter: Sendable {
 
   // MARK: Refusals
 
-  /// What stands against any work, on whatever group. `successor`: who leads it now, where this node
-  /// shuts down.
+  /// What stands against any work, on whatever group. `successor`: who leads it now, where this
+  /// node shuts down.
   func refusal(
     of group: GroupID, _ request: Request, successor: NodeID?, _ context: borrowing ShardContext
   ) -> Failure? {

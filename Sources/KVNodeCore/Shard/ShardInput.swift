@@ -6,8 +6,8 @@ internal import KVCommand
 enum ShardInput: Sendable {
   /// The node may take part.
   case admitted
-  /// A new replica of a new group, with an empty log and state: its group begins with this set, whose
-  /// preferred leader campaigns at once, so that a new cluster serves in milliseconds and its
+  /// A new replica of a new group, with an empty log and state: its group begins with this set,
+  /// whose preferred leader campaigns at once, so that a new cluster serves in milliseconds and its
   /// leaders are spread from the start.
   case addReplica(GroupID, ReplicaID, ReplicaSet)
   /// The replica is no longer on this node.
