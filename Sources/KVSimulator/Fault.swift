@@ -17,6 +17,8 @@ package enum Fault: Hashable, Sendable {
   case unruly(loss: UInt64, duplicate: UInt64, reorder: UInt64)
   case slowLinks(node: Int, milliseconds: Int)
   case breakConnections(ofThousand: UInt64)
+  /// So many of a thousand connections end, and at most one side of each learns of it.
+  case halfOpen(ofThousand: UInt64)
   case crash(node: Int, losesPower: Bool)
   case crashLeader(group: Int, losesPower: Bool)
   case crashMajority(losesPower: Bool)
@@ -44,6 +46,7 @@ package enum Fault: Hashable, Sendable {
     case .unruly: .unruly
     case .slowLinks: .slowLinks
     case .breakConnections: .breakConnections
+    case .halfOpen: .halfOpen
     case .crash: .crash
     case .crashLeader: .crashLeader
     case .crashMajority: .crashMajority
@@ -62,8 +65,8 @@ package enum Fault: Hashable, Sendable {
 
 package enum FaultKind: String, Hashable, Sendable, CaseIterable {
   case halves, isolate, isolateLeader, oneWay, deafLeader, muteLeader, muteNewLeaders
-  case flapping, unruly, slowLinks, breakConnections, crash, crashLeader, crashMajority, crashAll,
-    shutdown, pause, pauseLeader
+  case flapping, unruly, slowLinks, breakConnections, halfOpen, crash, crashLeader, crashMajority,
+    crashAll, shutdown, pause, pauseLeader
   case slowDisk, stuckDisk, failedSync, clockRate, wallJump
 
   package var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }

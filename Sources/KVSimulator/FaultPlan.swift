@@ -67,6 +67,7 @@ package struct FaultPlan: Hashable, Sendable {
         loss: random.below(200), duplicate: random.below(200), reorder: random.below(200))
     case .slowLinks: return .slowLinks(node: node, milliseconds: 5 + Int(random.below(150)))
     case .breakConnections: return .breakConnections(ofThousand: 200 + random.below(801))
+    case .halfOpen: return .halfOpen(ofThousand: 200 + random.below(801))
     case .crash: return .crash(node: node, losesPower: coin)
     case .crashLeader: return .crashLeader(group: group, losesPower: coin)
     case .crashMajority: return .crashMajority(losesPower: coin)

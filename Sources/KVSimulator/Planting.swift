@@ -2,10 +2,6 @@ import KVBase
 import KVLog
 import KVNodeCore
 
-#if PlantedFaults
-  import KVState
-#endif
-
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
   /// What `SimulationOptions.plant` takes, each with a profile that brings it out; empty where the
@@ -35,7 +31,7 @@ package enum Planting {
       case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled: "disk"
       case .sessionsIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
-      case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "network"
+      case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
       }
     }
   #endif

@@ -27,6 +27,9 @@ package struct NetworkCounts: Sendable, Hashable {
   package var lostWithConnection: UInt64 = 0
   package var delayed: UInt64 = 0
   package var connectionsBroken: UInt64 = 0
+  /// Connections of whose end a side did not learn, and what was sent on them since.
+  package var halfOpened: UInt64 = 0
+  package var lostHalfOpen: UInt64 = 0
 }
 
 /// Connections between endpoints (nodes first, then clients) over directed links that can be
@@ -36,6 +39,10 @@ package struct NetworkCounts: Sendable, Hashable {
 /// sent; it is delivered in a burst when the block ends, unless the connection broke before. On an
 /// unruly link frames between nodes are lost, doubled and reordered one by one, which is more than
 /// a connection does, and no more than the cores must bear.
+///
+/// A connection is *half open* when it has ended and a side does not know: what that side sends is
+/// lost, and no end ever arrives. Something on the way has forgotten it, or the other machine lost
+/// its power; then whoever sends after it is back is told by a reset.
 struct SimulatedNetwork {
   struct Link {
     var blocks = 0
@@ -59,12 +66,18 @@ struct SimulatedNetwork {
     var opener: Int
     var acceptor: Int
     var isOpen = true
+    /// The other side has answered the attempt to open it.
+    var isAccepted = false
     var isStallScheduled = false
     /// Whether a block holds frames; they stand in `held`.
     var holds = false
     /// A side that has closed it, and waits only for what it sent to arrive.
     var hasOpenerLeft = false
     var hasAcceptorLeft = false
+    /// It has ended, and a side does not know.
+    var isHalfOpen = false
+    /// The machine that lost its power is back: it answers a frame of this connection by a reset.
+    var isAnsweredByReset = false
   }
 
   let endpoints: Int
@@ -76,6 +89,8 @@ struct SimulatedNetwork {
   private var held: [[SimulatedItem]] = []
   /// Open ones, in order of opening: what a fault walks through.
   private var open: [Int] = []
+  /// By endpoint: connections that are half open since it lost its power.
+  private var forgotten: [[Int]]
   var random: SeededRandom
   /// What the caller must schedule.
   var scheduled: [(time: UInt64, event: Event)] = []
@@ -85,6 +100,7 @@ struct SimulatedNetwork {
     self.endpoints = endpoints
     self.random = random
     links = Array(repeating: Link(), count: endpoints * endpoints)
+    forgotten = Array(repeating: [], count: endpoints)
   }
 
   // MARK: Links
@@ -158,9 +174,10 @@ struct SimulatedNetwork {
   mutating func send(_ id: Int, toOpener: Bool, _ item: SimulatedItem, time: UInt64) {
     counts.sent += 1
     guard connections[id].isOpen else {
-      counts.lostWithConnection += 1
+      sendAfterEnd(id, toOpener: toOpener, time: time)
       return
     }
+    if case .accepted = item { connections[id].isAccepted = true }
     let (from, to) = Self.ends(connections[id], toOpener: toOpener)
     let link = links[at(from, to)]
     guard link.blocks == 0 else {
@@ -172,6 +189,20 @@ struct SimulatedNetwork {
     } else {
       transmit(id, toOpener: toOpener, item, time: time)
     }
+  }
+
+  private mutating func sendAfterEnd(_ id: Int, toOpener: Bool, time: UInt64) {
+    counts.lostWithConnection += 1
+    guard connections[id].isHalfOpen else { return }
+    counts.lostHalfOpen += 1
+    let (from, to) = Self.ends(connections[id], toOpener: toOpener)
+    guard connections[id].isAnsweredByReset, !isBlocked(from: from, to: to),
+      !isBlocked(from: to, to: from)
+    else { return }
+    connections[id].isAnsweredByReset = false
+    let delay = delay(links[at(from, to)]) + delay(links[at(to, from)])
+    scheduled.append(
+      (time + delay, .gone(connection: id, toOpener: !toOpener, refused: false)))
   }
 
   private mutating func hold(
@@ -288,16 +319,55 @@ struct SimulatedNetwork {
     return chosen.count
   }
 
+  /// Ends every connection that `isChosen` in such a way that at most one side learns of it.
+  mutating func halfOpenConnections(
+    time: UInt64, where isChosen: (_ opener: Int, _ acceptor: Int) -> Bool
+  ) {
+    for id in open where isChosen(connections[id].opener, connections[id].acceptor) {
+      let told = random.below(3)
+      halfOpen(id, tellOpener: told == 1, tellAcceptor: told == 2, time: time)
+    }
+  }
+
+  private mutating func halfOpen(
+    _ id: Int, tellOpener: Bool, tellAcceptor: Bool, time: UInt64
+  ) {
+    counts.halfOpened += 1
+    connections[id].isHalfOpen = true
+    close(id, tellOpener: tellOpener, tellAcceptor: tellAcceptor, time: time)
+  }
+
+  /// Whether a connection that `opener` has opened to `acceptor` is open.
+  func isConnected(from opener: Int, to acceptor: Int) -> Bool {
+    open.contains {
+      connections[$0].opener == opener && connections[$0].acceptor == acceptor
+        && connections[$0].isAccepted && !connections[$0].hasOpenerLeft
+        && !connections[$0].hasAcceptorLeft
+    }
+  }
+
   /// Ends all connections of an endpoint whose process ended. With its power the machine falls
-  /// silent, and the others notice only after a while.
+  /// silent: about half of its connections become half open, and the end of the others is noticed
+  /// after a while.
   mutating func endpointDied(_ endpoint: Int, losesPower: Bool, time: UInt64) {
     let chosen = open.filter {
       connections[$0].opener == endpoint || connections[$0].acceptor == endpoint
     }
     for id in chosen {
-      let told = time + (losesPower ? 200_000_000 + random.below(800_000_000) : 0)
       let isOpener = connections[id].opener == endpoint
+      if losesPower, random.chance(1, in: 2) {
+        halfOpen(id, tellOpener: false, tellAcceptor: false, time: time)
+        forgotten[endpoint].append(id)
+        continue
+      }
+      let told = time + (losesPower ? 200_000_000 + random.below(800_000_000) : 0)
       close(id, tellOpener: !isOpener, tellAcceptor: isOpener, time: told)
     }
+  }
+
+  /// The machine has its power again, and knows none of the connections that it had before.
+  mutating func endpointIsBack(_ endpoint: Int) {
+    for id in forgotten[endpoint] { connections[id].isAnsweredByReset = true }
+    forgotten[endpoint] = []
   }
 }

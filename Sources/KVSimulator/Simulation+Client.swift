@@ -104,7 +104,7 @@ extension Simulation {
     guard let node = nodes.firstIndex(where: { Self.address(of: $0.index) == address }) else {
       return
     }
-    client.connections[at] = network.open(from: client.endpoint, to: node, time: time)
+    client.connections[at] = dial(from: client.endpoint, to: node)
   }
 
   // MARK: Inputs

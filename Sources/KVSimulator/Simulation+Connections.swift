@@ -24,6 +24,14 @@ extension Simulation {
     }
   }
 
+  /// Begins to open a connection; counts it, since a link that fails backs off.
+  func dial(from opener: Int, to acceptor: Int) -> Int {
+    if let what = dialChecks.dialed(from: opener, to: acceptor, time: time) {
+      violate(.backoff, "\(endpointName(opener)) dials \(endpointName(acceptor)) \(what)")
+    }
+    return network.open(from: opener, to: acceptor, time: time)
+  }
+
   // MARK: Orders of nodes
 
   func send(_ frame: Frame, on connection: ConnectionID, of node: SimulatedNode) {
@@ -42,7 +50,7 @@ extension Simulation {
       guard let peer = nodes.firstIndex(where: { Self.address(of: $0.index) == address }) else {
         return violate(.peerProtocol, "\(node.id) dials \(address), where nobody is")
       }
-      let id = network.open(from: node.index, to: peer, time: time)
+      let id = dial(from: node.index, to: peer)
       node.dialed.append((connection, id))
     case .close(let connection):
       guard let (id, isOpener) = release(connection, of: node) else { return }

@@ -132,7 +132,9 @@ extension Simulation {
   func start(_ node: SimulatedNode) {
     guard !node.isRunning, node.downCount == 0 else { return }
     node.life += 1
+    if !node.hasPower { network.endpointIsBack(node.index) }
     node.hasPower = true
+    dialChecks.restarted(node.index)
     let now = node.now(time)
     do throws(StorageError) {
       let recovery = try recover(node)

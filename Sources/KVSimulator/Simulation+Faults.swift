@@ -16,6 +16,7 @@ struct FaultEffects {
   var unruly: UInt64 = 0
   var delayed: UInt64 = 0
   var slowSyncs: UInt64 = 0
+  var lostHalfOpen: UInt64 = 0
 }
 
 /// Carries out the fault plan.
@@ -24,7 +25,8 @@ extension Simulation {
     let net = network.counts
     return FaultEffects(
       blocked: net.held + net.connectionsBroken, unruly: net.lost + net.duplicated + net.reordered,
-      delayed: net.delayed, slowSyncs: nodes.reduce(0) { $0 + $1.disk.counts.slowSyncs })
+      delayed: net.delayed, slowSyncs: nodes.reduce(0) { $0 + $1.disk.counts.slowSyncs },
+      lostHalfOpen: net.lostHalfOpen)
   }
 
   func leader(of group: Int) -> Int {
@@ -67,6 +69,8 @@ extension Simulation {
         faultRandom.chance(share, in: 1000)
       }
       active.didBite = count > 0
+    case .halfOpen(let share):
+      network.halfOpenConnections(time: time) { _, _ in faultRandom.chance(share, in: 1000) }
     case .crash(let node, let power): crash([node], losesPower: power, &active)
     case .crashLeader(let group, let power):
       crash([leader(of: group)], losesPower: power, &active)
@@ -124,6 +128,7 @@ extension Simulation {
     case .slowLinks(let node, let milliseconds):
       slowLinks(of: node, by: -milliseconds)
       ended.didBite = now.delayed > ended.before.delayed
+    case .halfOpen: ended.didBite = now.lostHalfOpen > ended.before.lostHalfOpen
     case .breakConnections, .wallJump, .muteNewLeaders: break
     case .crash, .crashLeader, .crashMajority, .crashAll, .shutdown:
       for node in ended.nodes {

@@ -1,6 +1,7 @@
 internal import JepsenHistory
 import KVBase
 import KVClientCore
+import KVLink
 import KVLog
 import KVNodeCore
 import KVRaft
@@ -34,6 +35,12 @@ package struct SimulationOptions: Sendable {
 /// that the same seed gives the same run.
 package final class Simulation {
   static let recoveryLimit: UInt64 = 8_000_000_000
+  /// After the last fault until every node has a connection to every other: silence is noticed, a
+  /// refused attempt backs off, one that is lost gives up; and a node that dies in its first write
+  /// after the end of the faults starts again.
+  static let reconnectionLimit =
+    LinkSettings.toNode.silenceLimit.nanoseconds + LinkSettings.toNode.longestBackoff.nanoseconds
+    + LinkSettings.toNode.connectTimeout.nanoseconds + 1_000_000_000
   let tickInterval = NodeCore.tickInterval.nanoseconds
 
   let options: SimulationOptions
@@ -50,6 +57,7 @@ package final class Simulation {
 
   var raftChecks: RaftChecks
   var effectChecks: EffectChecks
+  var dialChecks: DialChecks
   var trace: Trace
   var history: [HistoryOperation] = []
   private(set) var violations: [Violation] = []
@@ -88,6 +96,7 @@ package final class Simulation {
       endpoints: profile.nodes + profile.workload.clients, random: random.fork())
     raftChecks = RaftChecks(nodes: profile.nodes, groups: profile.groups)
     effectChecks = EffectChecks(groups: profile.groups)
+    dialChecks = DialChecks(endpoints: profile.nodes + profile.workload.clients)
     trace = Trace(keepsText: options.keepsTrace)
     try makeNodes(&random)
     makeClients(&random)
@@ -172,7 +181,12 @@ package final class Simulation {
     runUntil(loadEnds)
     if !isOver { heal() }
     let limit = loadEnds + Self.recoveryLimit
-    while !isOver, time < limit, !isHealthy { runUntil(time + 50_000_000) }
+    while !isOver, time < limit, !isHealthy {
+      let reconnected = loadEnds + Self.reconnectionLimit
+      let isEarly = time < reconnected
+      runUntil(time + 50_000_000)
+      if isEarly, time >= reconnected { checkConnections() }
+    }
     if !isOver {
       recoveredAt = time
       if !isHealthy { reportSickness() }
@@ -259,12 +273,29 @@ package final class Simulation {
   private var isHealthy: Bool {
     guard keysToRead.isEmpty,
       clients.allSatisfy({ $0.lanes.allSatisfy { $0.pending == nil } }),
-      nodes.allSatisfy({ $0.isRunning })
+      nodes.allSatisfy({ $0.isRunning }), missingConnections.isEmpty
     else { return false }
     return raftChecks.groups.indices.allSatisfy { group in
       let applied = raftChecks.appliedIndexes(of: group)
       let voters = raftChecks.groups[group].voters
       return Set(voters.map { applied[$0] }).count == 1
+    }
+  }
+
+  /// Nodes that have no connection to another.
+  private var missingConnections: [(from: Int, to: Int)] {
+    nodes.indices.flatMap { from in
+      nodes.indices.filter { to in to != from && !network.isConnected(from: from, to: to) }
+        .map { (from, $0) }
+    }
+  }
+
+  private func checkConnections() {
+    for (from, to) in missingConnections {
+      violate(
+        .connection,
+        "\(endpointName(from)) has no connection to \(endpointName(to)) "
+          + "\(Self.reconnectionLimit / 1_000_000) ms after all faults were healed")
     }
   }
 

@@ -12,6 +12,7 @@ extension SimulationProfile {
     case "disk": "slow, stuck and failing disks, and losses of power"
     case "clocks": "clocks far beyond the drift bound, and reads without them"
     case "sessions": "answers that get lost, so that clients ask again"
+    case "links": "connections that break, are refused, or end without a word"
     default: ""
     }
   }

@@ -39,7 +39,7 @@ package struct SimulationProfile: Sendable {
 extension SimulationProfile {
   package static let names = [
     "cp", "calm", "crash-votes", "figure-8", "lease", "snapshot", "network", "disk", "clocks",
-    "sessions",
+    "sessions", "links",
   ]
 
   package static func named(_ name: String) -> SimulationProfile? {
@@ -54,6 +54,7 @@ extension SimulationProfile {
     case "disk": .disk
     case "clocks": .clocks
     case "sessions": .sessions
+    case "links": .links
     default: nil
     }
   }
@@ -135,6 +136,7 @@ extension SimulationProfile {
       faults: [
         (.halves, 3), (.isolate, 3), (.isolateLeader, 3), (.oneWay, 3), (.deafLeader, 2),
         (.muteLeader, 2), (.flapping, 3), (.unruly, 4), (.slowLinks, 3), (.breakConnections, 3),
+        (.halfOpen, 3),
       ])
   }
 
@@ -173,6 +175,18 @@ extension SimulationProfile {
       ])
     profile.meanGapNanoseconds = 250_000_000
     profile.longestFaultNanoseconds = 700_000_000
+    return profile
+  }
+
+  /// Connections that end in every way: refused, broken, given up, or without a word.
+  package static var links: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "links",
+      faults: [
+        (.halfOpen, 8), (.breakConnections, 4), (.crash, 4), (.shutdown, 2), (.pause, 3),
+        (.isolate, 2), (.oneWay, 2), (.flapping, 2),
+      ])
+    profile.longestFaultNanoseconds = 2_000_000_000
     return profile
   }
 }

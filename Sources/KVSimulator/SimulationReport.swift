@@ -87,6 +87,8 @@ extension NetworkCounts {
     lostWithConnection += other.lostWithConnection
     delayed += other.delayed
     connectionsBroken += other.connectionsBroken
+    halfOpened += other.halfOpened
+    lostHalfOpen += other.lostHalfOpen
   }
 }
 

@@ -130,6 +130,48 @@ import Testing
     #expect(told == [true])
   }
 
+  /// Who is told that a connection has ended.
+  private func told(_ network: SimulatedNetwork) -> [Bool] {
+    network.scheduled.compactMap { due -> Bool? in
+      guard case .gone(_, let toOpener, _) = due.event else { return nil }
+      return toOpener
+    }
+  }
+
+  @Test func atMostOneSideLearnsOfAHalfOpenConnection() {
+    var seen: Set<[Bool]> = []
+    for seed: UInt64 in 1...30 {
+      var (network, id) = connected(seed: seed)
+      network.halfOpenConnections(time: 5) { _, _ in true }
+      seen.insert(told(network))
+      network.scheduled = []
+      network.send(id, toOpener: false, payload(1), time: 6)
+      network.send(id, toOpener: true, payload(1), time: 6)
+      #expect(network.scheduled.isEmpty)
+      #expect(network.counts.halfOpened == 1 && network.counts.lostHalfOpen == 2)
+      #expect(!network.isConnected(from: 0, to: 1))
+    }
+    #expect(seen == [[], [true], [false]])
+  }
+
+  @Test func aMachineThatIsBackAnswersByAReset() {
+    for seed: UInt64 in 1...30 {
+      var (network, id) = connected(seed: seed)
+      network.endpointDied(1, losesPower: true, time: 6)
+      guard network.counts.halfOpened == 1 else { continue }
+      #expect(told(network) == [])
+      network.send(id, toOpener: false, payload(1), time: 7)
+      #expect(told(network) == [])
+      network.endpointIsBack(1)
+      #expect(told(network) == [])
+      network.send(id, toOpener: false, payload(2), time: 9)
+      network.send(id, toOpener: false, payload(3), time: 9)
+      #expect(told(network) == [true])
+      return
+    }
+    Issue.record("no connection was half open")
+  }
+
   @Test func theSameSeedGivesTheSameDelays() {
     var runs: [[UInt64]] = []
     for seed: UInt64 in [4, 4, 5] {

@@ -36,7 +36,7 @@ struct SelfTestFault: Hashable, Sendable {
 /// Every fault that a build with planted faults has. Some are matters of a coincidence that only
 /// simulated time brings about often enough; the others are caught on real processes as well.
 enum SelfTestCatalogue {
-  static let all: [SelfTestFault] = elections + commit + disk + reads + state
+  static let all: [SelfTestFault] = elections + commit + disk + reads + state + links
 
   private static let elections = [
     SelfTestFault(
@@ -94,7 +94,7 @@ enum SelfTestCatalogue {
       "persistedBeforeSync", "writes are reported durable before they are",
       [.simulation(profile: "crash-votes")]),
     SelfTestFault(
-      "neededSegmentRecycled", "a segment of the log is recycled while a replica needs it",
+      "neededSegmentRecycled", "a segment of the log that a replica needs is recycled",
       [.simulation(profile: "disk")]),
   ]
 
@@ -156,5 +156,17 @@ enum SelfTestCatalogue {
         .simulation(profile: "disk"),
         .run(workload: "register", nemesis: "kill-all"),
       ]),
+  ]
+
+  private static let links = [
+    SelfTestFault(
+      "linkNeverReconnects", "a link that has failed once is never dialed again",
+      [.simulation(profile: "links")]),
+    SelfTestFault(
+      "linkWithoutBackoff", "a link that fails is dialed again at once, every time",
+      [.simulation(profile: "links")]),
+    SelfTestFault(
+      "silentPeerUnnoticed", "a link on which nothing is heard any more is kept",
+      [.simulation(profile: "links")]),
   ]
 }

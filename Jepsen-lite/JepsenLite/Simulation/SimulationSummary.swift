@@ -62,7 +62,8 @@ package struct SimulationSummary: Sendable {
     lines.append(
       "network: \(net.sent) frames, \(net.lost) lost, \(net.duplicated) doubled, "
         + "\(net.reordered) reordered, \(net.held) held back, \(net.delayed) slowed, "
-        + "\(net.lostWithConnection) gone with \(net.connectionsBroken) broken connections")
+        + "\(net.lostWithConnection) gone with \(net.connectionsBroken) broken and "
+        + "\(net.halfOpened) half-open connections")
     let disk = counts.disk
     lines.append(
       "disks: \(disk.syncs) syncs, \(disk.slowSyncs) slow, \(disk.failedSyncs) failed, "

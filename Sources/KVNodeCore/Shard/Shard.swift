@@ -64,6 +64,9 @@ struct Shard: Sendable {
       random: random.fork(), now: now)
     let handle = table.nextHandle
     table.add(RaftGroup(recovered, raft: raft, handle: handle))
+    #if PlantedFaults
+      if let fault = context.plantedFault { table[Int(handle.slot)].plant(fault) }
+    #endif
     while isDirty.count <= Int(handle.slot) {
       isDirty.append(false)
       armed.append(.distantFuture)

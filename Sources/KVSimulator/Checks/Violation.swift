@@ -34,6 +34,10 @@ package enum Check: String, Sendable, CaseIterable {
   case liveness = "liveness"
   /// With all faults healed the replicas become equal.
   case convergence = "convergence"
+  /// With all faults healed every node has a connection to every other.
+  case connection = "connection"
+  /// A link that fails waits before it is dialed again.
+  case backoff = "back-off"
   /// A node stops only where its disk gives it a reason.
   case nodeStopped = "node stopped"
   /// Nodes understand what nodes say.
