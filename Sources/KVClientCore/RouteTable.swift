@@ -86,6 +86,12 @@ struct RouteTable: Sendable {
     }
     var fresh = view.map.replicaSets.map { Group(peers: indexes($0.nodes), epoch: $0.epoch) }
     for group in fresh.indices where group < groups.count {
+      if groups[group].epoch > fresh[group].epoch {
+        // Learned from a refusal, and the map that has come since is of a node that lags.
+        fresh[group] = Group(
+          peers: indexes(groups[group].peers.compactMap { peers.node(of: Int($0)) }),
+          epoch: groups[group].epoch)
+      }
       let hint = groups[group].hint
       guard hint >= 0, let node = peers.node(of: Int(hint)), let peer = peers.index(of: node) else {
         continue

@@ -22,8 +22,8 @@ package enum NodeInput: Sendable {
   case persisted(UInt64)
   /// Answers `NodeOutputs.applies`.
   case applied([ApplyResult])
-  /// Answers `NodeOutputs.reads`.
-  case readDone(UInt64, ReadResult)
+  /// Answers `NodeOutputs.reads`; `nil` where there is no state of the group any more.
+  case readDone(UInt64, ReadResult?)
   /// Answers `NodeOutputs.logReads`; `nil` where the entries are no longer kept.
   case logRead(UInt64, [LogEntry]?)
   /// Answers `NodeOutputs.snapshots`.

@@ -72,8 +72,6 @@ extension Worker {
     inBackground { () throws(StorageError) in
       try machines.value.read(read.group, read.command, tier: .all)
     } then: { worker, result in
-      // A group that was removed meanwhile has no answer; the client's time-out ends the wait.
-      guard let result else { return }
       worker.give(.readDone(read.number, result))
     }
   }

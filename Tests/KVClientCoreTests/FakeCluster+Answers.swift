@@ -53,9 +53,21 @@ extension FakeCluster {
   private func refusal(_ node: NodeID, _ group: GroupID, _ request: Request) -> Reply? {
     if withoutQuorum { return Self.failure(.noQuorum) }
     if noLeader { return Self.failure(.noLeader) }
+    if turnsAway, let turn = turn(node, group) { return turn }
     let leader = leaders[Int(group.rawValue)]
     guard leader != node else { return nil }
     return Self.failure(.notLeader, leader: hintsLeader ? leader : nil)
+  }
+
+  private func turn(_ node: NodeID, _ group: GroupID) -> Reply? {
+    guard let set = view.map.replicaSet(of: group), !set.nodes.contains(node) else { return nil }
+    let route = GroupRoute(
+      group: group, epoch: set.epoch,
+      replicas: set.nodes.map { .init(id: $0, address: view.map.member($0)?.address ?? "") })
+    return .failed(
+      Failure(
+        .unavailable, .notReplica, notStarted: true, "not here", leader: set.voters.first?.node,
+        route: route))
   }
 
   private func firstKey(of read: ReadCommand) -> Bytes? {

@@ -28,6 +28,8 @@ final class FakeCluster {
   var withoutQuorum = false
   var noLeader = false
   var hintsLeader = true
+  /// A node without a replica of the group says where the group is.
+  var turnsAway = false
   /// A fault: retries take effect again.
   var forgetsSessions = false
   var data: [Bytes: Record] = [:]

@@ -22,10 +22,15 @@ final class TestNode {
   var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
   var fatal: String?
+  /// What the identity file would say.
+  var clusterID: UInt64
+  /// Groups whose replica was begun in this life of the node.
+  var begun: [GroupID] = []
   var readers: [TransferID: SnapshotReader<MemoryState.View>] = [:]
 
   init(_ configuration: NodeConfiguration, log: MemoryLog, state: MemoryState, now: Now) throws {
     self.configuration = configuration
+    clusterID = configuration.clusterID
     self.log = log
     machines = StateMachines(store: state)
     var groups: [NodeRecovery.Group] = []
@@ -60,6 +65,7 @@ final class TestNode {
 
   private func carryOut(_ asked: NodeOutputs, _ now: Now) throws {
     for persist in asked.persists {
+      for case .reset(let group, _, _, _, _) in persist.records { begun.append(group) }
       try log.append(persist.records)
       if isDiskStuck {
         stuck.append(persist.number)
@@ -96,7 +102,7 @@ final class TestNode {
     }
     for read in asked.reads {
       let result = try machines.read(read.group, read.command, tier: .all)
-      core.step(.readDone(read.number, result ?? .record(nil)), now: now, into: &outputs)
+      core.step(.readDone(read.number, result), now: now, into: &outputs)
     }
     for read in asked.logReads {
       let entries = try? log.read(
@@ -107,6 +113,7 @@ final class TestNode {
     if asked.flushState {
       core.step(.stateFlushed(try machines.flush()), now: now, into: &outputs)
     }
+    if let id = asked.clusterID { clusterID = id }
     if let problem = asked.fatal { fatal = problem }
   }
 
@@ -139,6 +146,21 @@ final class TestNode {
 
   func report(_ group: GroupID, _ now: Now) -> NodeReport.Group? {
     core.report(now: now.instant).groups.first { $0.group == group }
+  }
+
+  /// The cluster map, as this node knows it.
+  var map: ClusterMap { core.clusterView.map }
+
+  /// The groups of which it holds a replica.
+  var replicas: [GroupID] { core.report(now: .zero).groups.map(\.group) }
+
+  /// The commands in the log of one of its replicas, from its begin.
+  func commands(of group: GroupID) throws -> [Command] {
+    let entries = try log.read(
+      group, from: LogIndex(1),
+      through: report(group, .init(instant: .zero, wallMilliseconds: 0))?
+        .last ?? .zero, maxBytes: .max)
+    return try entries.filter { $0.kind == .command }.map { try Command(decoding: $0.payload) }
   }
 }
 
@@ -200,10 +222,11 @@ final class TestCluster {
   }
 
   init(
-    nodes count: Int = 3, partitions: Int = 4, adjust: (inout NodeConfiguration) -> Void = { _ in }
+    nodes count: Int = 3, partitions: Int = 4, down: Range<Int> = 0..<0,
+    adjust: (inout NodeConfiguration) -> Void = { _ in }
   ) throws {
     nodes = []
-    isDown = [Bool](repeating: false, count: count)
+    isDown = (0..<count).map { down.contains($0) }
     for id in 1...count {
       var configuration = Self.configuration(UInt32(id), of: count, partitions: partitions)
       adjust(&configuration)
@@ -236,6 +259,35 @@ final class TestCluster {
     try run(milliseconds: 10)
   }
 
+  /// What a start finds: the flags, and what the data directory keeps beside log and state.
+  func flagsAfterRestart(_ at: Int) -> NodeConfiguration {
+    var configuration = nodes[at].configuration
+    configuration.clusterID = nodes[at].clusterID
+    configuration.recordedDigest = configuration.creationDigest
+    return configuration
+  }
+
+  /// The process ends and starts again; with `losingPower`, what was not synced is gone.
+  func restart(
+    _ at: Int, losingPower: Bool = false, _ adjust: (inout NodeConfiguration) -> Void = { _ in }
+  ) throws {
+    try setDown(at)
+    var configuration = flagsAfterRestart(at)
+    adjust(&configuration)
+    let node = nodes[at]
+    let state = node.machines.store
+    try setUp(
+      at,
+      TestNode(
+        configuration, log: losingPower ? node.log.crash() : node.log.restart(),
+        state: losingPower ? state.crash(keeping: 0) : state, now: now))
+  }
+
+  /// Addresses that lead to a node beside its own.
+  var proxies: [String: Int] = [:]
+  /// What nodes have dialed.
+  var dialed: [(from: Int, address: String)] = []
+
   /// Carries out what nodes ask of transports, delivers everything, and what that brings, until
   /// nothing is left.
   func deliver() throws {
@@ -265,7 +317,8 @@ final class TestCluster {
   private func carryOut(_ order: NodeOutputs.ConnectionOrder, of from: Int) throws {
     switch order {
     case .open(let connection, let address):
-      let to = nodes.indices.first { "127.0.0.1:\(7401 + $0)" == address }
+      dialed.append((from, address))
+      let to = proxies[address] ?? nodes.firstIndex { $0.configuration.address == address }
       guard let to, !isDown[to] else {
         return try nodes[from].give(.closed(connection, isRefused: true), now)
       }

@@ -1,8 +1,10 @@
 import Foundation
 import KVBase
+import KVCommand
 import KVFiles
 import KVLog
 import KVNodeCore
+import KVState
 import Testing
 
 @testable import KVServer
@@ -93,6 +95,72 @@ final class TemporaryDirectory {
       }
     }
     #expect(try temporary.image(of: "n1") == before)
+  }
+
+  /// Once the cluster is formed, its map says what it is: the flags of a later start do not count,
+  /// and the directory keeps the digest that it was made with.
+  @Test func aFormedDirectoryIsOpenedWhateverTheFlagsSay() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    var first = Self.configuration(path, nodes: 3)
+    let made = first.node.creationDigest
+    do {
+      let stores = try OpenedStores(&first, log: { _ in })
+      var directory = stores.directory
+      try directory.setClusterID(77)
+      directory.release()
+    }
+    for var other in [
+      Self.configuration(path), Self.configuration(path, nodes: 5),
+      Self.configuration(path, nodes: 3, partitions: 8),
+    ] {
+      #expect(other.node.creationDigest != made)
+      let stores = try OpenedStores(&other, log: { _ in })
+      #expect(other.node.clusterID == 77)
+      #expect(other.node.incarnation == first.node.incarnation)
+      #expect(other.node.creationDigest == made)
+      #expect(stores.directory.identity.creationDigest == made)
+      stores.directory.release()
+    }
+    // Another node's it stays.
+    var stranger = Self.configuration(path, node: 2, nodes: 3)
+    #expect {
+      try OpenedStores(&stranger, log: { _ in })
+    } throws: {
+      "\($0)".contains("belongs to node 1")
+    }
+  }
+
+  /// A replica is what the log says, however the node is started: those that the flags would make
+  /// are not made beside it.
+  @Test func theReplicasAreThoseOfTheLog() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    var first = Self.configuration(path, nodes: 3)
+    do {
+      let stores = try OpenedStores(&first, log: { _ in })
+      #expect(stores.recovery.isBlank)
+      let voters = (1...3).map { ReplicaID(node: NodeID(UInt32($0))) }
+      for group in [0, 3] as [UInt32] {
+        try stores.log.append([
+          .reset(
+            GroupID(group), generation: Generation(1), index: .zero, term: .zero,
+            configuration: GroupConfiguration(voters: voters))
+        ])
+      }
+      try stores.log.sync()
+      var directory = stores.directory
+      try directory.setClusterID(77)
+      directory.release()
+    }
+    var other = Self.configuration(path, partitions: 8)
+    let stores = try OpenedStores(&other, log: { _ in })
+    #expect(stores.recovery.groups.map(\.group) == [GroupID(0), GroupID(3)])
+    for group in stores.recovery.groups {
+      #expect(group.status.configuration.voters.map(\.node.rawValue) == [1, 2, 3])
+      #expect(group.status.meta == (group.group == .meta ? .unformed : nil))
+    }
+    stores.directory.release()
   }
 
   @Test func aDirectoryInUseIsRefused() throws {

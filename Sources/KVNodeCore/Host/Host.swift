@@ -197,7 +197,7 @@ struct Host: Sendable {
     let isLetIn = inbound.decide(
       connection, hello, problem, own: membership.hello, now: now, &outputs)
     if isLetIn, hello.role == .node {
-      peers.appeared(hello.node, hello: membership.hello, now: now, &outputs)
+      peers.appeared(hello, hello: membership.hello, now: now, &outputs)
     }
   }
 

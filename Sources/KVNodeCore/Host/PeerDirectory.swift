@@ -17,6 +17,11 @@ struct PeerDirectory: Sendable {
     var since: Instant
     /// What its HELLO said of it; the incarnation is 0 before it was met.
     var announced: MemberRecord
+
+    mutating func announce(_ hello: Hello) {
+      announced.incarnation = hello.incarnation
+      announced.address = hello.address
+    }
   }
 
   /// A link's end, as far as others than the link must know of it.
@@ -89,11 +94,13 @@ struct PeerDirectory: Sendable {
     return gone
   }
 
-  /// Another node has dialed this one: it is there, so the way back is worth a try now.
+  /// Another node has dialed this one: it is there, so the way back is worth a try now. It may say
+  /// that it serves elsewhere than the map has it: then only it can begin the conversation.
   mutating func appeared(
-    _ node: NodeID, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
+    _ other: Hello, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
   ) {
-    guard let at = peers.firstIndex(where: { $0.node == node }) else { return }
+    guard let at = peers.firstIndex(where: { $0.node == other.node }) else { return }
+    peers[at].announce(other)
     let action = peers[at].link.otherSideAppeared(now: now)
     _ = carryOut(action, at, hello: hello, now: now, &outputs)
   }
@@ -151,8 +158,7 @@ struct PeerDirectory: Sendable {
     }
     _ = peers[at].link.accept(isWatched: true, now: now)
     guard let connection = peers[at].connection, peers[at].link.isReady else { return .none }
-    peers[at].announced.incarnation = hello.incarnation
-    peers[at].announced.address = hello.address
+    peers[at].announce(hello)
     peers[at].since = now
     return .up(node, connection)
   }

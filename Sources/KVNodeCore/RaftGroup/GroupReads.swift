@@ -100,7 +100,8 @@ struct GroupReads: Sendable {
     let receipt = Receipt(
       served: read.served, node: context.node, group: own.group, term: raft.term,
       index: applied, replicas: read.served == .readIndex ? raft.majority : 1)
-    let number = context.reads.begin(.init(caller: read.caller, receipt: receipt))
+    let number = context.reads.begin(
+      .init(replica: own.handle, caller: read.caller, receipt: receipt))
     outputs.reads.append(
       NodeOutputs.Read(number: number, group: own.group, command: read.command))
   }

@@ -156,9 +156,13 @@ struct Shard: Sendable {
     }
   }
 
-  mutating func readDone(_ number: UInt64, _ result: ReadResult, _ outputs: inout NodeOutputs) {
+  mutating func readDone(_ number: UInt64, _ result: ReadResult?, _ outputs: inout NodeOutputs) {
     guard let read = context.reads.finish(number) else { return }
-    outputs.reply(read.caller, .read(result, read.receipt))
+    // What was read after the replica had gone may be nothing, or another one's state.
+    guard let result, let slot = table.slot(of: read.replica) else {
+      return outputs.fail(read.caller, Refusals.removed(read.receipt.group, context.node))
+    }
+    table[slot].readDone(read, result, &outputs)
   }
 
   mutating func logRead(
@@ -249,6 +253,7 @@ struct Shard: Sendable {
     guard let slot = table.slot(of: group) else { return }
     let handle = table[slot].handle
     table[slot].close(context, &outputs)
+    context.snapshots.closed(of: handle)
     timers.remove(handle.slot)
     armed[slot] = .distantFuture
     table.remove(slot)

@@ -83,6 +83,7 @@ struct LogBatch: Sendable {
 /// Reads that the interpreter carries out, by number.
 struct OpenReads: Sendable {
   struct Read: Sendable {
+    var replica: ReplicaHandle
     var caller: Caller
     var receipt: Receipt
   }
@@ -153,6 +154,8 @@ struct SnapshotBudget: Sendable {
   }
 
   mutating func closed(_ id: TransferID) { owners.removeAll { $0.id == id } }
+  /// The replica is gone, and what it sent and received with it.
+  mutating func closed(of replica: ReplicaHandle) { owners.removeAll { $0.replica == replica } }
 
   func owner(of id: TransferID) -> ReplicaHandle? { owners.first { $0.id == id }?.replica }
 

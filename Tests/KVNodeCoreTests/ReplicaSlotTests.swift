@@ -1,0 +1,417 @@
+import KVBase
+import KVCommand
+import KVLog
+import KVPlacement
+import KVRaft
+import KVState
+import KVWire
+import Testing
+
+@testable import KVNodeCore
+
+/// A shard of node 1 alone, whose replicas come and go as inputs. Nothing is carried out unless the
+/// test does so.
+private struct ShardBench {
+  static let configuration = TestCluster.configuration(1, of: 2, partitions: 2)
+  static let own = ReplicaID(node: NodeID(1))
+  static let other = ReplicaID(node: NodeID(2))
+  static let alone = ReplicaSet(epoch: Epoch(1), voters: [own])
+  /// Keys of partition 0 and 1, that is of groups 1 and 2.
+  static let key = keys(of: GroupID(1))
+
+  var shard: Shard
+  var outputs = NodeOutputs()
+  private var milliseconds: UInt64 = 1_000
+  private var nextStream: UInt32 = 0
+
+  var now: Now {
+    Now(instant: Instant(nanoseconds: milliseconds * 1_000_000), wallMilliseconds: milliseconds)
+  }
+
+  init(_ groups: [NodeRecovery.Group] = []) {
+    let map = Bootstrap.map(Self.configuration, clusterID: 5) { _ in 1 }
+    shard = Shard(
+      Self.configuration, recovery: NodeRecovery(groups: groups), map: map,
+      random: SeededRandom(seed: 3), now: Instant(nanoseconds: 1_000_000_000))
+    give(.admitted)
+    give(.peer(NodeID(2), ConnectionID(77), isRefusing: false))
+    give(.budget(1 << 20))
+  }
+
+  private static func keys(of group: GroupID) -> Bytes {
+    for at in 0..<100 {
+      let key = Bytes("k\(at)")
+      if GroupID(partition: Ring.partition(of: key, partitions: 2)) == group { return key }
+    }
+    preconditionFailure("no key of \(group)")
+  }
+
+  mutating func give(_ input: ShardInput) { shard.step(input, now: now, &outputs) }
+
+  /// What the turn asked for, and its log batch.
+  mutating func endTurn() -> (asked: NodeOutputs, batch: LogBatch?) {
+    _ = shard.finishTurn(now: now, &outputs)
+    defer { outputs = NodeOutputs() }
+    return (outputs, shard.takeLogBatch())
+  }
+
+  mutating func persisted(_ batch: LogBatch?) {
+    shard.persisted(batch?.completions ?? [], now: now, &outputs)
+  }
+
+  mutating func tick() {
+    milliseconds += 10
+    shard.tick(now: now, &outputs)
+  }
+
+  /// Sends a request; its stream.
+  mutating func request(_ request: Request) -> UInt32 {
+    nextStream += 1
+    var writer = ByteWriter()
+    request.encode(into: &writer)
+    let caller = Caller(connection: ConnectionID(1), stream: nextStream)
+    let question = shard.request(writer.take(), caller: caller, now: now, &outputs)
+    #expect(question == nil)
+    return nextStream
+  }
+
+  mutating func put() -> UInt32 {
+    let command = Command(
+      session: .none, body: .mutate(keyspace: .default, key: Self.key, .put(value: "1")))
+    var writer = ByteWriter()
+    command.encode(into: &writer)
+    return request(Request(.mutate(command, encoded: writer.take())))
+  }
+
+  mutating func get(_ level: Consistency? = nil, after: LogIndex? = nil) -> UInt32 {
+    request(
+      Request(
+        .read(.get(keyspace: .default, key: Self.key)), consistency: level, after: after))
+  }
+
+  mutating func receive(_ body: PeerMessage.Body, term: Term) throws {
+    let message = PeerMessage(
+      group: GroupID(1), from: Self.other, to: Self.own, term: term, body: body)
+    var writer = ByteWriter()
+    message.encode(into: &writer)
+    try shard.peerFrame(from: NodeID(2), writer.take(), now: now, &outputs)
+  }
+
+  var report: NodeReport.Group? { shard.groupReports.first { $0.group == GroupID(1) } }
+
+  /// Lets time pass until the only voter of group 1 leads and has applied what it has; everything
+  /// is carried out as soon as it is asked for.
+  mutating func lead() {
+    for _ in 0..<200 {
+      tick()
+      for _ in 0..<4 {
+        let (asked, batch) = endTurn()
+        persisted(batch)
+        shard.applied(asked.applies.map(Self.result), now: now, &outputs)
+      }
+      if let report, report.role == .leader, report.commit > .zero, report.applied == report.last {
+        return
+      }
+    }
+    Issue.record("group 1 has no leader: \(String(describing: report))")
+  }
+
+  static func result(_ request: ApplyRequest) -> ApplyResult {
+    ApplyResult(
+      group: request.group, generation: request.generation,
+      index: request.entries.last?.index ?? .zero, term: request.entries.last?.term ?? .zero,
+      results: request.entries.map { _ in .done }, digest: 9, meta: nil)
+  }
+}
+
+extension NodeOutputs {
+  fileprivate func answers() throws -> [UInt32: KVWire.Reply] {
+    let bytes = Bytes(replyBytes.bytes)
+    return Dictionary(
+      uniqueKeysWithValues: try replies.map {
+        ($0.stream, try KVWire.Reply(decoding: bytes[$0.start..<$0.end]))
+      })
+  }
+
+  fileprivate func messages() throws -> [PeerMessage] {
+    var payloads: [Bytes] = []
+    peerFrames.forEach { _, writer, range in payloads.append(Bytes(Array(writer.bytes[range]))) }
+    var found: [PeerMessage] = []
+    for payload in payloads {
+      var reader = ByteReader(payload)
+      while !reader.isAtEnd { found.append(try PeerMessage(from: &reader)) }
+    }
+    return found
+  }
+}
+
+/// Slots of a shard are handles with a generation: what comes late for a replica that has gone
+/// changes nothing of the next one in its slot.
+@Suite struct ReplicaSlotTests {
+  private let group = GroupID(1)
+
+  private func isRecord(_ record: LogRecord, _ wanted: String) -> Bool {
+    switch record {
+    case .reset(group, _, _, _, _): wanted == "reset"
+    case .removed(group): wanted == "removed"
+    default: false
+    }
+  }
+
+  @Test func aReplicaBeginsWithARecordAndAnEmptyState() throws {
+    var bench = ShardBench()
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    let (asked, batch) = bench.endTurn()
+    let records = try #require(batch?.records)
+    #expect(records.first.map { isRecord($0, "reset") } == true)
+    #expect(asked.creations.map(\.group) == [group])
+    #expect(asked.creations.map(\.generation) == [Generation(1)])
+    // Once: it is there.
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    let (again, none) = bench.endTurn()
+    #expect(again.creations.isEmpty && none == nil)
+    bench.lead()
+  }
+
+  @Test func whoWaitsForARemovedReplicaIsAnswered() throws {
+    var bench = ShardBench()
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    bench.lead()
+    let opened = bench.get(.stale)
+    let (asked, _) = bench.endTurn()
+    let number = try #require(asked.reads.first?.number)
+    let proposed = bench.put()
+    let ticketed = bench.get()
+    let indexed = bench.get(.session, after: LogIndex(100))
+    bench.give(.removeReplica(group))
+    var answers = try bench.endTurn().asked.answers()
+    // What was proposed may yet take effect; of a read nothing was done.
+    for (stream, notStarted) in [(proposed, false), (ticketed, true), (indexed, true)] {
+      guard case .failed(let failure)? = answers[stream] else {
+        Issue.record("stream \(stream): \(String(describing: answers[stream]))")
+        continue
+      }
+      #expect(failure.notStarted == notStarted)
+      #expect(failure.reason == (notStarted ? .notReplica : .leadershipLost))
+    }
+    // The state that this one was to be read from is about to go, or has gone.
+    bench.shard.readDone(number, .record(nil), &bench.outputs)
+    answers = try bench.endTurn().asked.answers()
+    guard case .failed(let failure)? = answers[opened] else {
+      Issue.record("a read of a removed replica: \(String(describing: answers[opened]))")
+      return
+    }
+    #expect(failure.reason == .notReplica && failure.notStarted)
+    #expect(bench.shard.isDrained)
+    // Later ones are told where the group is.
+    let late = bench.get(.stale)
+    guard case .failed(let turn)? = try bench.endTurn().asked.answers()[late] else {
+      Issue.record("served without a replica")
+      return
+    }
+    #expect(turn.reason == .notReplica && turn.route?.group == group)
+  }
+
+  @Test func theStateGoesWhenTheRecordIsDurable() throws {
+    var bench = ShardBench()
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    bench.lead()
+    bench.give(.removeReplica(group))
+    let (asked, batch) = bench.endTurn()
+    #expect(try #require(batch).records.contains { isRecord($0, "removed") })
+    #expect(asked.removals.isEmpty)
+    for _ in 0..<10 { bench.tick() }
+    #expect(bench.endTurn().asked.removals.isEmpty)
+    bench.persisted(batch)
+    #expect(bench.endTurn().asked.removals == [group])
+  }
+
+  /// The next replica's state was begun anew already, and must not go with the earlier one.
+  @Test func theStateOfTheNextReplicaStays() throws {
+    var bench = ShardBench()
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    bench.lead()
+    bench.give(.removeReplica(group))
+    let (_, removal) = bench.endTurn()
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    let (asked, _) = bench.endTurn()
+    // Told apart from what was applied for the earlier one.
+    #expect(asked.creations.map(\.generation) == [Generation(2)])
+    bench.persisted(removal)
+    #expect(bench.endTurn().asked.removals.isEmpty)
+  }
+
+  @Test func aLatePersistedOrAppliedIsNotTheNextReplicas() throws {
+    var bench = ShardBench()
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    bench.lead()
+    // One write and one apply are on their way.
+    _ = bench.put()
+    let (_, first) = bench.endTurn()
+    bench.persisted(first)
+    let (applying, _) = bench.endTurn()
+    #expect(applying.applies.count == 1)
+    _ = bench.put()
+    let (_, writing) = bench.endTurn()
+    #expect(try #require(writing).records.count == 1)
+
+    bench.give(.removeReplica(group))
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    let (made, own) = bench.endTurn()
+    #expect(made.creations.count == 1)
+    bench.tick()
+    let (_, campaign) = bench.endTurn()
+    let before = try #require(bench.report)
+    #expect(before.role != .leader && before.applied == .zero)
+    bench.persisted(writing)
+    bench.shard.applied(applying.applies.map(ShardBench.result), now: bench.now, &bench.outputs)
+    let (late, batch) = bench.endTurn()
+    let after = try #require(bench.report)
+    #expect(after.role == before.role && after.term == before.term)
+    #expect(after.applied == .zero && after.commit == .zero && after.digest == 0)
+    #expect(late.isEmpty && batch == nil)
+    // Its own make it the leader.
+    bench.persisted(own)
+    bench.persisted(campaign)
+    bench.lead()
+  }
+
+  @Test func aLateReadOfTheLogIsNotTheNextReplicas() throws {
+    // What a restart finds: entries that are durable and not applied, and none of them in memory.
+    let configuration = GroupConfiguration(voters: [ShardBench.own])
+    var recovered = NodeRecovery.Group(
+      new: group, generation: Generation(1), configuration: configuration, map: nil)
+    recovered.log = RecoveredLog(
+      hardState: HardState(term: Term(1)), generation: Generation(1), baseIndex: .zero,
+      baseTerm: .zero, lastIndex: LogIndex(2),
+      termRuns: [TermRun(term: Term(1), firstIndex: LogIndex(1))],
+      configurations: [IndexedConfiguration(index: .zero, configuration: configuration)])
+    var bench = ShardBench([recovered])
+    var order: NodeOutputs.LogRead?
+    for _ in 0..<200 where order == nil {
+      bench.tick()
+      let (asked, batch) = bench.endTurn()
+      bench.persisted(batch)
+      order = asked.logReads.first
+    }
+    let read = try #require(order)
+    bench.give(.removeReplica(group))
+    bench.give(.addReplica(group, ShardBench.own, ShardBench.alone))
+    _ = bench.endTurn()
+    let entries = (1...2).map {
+      LogEntry(
+        index: LogIndex($0), term: Term(1), kind: .noop, logTimeMilliseconds: 1, payload: Bytes())
+    }
+    bench.shard.logRead(read.number, entries, now: bench.now, &bench.outputs)
+    #expect(bench.endTurn().asked.isEmpty)
+    // Nor is its absence a reason to stop.
+    bench.shard.logRead(read.number, nil, now: bench.now, &bench.outputs)
+    #expect(bench.endTurn().asked.fatal == nil)
+  }
+
+  @Test func aLateStepOfASnapshotIsNotTheNextReplicas() throws {
+    var bench = ShardBench()
+    let pair = ReplicaSet(epoch: Epoch(1), voters: [ShardBench.other, ShardBench.own])
+    bench.give(.addReplica(group, ShardBench.own, pair))
+    _ = bench.endTurn()
+    let offer = SnapshotMessage.offer(transfer: 4, index: LogIndex(50), term: Term(2))
+    try bench.receive(.snapshot(offer), term: Term(2))
+    guard
+      case .beginInstall(let transfer, _, let generation)? = bench.endTurn().asked.snapshots.first
+    else {
+      Issue.record("the offer was not taken")
+      return
+    }
+    bench.give(.removeReplica(group))
+    bench.give(.addReplica(group, ShardBench.own, pair))
+    let (made, _) = bench.endTurn()
+    #expect(try #require(made.creations.first).generation > generation)
+    var status = NodeRecovery.Group(
+      new: group, generation: generation, configuration: GroupConfiguration(voters: pair.voters),
+      map: nil
+    ).status
+    status.appliedIndex = LogIndex(50)
+    for step in [
+      SnapshotStep.stepDone(problem: nil), .stepDone(problem: "bad"), .installed(status),
+    ] {
+      bench.shard.snapshotStep(transfer, step, now: bench.now, &bench.outputs)
+      let (asked, batch) = bench.endTurn()
+      #expect(asked.isEmpty && batch == nil, "\(step)")
+    }
+    #expect(bench.report?.applied == .zero && bench.report?.last == .zero)
+  }
+
+  /// An image that is opened for a replica that has gone is released, and its share of the node's
+  /// transfers is free again.
+  @Test func imagesOfARemovedReplicaAreReleased() throws {
+    var bench = ShardBench()
+    for round in 0..<(Limits.outgoingSnapshots * 2) {
+      let transfer = try openImage(of: &bench)
+      let isOpen = round % 2 == 0
+      var status = NodeRecovery.Group(
+        new: group, generation: Generation(1),
+        configuration: GroupConfiguration(voters: [ShardBench.own]), map: nil
+      ).status
+      status.appliedIndex = LogIndex(3)
+      if isOpen {
+        bench.shard.snapshotStep(transfer, .opened(status), now: bench.now, &bench.outputs)
+      }
+      bench.give(.removeReplica(group))
+      var closed = bench.endTurn().asked.snapshots.compactMap { order -> TransferID? in
+        if case .close(let id) = order { id } else { nil }
+      }
+      #expect(closed.contains(transfer))
+      if !isOpen {
+        bench.shard.snapshotStep(transfer, .opened(status), now: bench.now, &bench.outputs)
+        closed = bench.endTurn().asked.snapshots.compactMap { order -> TransferID? in
+          if case .close(let id) = order { id } else { nil }
+        }
+        #expect(closed == [transfer])
+      }
+    }
+  }
+
+  /// A leader whose log begins after what its learner, node 2, has: it opens an image.
+  private func openImage(of bench: inout ShardBench) throws -> TransferID {
+    bench.give(
+      .addReplica(
+        group, ShardBench.own,
+        ReplicaSet(epoch: Epoch(1), voters: [ShardBench.own], learners: [ShardBench.other])))
+    bench.lead()
+    for _ in 0..<3 { _ = bench.put() }
+    bench.lead()
+    let report = try #require(bench.report)
+    bench.give(
+      .flushed(
+        [(group, report.applied)],
+        RetentionPolicy(
+          keepsForFollowers: false, keepsForTransfers: false, followerSilence: .zero)))
+    #expect(try #require(bench.report).base == report.applied)
+    for _ in 0..<200 {
+      bench.tick()
+      let (asked, batch) = bench.endTurn()
+      bench.persisted(batch)
+      for case .open(let transfer, group) in asked.snapshots { return transfer }
+      for message in try asked.messages() where message.term == report.term {
+        if let answer = Self.answer(to: message.body) {
+          try bench.receive(answer, term: report.term)
+        }
+      }
+    }
+    Issue.record("no image was asked for: \(String(describing: bench.report))")
+    throw CancellationError()
+  }
+
+  /// What a learner with an empty log says.
+  private static func answer(to body: PeerMessage.Body) -> PeerMessage.Body? {
+    switch body {
+    case .raft(.append(let append)):
+      let outcome = RaftMessage.AppendResponse.Outcome.rejected(
+        previousIndex: append.previousIndex, hint: .zero, hintTerm: .zero)
+      return .raft(.appendResponse(.init(outcome: outcome, round: append.round)))
+    case .raft(.heartbeat(let heartbeat)):
+      return .raft(.heartbeatResponse(.init(round: heartbeat.round)))
+    default: return nil
+    }
+  }
+}
