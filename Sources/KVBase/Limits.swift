@@ -22,18 +22,20 @@ package enum Limits {
   /// Before HELLO, a connection's frames are small.
   @inlinable package static var helloFrameBytes: Int { 4096 }
   /// A connection that has not said HELLO for this long is closed.
-  @inlinable package static var helloPatience: TimeAmount { .seconds(10) }
+  @inlinable package static var helloTimeout: TimeAmount { .seconds(10) }
   /// Where there are as many connections as there may be, the oldest of those that have not said
   /// HELLO for this long is closed for a new one.
-  @inlinable package static var helloPatienceWhenFull: TimeAmount { .milliseconds(200) }
+  @inlinable package static var helloTimeoutWhenFull: TimeAmount { .milliseconds(200) }
   /// Connections that clients leave to other nodes. A client beyond is told so by GOAWAY.
   @inlinable package static var connectionsForNodes: Int { 64 }
   /// Output waiting for another node; beyond it the connection is closed and made anew.
   @inlinable package static var peerOutputBytes: Int { 64 << 20 }
+  /// How long a thread waits for room in the queue of an event loop that makes no progress.
+  @inlinable package static var postTimeout: TimeAmount { .seconds(5) }
   /// How often a node asks for a sign of life on a connection to another, and how long it waits for
   /// one before it makes the connection anew.
   @inlinable package static var peerPingInterval: TimeAmount { .milliseconds(500) }
-  @inlinable package static var peerPatience: TimeAmount { .seconds(3) }
+  @inlinable package static var peerSilenceLimit: TimeAmount { .seconds(3) }
   /// Keys of one multi-get to one node.
   @inlinable package static var multiGetKeys: Int { 1024 }
   /// Values of one multi-get to one node; more is RESOURCE_EXHAUSTED.

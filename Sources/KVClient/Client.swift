@@ -1,7 +1,6 @@
 internal import KVBase
 package import KVClientCore
 package import KVLoop
-internal import Synchronization
 
 /// A client of a cluster: one connection a node, many calls at once, safe from any task.
 ///
@@ -92,7 +91,7 @@ public final class Client: Sendable {
 
 /// The loop that the clients of a process share; it runs as long as the process.
 enum SharedLoop {
-  private static let shared = Mutex<EventLoop?>(nil)
+  private static let shared = Locked<EventLoop?>(nil)
 
   static func get() throws(KVError) -> EventLoop {
     let result = shared.withLock { existing -> Result<EventLoop, LoopError> in

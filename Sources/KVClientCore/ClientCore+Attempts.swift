@@ -175,10 +175,10 @@ extension ClientCore {
   private mutating func connect(
     _ slot: Int32, to peer: Int, _ now: Now, _ outputs: inout ClientOutputs
   ) {
-    var patience = settings.connectionWait
+    var timeout = settings.connectionWait
     // There is nobody else to ask.
-    if case .peer = calls[slot].route { patience = settings.link.connectTimeout }
-    calls.wait(slot, .waitingForConnection(peer: peer), until: now.instant + patience)
+    if case .peer = calls[slot].route { timeout = settings.link.connectTimeout }
+    calls.wait(slot, .waitingForConnection(peer: peer), until: now.instant + timeout)
     peers.connect(peer, for: calls.ref(slot), now.instant, &outputs)
   }
 

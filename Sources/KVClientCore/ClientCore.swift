@@ -64,7 +64,8 @@ package struct ClientCore: Sendable {
   /// The newest map that was seen.
   package var map: ClusterView? { routes.view }
 
-  /// Calls that are not completed, the core's own and parts of others included.
+  /// Calls that are not completed, the core's own and parts of others included. For tests: none is
+  /// left behind.
   package var callsInProgress: Int { calls.count }
 
   /// The node that a peer turned out to be; `nil` where that is not known yet.

@@ -8,7 +8,7 @@ package import KVLog
 package typealias SegmentedLog = SegmentLog<PosixDirectory>
 
 extension SegmentLog where Directory == PosixDirectory {
-  /// True where there is a log to open.
+  /// True where there is a log to open. For tests: what an interrupted `create` leaves.
   package static func isPresent(directory: String) throws(StorageError) -> Bool {
     guard Files.exists(directory) else { return false }
     return try isPresent(in: PosixDirectory(directory))

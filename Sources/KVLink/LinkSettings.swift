@@ -5,7 +5,7 @@ package struct LinkSettings: Hashable, Sendable {
   /// From `open` until the transport is open.
   package var connectTimeout: TimeAmount = .seconds(1)
   /// From the open transport until the other side's HELLO.
-  package var helloTimeout: TimeAmount = Limits.helloPatience
+  package var helloTimeout: TimeAmount = Limits.helloTimeout
   /// The wait after a failure: doubled with each, with jitter.
   package var shortestBackoff: TimeAmount = .milliseconds(20)
   package var longestBackoff: TimeAmount = .milliseconds(500)
@@ -15,7 +15,7 @@ package struct LinkSettings: Hashable, Sendable {
   /// A watched link that has heard nothing for this long sends PING. Zero: never.
   package var pingInterval: TimeAmount = Limits.peerPingInterval
   /// A watched link that has heard nothing for this long is closed.
-  package var silenceLimit: TimeAmount = Limits.peerPatience
+  package var silenceLimit: TimeAmount = Limits.peerSilenceLimit
   /// From GOAWAY until the connection is closed, whatever is still in flight.
   package var drainLimit: TimeAmount = .seconds(10)
   /// Whether the link keeps itself connected once it was dialed, or dials only when it is told to.
@@ -26,7 +26,7 @@ package struct LinkSettings: Hashable, Sendable {
   /// From one node to another.
   package static var toNode: LinkSettings {
     var settings = LinkSettings()
-    settings.helloTimeout = Limits.peerPatience
+    settings.helloTimeout = Limits.peerSilenceLimit
     settings.staysConnected = true
     return settings
   }

@@ -1,9 +1,8 @@
 package import KVBase
-internal import Synchronization
 
 /// What goes wrong with a `MemoryDirectory`.
 package enum MemoryLogFault: Sendable, Hashable {
-  /// The next write fails after this many of its bytes.
+  /// The next write fails after this many of its bytes. For tests: the simulator fails syncs.
   case failedWrite(afterBytes: Int)
   /// The next sync fails, and what it should have made durable never will be, whatever later syncs
   /// say, unless it is written again (as Linux does: fsync-gate, 2018).
@@ -17,7 +16,7 @@ package enum MemoryLogFault: Sendable, Hashable {
 }
 
 final class MemoryLogFaults: Sendable {
-  private let pending = Mutex<[MemoryLogFault]>([])
+  private let pending = Locked<[MemoryLogFault]>([])
 
   func inject(_ fault: MemoryLogFault) { pending.withLock { $0.append(fault) } }
 
@@ -84,11 +83,11 @@ package final class MemoryFile: SegmentFile {
     var lost: [Change] = []
   }
 
-  private let state: Mutex<State>
+  private let state: Locked<State>
   private let faults: MemoryLogFaults
 
   init(size: Int, bytes: [UInt8] = [], faults: MemoryLogFaults) {
-    state = Mutex(State(size: size, bytes: bytes))
+    state = Locked(State(size: size, bytes: bytes))
     self.faults = faults
   }
 
@@ -217,14 +216,14 @@ package final class MemoryDirectory: SegmentDirectory {
     var now: [String: MemoryFile] { steps[steps.count - 1] }
   }
 
-  private let state: Mutex<State>
+  private let state: Locked<State>
   let faults: MemoryLogFaults
   package var path: String { "memory" }
 
   package convenience init() { self.init([:], MemoryLogFaults()) }
 
   private init(_ files: [String: MemoryFile], _ faults: MemoryLogFaults) {
-    state = Mutex(State(steps: [files]))
+    state = Locked(State(steps: [files]))
     self.faults = faults
   }
 

@@ -66,9 +66,9 @@ final class RecordIndex<File: SegmentFile>: Sendable {
     case known(LogPosition?)
   }
 
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
-  init(_ state: State) { self.state = Mutex(state) }
+  init(_ state: State) { self.state = Locked(state) }
 
   func withState<R: Sendable>(
     _ body: (inout State) throws(StorageError) -> R

@@ -70,7 +70,7 @@ package final class SegmentLog<Directory: SegmentDirectory>: LogStore, Sendable 
   let identity: LogIdentity
   let options: LogOptions
   let index: RecordIndex<Directory.File>
-  private let writer: Mutex<SegmentWriter<Directory>>
+  private let writer: Locked<SegmentWriter<Directory>>
 
   init(
     writer: SegmentWriter<Directory>, recovered: [(group: GroupID, log: RecoveredLog)],
@@ -83,7 +83,7 @@ package final class SegmentLog<Directory: SegmentDirectory>: LogStore, Sendable 
     identity = writer.identity
     options = writer.options
     index = writer.index
-    self.writer = Mutex(writer)
+    self.writer = Locked(writer)
   }
 
   @discardableResult

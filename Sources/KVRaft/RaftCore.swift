@@ -261,7 +261,7 @@ package struct RaftCore: Sendable {
 
   /// A linearizable read by ReadIndex (dissertation §6.4): answered by `outputs.reads`; `nil`
   /// where this is not the leader.
-  package mutating func requestRead(now: Instant) -> ReadTicket? {
+  package mutating func requestRead() -> ReadTicket? {
     roleState.isLeader ? rounds.ask() : nil
   }
 

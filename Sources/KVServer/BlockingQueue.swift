@@ -1,5 +1,5 @@
 internal import Dispatch
-internal import Synchronization
+internal import KVBase
 
 /// Hands work from the loop to a thread that may block. What is put in while the thread is busy is
 /// taken out together: that is group commit.
@@ -10,7 +10,7 @@ final class BlockingQueue<Element: Sendable>: Sendable {
     var isClosed = false
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   private let wakeUp = DispatchSemaphore(value: 0)
 
   /// Puts an element in; whoever puts in bounds how many there are.

@@ -62,12 +62,6 @@ package final class Server: Sendable {
     _ = loop.post { worker.assumeIsolated { $0.beginShutdown() } }
   }
 
-  /// Stops at once.
-  package func stopNow() {
-    let worker = worker
-    _ = loop.post { worker.assumeIsolated { $0.stop(nil) } }
-  }
-
   /// Returns when the loop's thread has ended.
   package func join() { loopThread.join() }
 }

@@ -197,7 +197,7 @@ extension Worker {
       // Handed over once, and not used here any more.
       let handed = Unchecked(result)
       guard let self else { return }
-      let isPosted = self.loop.postPatiently {
+      let isPosted = self.loop.postBlocking {
         self.assumeIsolated { worker in
           switch handed.value {
           case .success(let value): next(worker, value)

@@ -152,7 +152,7 @@ actor Worker {
     let directory = directory
     snapshotReaders.removeAll()
     // Joining threads blocks, and the loop must go on to close its connections.
-    let closer = NamedThread(name: "kv-stop") {
+    _ = NamedThread(name: "kv-stop") {
       logThread?.stop()
       background.stop()
       if problem == nil { _ = try? machines.value.flush() }
@@ -160,8 +160,5 @@ actor Worker {
       directory.release()
       onStop(problem)
     }
-    stopper = closer
   }
-
-  private var stopper: NamedThread?
 }

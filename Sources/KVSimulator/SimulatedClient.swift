@@ -1,6 +1,5 @@
 import KVBase
 import KVClientCore
-import KVCommand
 import KVWire
 
 /// One client process: the client's core, its connections, and lanes that each do one operation

@@ -1,4 +1,3 @@
-import KVBase
 import KVNodeCore
 
 /// What the scheduler holds. `life` tells apart the lives of a node: what was meant for an earlier

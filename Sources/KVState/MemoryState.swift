@@ -1,5 +1,4 @@
 package import KVBase
-internal import Synchronization
 
 /// Changes for `MemoryState`; keys and values are copied, as RocksDB copies them.
 package struct MemoryBatch: StateBatch, Sendable {
@@ -43,7 +42,7 @@ package final class MemoryState: StateStore, Sendable {
     var failure: StorageError?
   }
 
-  private let contents = Mutex(Contents())
+  private let contents = Locked(Contents())
 
   package init() {}
 
@@ -103,18 +102,6 @@ package final class MemoryState: StateStore, Sendable {
 extension MemoryState {
   /// Batches that a crash may lose.
   package var unflushedBatches: Int { contents.withLock { $0.unflushed.count } }
-
-  /// Batches that a crash may lose, made fewer: the oldest `count` become durable, as a background
-  /// flush makes them.
-  package func flush(oldest count: Int) {
-    contents.withLock { contents in
-      precondition(
-        count >= 0 && count <= contents.unflushed.count,
-        "flush of \(count) of \(contents.unflushed.count) batches")
-      for operations in contents.unflushed[..<count] { contents.flushed.apply(operations) }
-      contents.unflushed.removeFirst(count)
-    }
-  }
 
   /// What is found after a crash that kept the oldest `count` of the unflushed batches.
   package func crash(keeping count: Int) -> MemoryState {

@@ -1,6 +1,5 @@
 package import KVBase
 internal import KVCommand
-internal import Synchronization
 
 /// An image of one group's state, read chunk by chunk; the image lives as long as this does. May be
 /// read on another thread than it was begun on.

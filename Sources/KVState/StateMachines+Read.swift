@@ -1,6 +1,5 @@
 package import KVBase
 package import KVCommand
-internal import Synchronization
 
 extension StateMachines {
   /// Reads a group's state as it is now. `nil` where the tier does not suffice, and, with every

@@ -1,6 +1,5 @@
 package import KVBase
 package import KVCommand
-internal import Synchronization
 
 /// What other threads than the applying one may know of a group.
 struct PublishedGroup: Sendable {
@@ -49,7 +48,7 @@ package final class StateMachines<Store: StateStore> {
 
   var groups = GroupSlots<GroupState>()
   var installs: [GroupID: Installation] = [:]
-  let published = Mutex(GroupSlots<PublishedGroup>())
+  let published = Locked(GroupSlots<PublishedGroup>())
   private var turn = ApplyTurn<Store>()
 
   package init(store: Store) {

@@ -27,10 +27,10 @@ package struct FrameDecoder: Sendable {
     self.requiresChecksums = requiresChecksums
   }
 
-  /// Bytes held for a frame that is not complete.
+  /// Bytes held for a frame that is not complete. For tests: what bounds them.
   package var bufferedBytes: Int { partial.count + chunk.count - offset }
 
-  /// Memory taken for a frame that spans chunks.
+  /// Memory taken for a frame that spans chunks. For tests: what bounds it.
   package var reservedBytes: Int { partial.capacity }
 
   /// Gives it what was read. Every frame of the chunk before must have been taken.

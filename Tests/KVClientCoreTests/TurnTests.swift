@@ -123,7 +123,7 @@ import Testing
     #expect(mutations.map(\.request.epoch) == [Epoch(2)])
   }
 
-  /// The client's map is newer than a node's: it asks on, and is served when the node has caught up.
+  /// The client's map is newer than a node's: it asks on until the node has caught up.
   @Test func aNodeWhoseMapLagsIsAskedAgain() {
     let (cluster, _, _) = connected()
     var refusals = 5

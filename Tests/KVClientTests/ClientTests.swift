@@ -1,6 +1,5 @@
 import KVBase
 import KVClient
-import Synchronization
 import Testing
 
 /// The client over real sockets.

@@ -2,7 +2,6 @@ import KVBase
 import KVCommand
 import KVLoop
 import KVWire
-import Synchronization
 
 /// A server on loopback that speaks the protocol and keeps one dictionary: a cluster of one node,
 /// with switches for what can go wrong on a real connection.
@@ -27,7 +26,7 @@ final class LoopbackServer: ListenerHandler, @unchecked Sendable {
   let loop: EventLoop
   private let thread: NamedThread
   /// Shared with the test.
-  let shared = Mutex(Counts())
+  let shared = Locked(Counts())
 
   // For the loop's thread.
   private var listener: Listener?

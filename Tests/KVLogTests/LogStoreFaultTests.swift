@@ -13,12 +13,12 @@ final class WatchedDirectory: SegmentDirectory {
 
   final class File: SegmentFile {
     let base: PosixFile
-    let name: Mutex<String>
+    let name: Locked<String>
     let watch: Watch
 
     init(_ base: PosixFile, _ name: String, _ watch: Watch) {
       self.base = base
-      self.name = Mutex(name)
+      self.name = Locked(name)
       self.watch = watch
     }
 
@@ -41,11 +41,11 @@ final class WatchedDirectory: SegmentDirectory {
   }
 
   final class Watch: Sendable {
-    let events = Mutex<[Event]>([])
+    let events = Locked<[Event]>([])
     /// Carried out once, before the next read.
-    let beforeRead = Mutex<(@Sendable () throws(StorageError) -> Void)?>(nil)
+    let beforeRead = Locked<(@Sendable () throws(StorageError) -> Void)?>(nil)
     /// How many events from now on one fails.
-    let failsIn = Mutex<Int?>(nil)
+    let failsIn = Locked<Int?>(nil)
 
     func note(_ event: Event) throws(StorageError) {
       events.withLock { $0.append(event) }
@@ -60,7 +60,7 @@ final class WatchedDirectory: SegmentDirectory {
 
   let base: PosixDirectory
   let watch = Watch()
-  private let files = Mutex<[String: File]>([:])
+  private let files = Locked<[String: File]>([:])
 
   init(_ path: String) throws { base = try PosixDirectory(path) }
 

@@ -1,5 +1,4 @@
 import KVBase
-import KVFiles
 import KVLog
 import Testing
 

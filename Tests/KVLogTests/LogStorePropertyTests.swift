@@ -1,4 +1,3 @@
-import KVBase
 import KVLog
 import Testing
 

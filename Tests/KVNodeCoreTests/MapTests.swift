@@ -110,7 +110,7 @@ import Testing
     #expect(cluster.nodes.allSatisfy { $0.map == before })
     let at = try #require(cluster.leader(of: .meta))
     let made = try cluster.ask(
-      at, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), patience: 200)
+      at, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), timeout: 200)
     #expect(isApplied(made))
     try cluster.run(milliseconds: 200)
     for node in cluster.nodes {
@@ -126,7 +126,7 @@ import Testing
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 500)
     let leader = try #require(cluster.leader(of: "a"))
-    #expect(isApplied(try cluster.ask(leader, cluster.put("a", "1"), patience: 200)))
+    #expect(isApplied(try cluster.ask(leader, cluster.put("a", "1"), timeout: 200)))
     try cluster.run(milliseconds: 100)
     let map = cluster.nodes[2].map
     try cluster.restart(2) {
@@ -171,7 +171,7 @@ import Testing
     }
     try cluster.run(milliseconds: 2_000)
     let leader = try #require(cluster.leader(of: "a"))
-    #expect(isApplied(try cluster.ask(leader, cluster.put("a", "1"), patience: 200)))
+    #expect(isApplied(try cluster.ask(leader, cluster.put("a", "1"), timeout: 200)))
     for node in cluster.nodes { #expect(node.map == map) }
   }
 
@@ -204,7 +204,7 @@ import Testing
       #expect(replica.applied == other.applied && replica.digest == other.digest)
     }
     let leader = try #require(cluster.leader(of: "a"))
-    #expect(isApplied(try cluster.ask(leader, cluster.put("a", "1"), patience: 200)))
+    #expect(isApplied(try cluster.ask(leader, cluster.put("a", "1"), timeout: 200)))
   }
 
   // MARK: Addresses

@@ -20,7 +20,7 @@ import Testing
     let leader = try #require(cluster.leader(of: key))
     guard
       case .applied(.written(let version), let receipt)? = try cluster.ask(
-        leader, cluster.put(key, "1"), patience: 200)
+        leader, cluster.put(key, "1"), timeout: 200)
     else {
       Issue.record("the put was not applied")
       return
@@ -28,7 +28,7 @@ import Testing
     #expect(receipt.index == version)
     guard
       case .read(.record(let record), let read)? = try cluster.ask(
-        leader, cluster.get(key), patience: 200)
+        leader, cluster.get(key), timeout: 200)
     else {
       Issue.record("the get was not answered")
       return
@@ -56,7 +56,7 @@ import Testing
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 300)
     let leader = try #require(cluster.leader(of: "a"))
-    _ = try cluster.ask(leader, cluster.put("a", "1"), patience: 200)
+    _ = try cluster.ask(leader, cluster.put("a", "1"), timeout: 200)
     try cluster.run(milliseconds: 100)
     let survivor = (leader + 1) % 3
     for at in 0..<3 where at != survivor { try cluster.setDown(at) }
@@ -85,7 +85,7 @@ import Testing
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 300)
     let leader = try #require(cluster.leader(of: "a"))
-    _ = try cluster.ask(leader, cluster.put("a", "1"), patience: 200)
+    _ = try cluster.ask(leader, cluster.put("a", "1"), timeout: 200)
     try cluster.run(milliseconds: 100)
     let follower = (leader + 1) % 3
     var request = cluster.get("a", .stale)
@@ -178,7 +178,7 @@ import Testing
     try cluster.run(milliseconds: 500)
     let at = try #require(cluster.leader(of: .meta))
     let made = try cluster.ask(
-      at, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), patience: 200)
+      at, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), timeout: 200)
     guard case .applied(.keyspace(let carts), _)? = made else {
       Issue.record("not created: \(String(describing: made))")
       return
@@ -188,11 +188,11 @@ import Testing
     let leader = try #require(cluster.leader(of: key))
     let put = cluster.mutation(
       .mutate(keyspace: carts.id, key: key, .put(value: "1")))
-    guard case .applied(.written, _)? = try cluster.ask(leader, put, patience: 200) else {
+    guard case .applied(.written, _)? = try cluster.ask(leader, put, timeout: 200) else {
       Issue.record("not written")
       return
     }
-    _ = try cluster.ask(at, cluster.mutation(.meta(.dropKeyspace(name: "carts"))), patience: 200)
+    _ = try cluster.ask(at, cluster.mutation(.meta(.dropKeyspace(name: "carts"))), timeout: 200)
     try cluster.run(milliseconds: 500)
     for node in cluster.nodes {
       let groups = node.core.report(now: cluster.now.instant).groups
@@ -250,7 +250,7 @@ import Testing
     }
     #expect(cluster.nodes[0].replies.count == 500)
     let leader = try #require(cluster.leader(of: "a"))
-    guard case .applied? = try cluster.ask(leader, cluster.put("a", "1"), patience: 200) else {
+    guard case .applied? = try cluster.ask(leader, cluster.put("a", "1"), timeout: 200) else {
       Issue.record("the cluster does not serve any more")
       return
     }
@@ -268,7 +268,7 @@ import Testing
     for number in 0..<200 {
       guard
         case .applied? = try cluster.ask(
-          leader, cluster.put(Bytes("key \(number)"), Bytes("\(number)")), patience: 200)
+          leader, cluster.put(Bytes("key \(number)"), Bytes("\(number)")), timeout: 200)
       else {
         Issue.record("put \(number) failed")
         return

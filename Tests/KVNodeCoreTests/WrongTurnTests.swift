@@ -70,14 +70,14 @@ import Testing
     // What has changed elsewhere in the map is no reason: the group's own epoch counts.
     let meta = try #require(cluster.leader(of: .meta))
     _ = try cluster.ask(
-      meta, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), patience: 200)
+      meta, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), timeout: 200)
     try cluster.run(milliseconds: 200)
     #expect(cluster.nodes[holders[0]].map.epoch > set.epoch)
     let leader = try #require(cluster.leader(of: key, seenBy: holders[0]))
     for epoch in [nil, Epoch(0), set.epoch] as [Epoch?] {
       var request = cluster.put(key, "1")
       request.epoch = epoch
-      guard case .applied? = try cluster.ask(leader, request, patience: 200) else {
+      guard case .applied? = try cluster.ask(leader, request, timeout: 200) else {
         Issue.record("refused for \(String(describing: epoch))")
         continue
       }

@@ -209,7 +209,7 @@ import Testing
   @Test func section5_1_leaderLearnsOfAHigherTermFromAnyAnswer() throws {
     var solo = Solo()
     solo.leadAndCommit()
-    let ticket = solo.core.requestRead(now: solo.now)
+    let ticket = solo.core.requestRead()
     #expect(ticket != nil)
     let out = solo.receive(.heartbeatResponse(.init(round: 0)), term: 9, from: 2)
     #expect(solo.core.role == .follower)

@@ -44,7 +44,7 @@ import Testing
     solo.leadAndCommit()
     var rounds: [UInt64] = []
     for _ in 0..<3 {
-      _ = solo.core.requestRead(now: solo.now)
+      _ = solo.core.requestRead()
       rounds.append(solo.turn().heartbeats[0].heartbeat.round)
     }
     #expect(rounds[0] < rounds[1] && rounds[1] < rounds[2])
@@ -54,7 +54,7 @@ import Testing
   @Test func section6_4_appendsConfirmRoundsToo() throws {
     var solo = Solo()
     solo.leadAndCommit()
-    _ = solo.core.requestRead(now: solo.now)
+    _ = solo.core.requestRead()
     try solo.propose()
     let out = solo.turn()
     let request = try #require(out.appends.first).request
@@ -65,7 +65,7 @@ import Testing
   @Test func section6_4_singleReplicaAnswersAtOnce() {
     var solo = Solo(of: GroupConfiguration(1...1))
     solo.lead()
-    _ = solo.core.requestRead(now: solo.now)
+    _ = solo.core.requestRead()
     #expect(solo.turn().readiness.map(\.index) == [LogIndex(1)])
     solo.tick(at: solo.core.nextDeadline)
     #expect(solo.core.leaseRead(now: solo.now) == LogIndex(1))
@@ -74,10 +74,10 @@ import Testing
   @Test func section6_4_readsFailWhenLeadershipEnds() {
     var solo = Solo()
     solo.leadAndCommit()
-    _ = solo.core.requestRead(now: solo.now)
+    _ = solo.core.requestRead()
     solo.turn()
     #expect(solo.receive(.append(), term: 2, from: 3).readsAborted)
-    #expect(solo.core.requestRead(now: solo.now) == nil)
+    #expect(solo.core.requestRead() == nil)
   }
 
   @Test func section6_4_inAJointConfigurationBothMajoritiesConfirm() throws {
@@ -86,7 +86,7 @@ import Testing
     _ = try solo.core.proposeConfiguration(
       voters: [r(1), r(4), r(5)], learners: [], wallMilliseconds: 0, now: solo.now,
       into: &solo.out)
-    _ = solo.core.requestRead(now: solo.now)
+    _ = solo.core.requestRead()
     let round = try #require(solo.turn().heartbeats.first).heartbeat.round
     #expect(confirm(&solo, round: round, from: 2).reads.isEmpty)
     #expect(confirm(&solo, round: round, from: 3).reads.isEmpty)
@@ -117,13 +117,13 @@ import Testing
   @Test func aRoundIsNeverReusedInALaterTerm() throws {
     var solo = Solo()
     solo.leadAndCommit()
-    _ = solo.core.requestRead(now: solo.now)
+    _ = solo.core.requestRead()
     let old = try #require(solo.turn().heartbeats.first).heartbeat.round
     solo.receive(.append(), term: 2, from: 3)
     solo.now = solo.now + .milliseconds(200)
     solo.lead()
     solo.acknowledge(solo.core.lastIndex, from: 2)
-    _ = solo.core.requestRead(now: solo.now)
+    _ = solo.core.requestRead()
     let new = try #require(solo.turn().heartbeats.first).heartbeat.round
     #expect(new > old)
     #expect(confirm(&solo, round: old, from: 2).reads.isEmpty)
@@ -133,10 +133,10 @@ import Testing
     var solo = Solo()
     solo.leadAndCommit()
     for _ in 0..<Limits.openReadRounds + 50 {
-      _ = solo.core.requestRead(now: solo.now)
+      _ = solo.core.requestRead()
       solo.turn()
     }
-    _ = solo.core.requestRead(now: solo.now)
+    _ = solo.core.requestRead()
     #expect(solo.turn().sends.isEmpty)
     let all = confirm(&solo, round: solo.core.rounds.current, from: 2)
     #expect(!all.heartbeats.isEmpty)

@@ -369,7 +369,7 @@ import Testing
   @Test func onlyALeaderTakesProposals() {
     var solo = Solo()
     #expect(throws: RaftCore.ProposeRefusal.notLeader) { try solo.propose() }
-    #expect(solo.core.requestRead(now: solo.now) == nil)
+    #expect(solo.core.requestRead() == nil)
     #expect(solo.core.leaseRead(now: solo.now) == nil)
   }
 }

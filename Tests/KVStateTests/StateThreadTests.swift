@@ -127,8 +127,8 @@ private func onThreads(_ bodies: [@Sendable () throws -> Int]) -> [Int] {
 }
 
 private final class Results: Sendable {
-  private let values: Mutex<[Int]>
-  init(_ count: Int) { values = Mutex([Int](repeating: 0, count: count)) }
+  private let values: Locked<[Int]>
+  init(_ count: Int) { values = Locked([Int](repeating: 0, count: count)) }
   func set(_ place: Int, to value: Int) { values.withLock { $0[place] = value } }
   var all: [Int] { values.withLock { $0 } }
 }

@@ -72,9 +72,7 @@ enum Banned {
     Rule(word: "async ", instead: "an input and an output", applies: isCore),
     Rule(word: "await ", instead: "an input and an output", applies: isCore),
     Rule(word: "Locked", instead: "state owned by one worker", applies: isCore),
-    Rule(word: "Mutex", instead: "Locked, the project's one lock") {
-      isCore($0) || $0.isSwift && !Unmerged.holds($0.finding(0, ""))
-    },
+    Rule(word: "Mutex", instead: "Locked, the project's one lock") { $0.isSwift },
     Rule(word: "@escaping", instead: "a value that says what to do", applies: isCore),
     Rule(word: "any ", instead: "a generic or an enum", applies: isHot),
     Rule(word: "unsafe ", instead: "Bytes, ByteReader and ByteWriter") {

@@ -22,6 +22,18 @@ enum Callers {
     "Sources/KVPlacement/Placement+Change.swift": [
       "adding": "moves of partitions are planned with it", "removing": "as `adding`",
     ],
+    "Sources/KVRaft/RaftCore.swift": [
+      "proposeConfiguration": "replicas are moved by it",
+      "installAbandoned": "the other end of `beginInstall`, beside `installed`",
+    ],
+    "Sources/KVLog/LogStore.swift": [
+      "recoveredPartitions": "replicas of ap keyspaces are recovered from them"
+    ],
+    "Sources/KVLog/SegmentLog.swift": ["recoveredPartitions": "as that of `LogStore`"],
+    "Sources/KVSimulator/SimulatedClock.swift": [
+      "trueTime": "to be removed with the simulation's next structure"
+    ],
+    "Sources/KVSimulator/Simulation.swift": ["readsOpen": "as `trueTime`"],
     "Sources/KVLink/Link.swift": ["leave": "a node that is drained parts from the others by it"],
     "Jepsen-lite/JepsenHistory/Promises/Promises+Staleness.swift": [
       "versionStaleness": "the bounds of reads in ap keyspaces are held by it",

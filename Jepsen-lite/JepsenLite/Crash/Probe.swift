@@ -5,7 +5,6 @@ internal import KVCommand
 internal import KVLoop
 internal import KVPlacement
 internal import KVWire
-internal import Synchronization
 
 /// One operation every millisecond, put and linearizable get in turn, none waiting for the last: it
 /// shows when partitions are without service.

@@ -76,7 +76,7 @@ struct Host: Sendable {
     orders.append(.budget(Limits.snapshotBytesPerTick))
     if now.instant >= nextMaintenance {
       nextMaintenance = now.instant + Self.maintenanceInterval
-      maintain(meta, now: now, &orders, &outputs)
+      maintain(meta, &orders, &outputs)
     }
   }
 
@@ -110,7 +110,7 @@ struct Host: Sendable {
   }
 
   private mutating func maintain(
-    _ meta: MetaStatus, now: Now, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
+    _ meta: MetaStatus, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
     orders.append(isShuttingDown ? .handOver : .balance(transfers: Self.transfersPerRound))
     orders.append(.watchCommits)

@@ -132,7 +132,7 @@ struct InboundLinks: Sendable {
   /// HELLOs are not read yet. True where there is room now.
   mutating func makeRoom(now: Instant, _ outputs: inout NodeOutputs) -> Bool {
     guard let oldest = timed.first(where: { links[$0]?.party == .unknown }),
-      let since = links[oldest]?.since, now - since >= Limits.helloPatienceWhenFull
+      let since = links[oldest]?.since, now - since >= Limits.helloTimeoutWhenFull
     else { return false }
     let action = links[oldest]?.link.hangUp(now: now) ?? .none
     carryOut(action, oldest, now: now, &outputs)

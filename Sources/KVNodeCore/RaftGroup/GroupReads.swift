@@ -36,7 +36,7 @@ struct GroupReads: Sendable {
         }
       #endif
       guard raft.role == .leader, !context.isShuttingDown || !raft.isTransferring,
-        let ticket = raft.requestRead(now: now)
+        let ticket = raft.requestRead()
       else {
         return outputs.fail(caller, Refusals.notLeader(of: own.group, raft, now: now, context))
       }

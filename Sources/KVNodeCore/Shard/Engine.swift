@@ -1,6 +1,5 @@
 internal import KVBase
 internal import KVCommand
-internal import KVLog
 internal import KVState
 internal import KVWire
 

@@ -341,8 +341,6 @@ struct Shard: Sendable {
     return context.log
   }
 
-  var hasLogBatch: Bool { !context.log.isEmpty }
-
   // MARK: What it says of itself
 
   var metaStatus: MetaStatus {

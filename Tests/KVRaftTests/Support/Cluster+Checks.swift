@@ -83,7 +83,7 @@ extension Cluster {
   func askToRead(_ host: Int) {
     let floor = highestCommit
     input(host) { core, _ in
-      if let ticket = core.requestRead(now: self.now) {
+      if let ticket = core.requestRead() {
         self.hosts[host].openReads.append((ticket, floor))
       }
     }

@@ -118,7 +118,7 @@ struct Solo {
   }
 
   mutating func askToRead() throws -> ReadTicket {
-    let ticket = core.requestRead(now: now)
+    let ticket = core.requestRead()
     return try #require(ticket)
   }
 

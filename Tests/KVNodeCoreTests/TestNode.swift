@@ -1,0 +1,165 @@
+import KVBase
+import KVCommand
+import KVLog
+import KVPlacement
+import KVRaft
+import KVState
+import KVWire
+
+@testable import KVNodeCore
+
+/// A node over the stores' twins: carries out outputs at once, and keeps what it sent.
+final class TestNode {
+  let configuration: NodeConfiguration
+  let log: MemoryLog
+  let machines: StateMachines<MemoryState>
+  var core: NodeCore
+  var outputs = NodeOutputs()
+  /// Log writes are not done while this is set.
+  var isDiskStuck = false
+  var stuck: [UInt64] = []
+  var frames: [(connection: ConnectionID, frame: Frame)] = []
+  var connections: [NodeOutputs.ConnectionOrder] = []
+  var replies: [(stream: UInt32, reply: Reply)] = []
+  var fatal: String?
+  /// What the identity file would say.
+  var clusterID: UInt64
+  /// Groups whose replica was begun in this life of the node.
+  var begun: [GroupID] = []
+  var readers: [TransferID: SnapshotReader<MemoryState.View>] = [:]
+
+  init(_ configuration: NodeConfiguration, log: MemoryLog, state: MemoryState, now: Now) throws {
+    self.configuration = configuration
+    clusterID = configuration.clusterID
+    self.log = log
+    machines = StateMachines(store: state)
+    var groups: [NodeRecovery.Group] = []
+    for (group, log) in log.recovered {
+      groups.append(
+        NodeRecovery.Group(
+          group: group, log: log,
+          status: try machines.recover(
+            group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+            configuration: log.configurations.first?.configuration,
+            map: group == .meta ? .unformed : nil)))
+    }
+    core = NodeCore(
+      configuration: configuration, recovery: NodeRecovery(groups: groups),
+      random: SeededRandom(seed: UInt64(configuration.node.rawValue)), now: now)
+  }
+
+  func give(_ input: NodeInput, _ now: Now) throws {
+    core.step(input, now: now, into: &outputs)
+    try endTurn(now)
+  }
+
+  func endTurn(_ now: Now) throws {
+    while true {
+      core.finishTurn(now: now, into: &outputs)
+      if outputs.isEmpty { return }
+      var asked = NodeOutputs()
+      swap(&asked, &outputs)
+      try carryOut(asked, now)
+    }
+  }
+
+  private func carryOut(_ asked: NodeOutputs, _ now: Now) throws {
+    for persist in asked.persists {
+      for case .reset(let group, _, _, _, _) in persist.records { begun.append(group) }
+      try log.append(persist.records)
+      if isDiskStuck {
+        stuck.append(persist.number)
+      } else {
+        try log.sync()
+        core.step(.persisted(persist.number), now: now, into: &outputs)
+      }
+    }
+    for frame in asked.frames {
+      frames.append(
+        (
+          frame.connection,
+          Frame(type: frame.type, stream: frame.stream, payload: frame.payload)
+        ))
+    }
+    asked.peerFrames.forEach { connection, writer, range in
+      let payload = Bytes(Array(writer.bytes[range]))
+      frames.append((connection, Frame(type: .peer, stream: 0, payload: payload)))
+    }
+    let bytes = Bytes(asked.replyBytes.bytes)
+    for reply in asked.replies {
+      replies.append((reply.stream, try Reply(decoding: bytes[reply.start..<reply.end])))
+    }
+    connections += asked.connections
+    for creation in asked.creations {
+      _ = try machines.create(
+        creation.group, generation: creation.generation, configuration: creation.configuration,
+        meta: creation.map)
+    }
+    for group in asked.removals { try machines.remove(group) }
+    for step in asked.snapshots { try snapshot(step, now) }
+    if !asked.applies.isEmpty {
+      core.step(.applied(try machines.apply(asked.applies)), now: now, into: &outputs)
+    }
+    for read in asked.reads {
+      let result = try machines.read(read.group, read.command, tier: .all)
+      core.step(.readDone(read.number, result), now: now, into: &outputs)
+    }
+    for read in asked.logReads {
+      let entries = try? log.read(
+        read.group, from: read.from, through: read.through, maxBytes: read.maxBytes)
+      core.step(.logRead(read.number, entries), now: now, into: &outputs)
+    }
+    for (group, through) in asked.compactions { try log.compact(group, through: through) }
+    if asked.flushState {
+      core.step(.stateFlushed(try machines.flush()), now: now, into: &outputs)
+    }
+    if let id = asked.clusterID { clusterID = id }
+    if let problem = asked.fatal { fatal = problem }
+  }
+
+  private func snapshot(_ order: NodeOutputs.Snapshot, _ now: Now) throws {
+    func answer(_ transfer: TransferID, _ step: SnapshotStep) {
+      core.step(.snapshot(transfer, step), now: now, into: &outputs)
+    }
+    switch order {
+    case .open(let transfer, let group):
+      let reader = try machines.beginSnapshot(group)
+      readers[transfer] = reader
+      answer(transfer, .opened(reader.status))
+    case .read(let transfer, let cursor, let maxBytes):
+      guard let reader = readers[transfer] else { return }
+      let chunk = try reader.chunk(at: cursor, maxBytes: maxBytes)
+      answer(transfer, .chunk(chunk.bytes, next: chunk.next))
+    case .close(let transfer): readers[transfer] = nil
+    case .beginInstall(let transfer, let group, let generation):
+      try machines.beginInstall(group, generation: generation)
+      answer(transfer, .stepDone(problem: nil))
+    case .installChunk(let transfer, let group, let generation, let bytes):
+      try machines.installChunk(group, generation: generation, chunk: bytes)
+      answer(transfer, .stepDone(problem: nil))
+    case .finishInstall(let transfer, let group, let generation):
+      answer(transfer, .installed(try machines.finishInstall(group, generation: generation)))
+    case .activate(let group, let generation):
+      try machines.activate(group, generation: generation)
+    }
+  }
+
+  func report(_ group: GroupID, _ now: Now) -> NodeReport.Group? {
+    core.report(now: now.instant).groups.first { $0.group == group }
+  }
+
+  /// The cluster map, as this node knows it.
+  var map: ClusterMap { core.clusterView.map }
+
+  /// The groups of which it holds a replica.
+  var replicas: [GroupID] { core.report(now: .zero).groups.map(\.group) }
+
+  /// The commands in the log of one of its replicas, from its begin.
+  func commands(of group: GroupID) throws -> [Command] {
+    let entries = try log.read(
+      group, from: LogIndex(1),
+      through: report(group, .init(instant: .zero, wallMilliseconds: 0))?
+        .last ?? .zero, maxBytes: .max)
+    return try entries.filter { $0.kind == .command }.map { try Command(decoding: $0.payload) }
+  }
+}
