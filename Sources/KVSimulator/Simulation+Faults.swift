@@ -196,7 +196,7 @@ extension Simulation {
   /// from its first commit on.
   func newLeader(_ node: SimulatedNode, of group: GroupID) {
     guard muteFault() != nil else { return }
-    if faultRandom.chance(1, in: 2) {
+    if muteRandom.chance(1, in: 2) {
       muteNow(node)
     } else {
       node.watchedGroups.append(group)
@@ -219,7 +219,7 @@ extension Simulation {
   private func muteNow(_ node: SimulatedNode) {
     guard let (index, longest) = muteFault() else { return }
     active[index]?.didBite = true
-    mute(node.index, for: (1 + faultRandom.below(longest)) * 1_000_000)
+    mute(node.index, for: (1 + muteRandom.below(longest)) * 1_000_000)
   }
 
   private func mute(_ node: Int, for length: UInt64) {

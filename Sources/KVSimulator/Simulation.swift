@@ -54,6 +54,7 @@ package final class Simulation {
   var clients: [SimulatedClient] = []
   var workload: Workload
   var faultRandom: SeededRandom
+  var muteRandom: SeededRandom
 
   var raftChecks: RaftChecks
   var effectChecks: EffectChecks
@@ -91,6 +92,7 @@ package final class Simulation {
     mutings = Array(repeating: 0, count: profile.nodes)
     active = Array(repeating: nil, count: plan.faults.count)
     faultRandom = random.fork()
+    muteRandom = faultRandom.fork()
     workload = profile.workload
     network = SimulatedNetwork(
       endpoints: profile.nodes + profile.workload.clients, random: random.fork())
