@@ -73,8 +73,7 @@ enum NodeMain {
       ExitCode.other.exit()
     }
     log(
-      "serving on \(configuration.listen), data in \(configuration.dataDirectory), "
-        + "\(configuration.node.members.count) node(s) in the cluster")
+      "serving on \(configuration.listen), data in \(configuration.dataDirectory)")
     stopped.wait()
     server.beginShutdown()
     stopped.wait()
