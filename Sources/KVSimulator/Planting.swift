@@ -37,24 +37,15 @@ package enum Planting {
   #endif
 }
 
-extension Simulation {
+extension SimulationOptions {
   #if PlantedFaults
-    private func plantedFault(of node: NodeID) -> PlantedFault? {
-      guard let fault = options.plant.flatMap({ PlantedFault(rawValue: $0) }) else { return nil }
+    fileprivate func plantedFault(of node: NodeID) -> PlantedFault? {
+      guard let fault = plant.flatMap({ PlantedFault(rawValue: $0) }) else { return nil }
       return fault.isPlanted(in: node) ? fault : nil
     }
   #endif
 
-  /// Builds the fault of this run into a node that has just started.
-  func plant(in node: SimulatedNode) {
-    #if PlantedFaults
-      guard let fault = plantedFault(of: node.id) else { return }
-      node.core?.plant(fault)
-      node.machines.plantedFault = fault
-    #endif
-  }
-
-  /// The same for its log, which outlives its processes.
+  /// Builds the fault of this run into a node's log, which outlives its processes.
   func plant(in log: inout LogOptions, of node: NodeID) {
     #if PlantedFaults
       log.plantedFault = plantedFault(of: node)
@@ -63,9 +54,20 @@ extension Simulation {
 
   var saysPersistedBeforeSync: Bool {
     #if PlantedFaults
-      return options.plant == PlantedFault.persistedBeforeSync.rawValue
+      return plant == PlantedFault.persistedBeforeSync.rawValue
     #else
       return false
+    #endif
+  }
+}
+
+extension SimulatedNode {
+  /// The same for the node, which has just started.
+  func plant(_ options: SimulationOptions) {
+    #if PlantedFaults
+      guard let fault = options.plantedFault(of: id) else { return }
+      process.plant(fault)
+      state.machines.plantedFault = fault
     #endif
   }
 }

@@ -4,98 +4,125 @@ import KVLog
 import KVNodeCore
 import KVState
 
-/// One node: its core, its twins of log and state, its disk, clock and connections.
+/// One node: its core, the machine and the threads around it. The process ends and starts again;
+/// log and state outlive it as far as they were durable.
 final class SimulatedNode {
-  enum LogWork {
-    case persist(NodeOutputs.Persist)
-    case read(NodeOutputs.LogRead)
+  /// One life of a node's process: what was meant for an earlier one is dropped.
+  struct Life: Hashable, Sendable {
+    var index: Int
+    var number: UInt32
   }
 
   let index: Int
   let id: NodeID
   var configuration: NodeConfiguration
   var random: SeededRandom
-  var clock: SimulatedClock
-  var disk: SimulatedDisk
-  /// What its clock is off when no fault is at work.
-  var ownDrift: Int64 = 0
-  /// `nil` while the process does not run.
-  var core: NodeCore?
-  /// Whether there is a core: asked for with every event.
-  private(set) var isRunning = false
-  var log: MemoryLog
-  var machines: StateMachines<MemoryState>
-
-  /// Goes up with every start.
-  var life: UInt32 = 0
-  var isPaused = false
-  /// Where the machine has no power, nobody answers a connection attempt.
-  var hasPower = true
-  /// Faults that keep it down; it starts when the last one ends.
-  var downCount = 0
-
-  var inbox: [LoopInput] = []
-  var turnInputs: [LoopInput] = []
-  var isTurnScheduled = false
-  var turns: UInt64 = 0
+  var machine: SimulatedMachine
+  var log: LogThread
+  var state = StateThread()
+  var process = SimulatedProcess()
   var outputs = NodeOutputs()
+  /// The outputs that are being carried out.
   var carried = NodeOutputs()
-
-  var logQueue: [LogWork] = []
-  /// Loses power during its next write.
-  var diesWriting = false
-  /// The last persist under the sync that runs.
-  var syncing: UInt64?
-  var logWrittenBytes: UInt64 = 0
-  /// Of the log, as of some ticks ago.
-  var retainedBytes = 0
-  var gaugesAge = 0
-  var isFlushing = false
-  /// The transports that this node has opened, as its core and as the network name them.
-  var dialed: [(core: ConnectionID, network: Int)] = []
-  /// Groups that it has just begun to lead, for a fault that waits for the first commit.
-  var watchedGroups: [GroupID] = []
-  var readers: [(transfer: TransferID, reader: SnapshotReader<MemoryStateView>)] = []
 
   init(
     index: Int, configuration: NodeConfiguration, log: MemoryLog, clock: SimulatedClock,
-    random: SeededRandom
+    diskSlowness: UInt64, random: SeededRandom
   ) {
     self.index = index
     id = configuration.node
     self.configuration = configuration
     self.random = random
-    self.clock = clock
-    self.log = log
-    disk = SimulatedDisk(random: self.random.fork())
-    machines = StateMachines(store: MemoryState())
+    self.log = LogThread(log)
+    var disk = SimulatedDisk(random: self.random.fork())
+    disk.slowness = diskSlowness
+    machine = SimulatedMachine(clock: clock, disk: disk)
   }
 
-  func begin(_ core: NodeCore) {
-    self.core = core
-    isRunning = true
-  }
+  var life: Life { Life(index: index, number: process.life) }
+  var isRunning: Bool { process.isRunning }
 
-  func now(_ time: UInt64) -> Now { clock.now(at: time) }
+  func now(_ time: UInt64) -> Now { machine.clock.now(at: time) }
 
-  /// The process is gone: what it had in memory is gone with it.
-  func forgetProcess() {
-    core = nil
-    isRunning = false
-    isPaused = false
-    diesWriting = false
-    inbox = []
-    turnInputs = []
-    isTurnScheduled = false
+  // MARK: Ends
+
+  /// The process ends at once. The state's store loses what it had not flushed, the log what
+  /// `LogThread.end` says.
+  func stop(losesPower: Bool, _ world: inout World) {
+    guard isRunning else { return }
+    let unflushed = state.machines.store.unflushedBatches
+    let kept = Int(random.below(UInt64(unflushed + 1)))
+    machine.disk.counts.stateBatchesLost += UInt64(unflushed - kept)
+    world.record(
+      6, UInt64(index), losesPower ? 1 : 0,
+      "\(id) \(losesPower ? "loses power" : "is killed") with \(log.unsyncedBytes) bytes not "
+        + "synced, keeping \(kept) of \(unflushed) state batches")
+    state.end(keeping: kept)
+    do throws(StorageError) {
+      try log.end(losesPower: losesPower, &random, &machine.disk.counts)
+    } catch {
+      world.violate(.nodeStopped, "\(id) can't open its log again: \(error)")
+    }
+    process.end()
     outputs.removeAll()
     carried.removeAll()
-    logQueue = []
-    syncing = nil
-    isFlushing = false
-    readers = []
-    watchedGroups = []
-    logWrittenBytes = 0
-    gaugesAge = 0
-    dialed = []
+    world.muting.forget(index)
+    world.transports.processEnded(index, losesPower: losesPower, time: world.time)
+    world.drainNetwork()
+    if !process.isHeldDown {
+      // What supervises it starts it again.
+      world.schedule(.start(node: index), at: world.time + 100_000_000 + random.below(1 << 29))
+    }
+  }
+
+  /// A failure of a store that was not injected is a fault of ours; the node stops.
+  func stop(because error: any Error, _ world: inout World) {
+    world.violate(.nodeStopped, "\(id) stopped: \(error)")
+    stop(losesPower: false, &world)
+  }
+
+  // MARK: Starts
+
+  /// Starts the process, unless something holds it down.
+  func start(_ world: inout World) {
+    guard !isRunning, !process.isHeldDown else { return }
+    process.beginLife()
+    world.transports.powerOn(index)
+    do throws(StorageError) {
+      let recovery = try recover()
+      for group in recovery.groups {
+        let entries = try log.readAll(group.group, group.log)
+        world.observer.raft.recovered(
+          id, group.group, log: group.log, entries: entries, status: group.status)
+      }
+      process.run(
+        NodeCore(
+          configuration: configuration, recovery: recovery, random: random.fork(),
+          now: now(world.time)))
+    } catch {
+      world.violate(.nodeStopped, "\(id) can't start: \(error)")
+      process.holdDown()
+      return
+    }
+    world.transports.processStarted(index)
+    plant(world.options)
+    world.collectFindings()
+    world.observer.counts.starts += 1
+    world.record(
+      7, UInt64(index), UInt64(process.life), "\(id) starts (life \(process.life))")
+    world.schedule(
+      .tick(life), at: world.time + random.below(NodeCore.tickInterval.nanoseconds))
+  }
+
+  private func recover() throws(StorageError) -> NodeRecovery {
+    var groups: [NodeRecovery.Group] = []
+    for (group, log) in log.recovered {
+      let status = try state.machines.recover(
+        group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+        configuration: log.configurations.first?.configuration,
+        map: group == .meta ? .unformed : nil)
+      groups.append(NodeRecovery.Group(group: group, log: log, status: status))
+    }
+    return NodeRecovery(groups: groups)
   }
 }

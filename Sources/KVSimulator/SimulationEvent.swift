@@ -1,17 +1,16 @@
 import KVNodeCore
 
-/// What the scheduler holds. `life` tells apart the lives of a node: what was meant for an earlier
-/// one is dropped.
+/// What the scheduler holds. What was meant for an earlier life of a node is dropped.
 enum SimulationEvent: Sendable {
   case network(SimulatedNetwork.Event)
-  case turn(node: Int, life: UInt32)
-  case tick(node: Int, life: UInt32)
-  case syncDone(node: Int, life: UInt32)
-  case flushDone(node: Int, life: UInt32)
-  case answer(node: Int, life: UInt32, LoopInput)
+  case turn(SimulatedNode.Life)
+  case tick(SimulatedNode.Life)
+  case syncDone(SimulatedNode.Life)
+  case flushDone(SimulatedNode.Life)
+  case answer(SimulatedNode.Life, LoopInput)
   case start(node: Int)
-  case powerLoss(node: Int, life: UInt32)
-  case drainCheck(node: Int, life: UInt32, giveUpAt: UInt64)
+  case powerLoss(SimulatedNode.Life)
+  case drainCheck(SimulatedNode.Life, giveUpAt: UInt64)
   case clientWake(client: Int)
   case clientThink(client: Int, lane: Int)
   case faultBegins(Int)

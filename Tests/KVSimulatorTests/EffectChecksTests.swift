@@ -35,7 +35,7 @@ import Testing
   ) {
     checks.checkContent(
       record, key: key, keyspace: .default, group: group, at: LogIndex(index), what: "a read")
-    let found = checks.takeFound().map(\.check)
+    let found = checks.removeFindings().map(\.check)
     #expect(found == expected, sourceLocation: sourceLocation)
   }
 
@@ -49,7 +49,7 @@ import Testing
   @Test func aRetryThatTakesEffectAgain() {
     var checks = filled()
     checks.applied(put(6, "b", sequence: 2), .written(version: LogIndex(6)), group: group)
-    let found = checks.takeFound().map(\.check)
+    let found = checks.removeFindings().map(\.check)
     #expect(found == [.exactlyOnce])
   }
 
@@ -61,7 +61,7 @@ import Testing
     #expect(!checks.hasFound)
     checks.applied(
       put(7, "d", sequence: 4, if: .ifAbsent), .written(version: LogIndex(7)), group: group)
-    let found = checks.takeFound().map(\.check)
+    let found = checks.removeFindings().map(\.check)
     #expect(found == [.stateMachineSafety])
   }
 
@@ -88,7 +88,7 @@ import Testing
     checks.checkRealTime(LogIndex(3), group: group, floors: before, what: "a read")
     #expect(!checks.hasFound)
     checks.checkRealTime(LogIndex(3), group: group, floors: after, what: "a read")
-    let found = checks.takeFound().map(\.check)
+    let found = checks.removeFindings().map(\.check)
     #expect(found == [.realTime])
   }
 
@@ -97,7 +97,7 @@ import Testing
     checks.checkSession(LogIndex(5), group: group, after: LogIndex(5), what: "a read")
     #expect(!checks.hasFound)
     checks.checkSession(LogIndex(4), group: group, after: LogIndex(5), what: "a read")
-    let found = checks.takeFound().map(\.check)
+    let found = checks.removeFindings().map(\.check)
     #expect(found == [.sessionOrder])
   }
 }

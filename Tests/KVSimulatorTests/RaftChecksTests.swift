@@ -39,7 +39,7 @@ import Testing
     _ checks: inout RaftChecks, _ expected: [Check],
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
-    let found = checks.takeFound().map(\.check)
+    let found = checks.removeFindings().map(\.check)
     #expect(found == expected, sourceLocation: sourceLocation)
   }
 
@@ -47,7 +47,7 @@ import Testing
     _ checks: inout RaftChecks, has expected: Check,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
-    let found = checks.takeFound().map(\.check)
+    let found = checks.removeFindings().map(\.check)
     #expect(found.contains(expected), sourceLocation: sourceLocation)
   }
 

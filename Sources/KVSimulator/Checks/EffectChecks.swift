@@ -35,7 +35,7 @@ package struct EffectChecks: Sendable {
     acknowledged = Array(repeating: 0, count: groups)
   }
 
-  package mutating func takeFound() -> [(check: Check, what: String)] {
+  package mutating func removeFindings() -> [(check: Check, what: String)] {
     defer { found = [] }
     return found
   }

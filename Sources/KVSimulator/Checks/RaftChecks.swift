@@ -47,7 +47,7 @@ package struct RaftChecks: Sendable {
     groups[Int(group.rawValue)].voters = nodes.map { Int($0.rawValue) - 1 }
   }
 
-  package mutating func takeFound() -> [(check: Check, what: String)] {
+  package mutating func removeFindings() -> [(check: Check, what: String)] {
     defer { found = [] }
     return found
   }

@@ -1,0 +1,311 @@
+import KVBase
+import KVCommand
+import KVNodeCore
+import KVState
+import KVWire
+
+/// The loop of a node, as the server's interpreter runs it: inputs gather, a turn gives them to the
+/// core, and the outputs are carried out.
+extension SimulatedNode {
+  private static let maximumRounds = 1000
+  /// The cores' own checks look at everything they hold, which is too much for every turn.
+  private static let turnsPerInvariantCheck: UInt64 = 16
+
+  // MARK: Inputs
+
+  /// For the next turn.
+  func enqueue(_ input: LoopInput, _ world: inout World) {
+    guard isRunning else { return }
+    process.turns.append(input)
+    scheduleTurn(&world)
+  }
+
+  /// Something arrived: most often the loop is idle and begins a turn at once, else it gathers.
+  func receive(_ input: LoopInput, _ world: inout World) {
+    guard isRunning else { return }
+    process.turns.append(input)
+    if process.turns.isScheduled || process.isPaused || random.next() & 3 == 0 {
+      scheduleTurn(&world)
+    } else {
+      runTurn(&world)
+    }
+  }
+
+  func tick(_ world: inout World) {
+    // A process that is paused gets one tick afterwards, not all that it missed.
+    if !process.isPaused {
+      process.turns.append(.tick)
+      runTurn(&world)
+    }
+    world.schedule(.tick(life), at: world.time + NodeCore.tickInterval.nanoseconds)
+  }
+
+  func syncDone(_ world: inout World) {
+    switch log.endSync(&machine.disk) {
+    case nil: return
+    case .failed(let number, let error):
+      world.record(4, UInt64(index), number, "\(id) stops: \(error)")
+      stop(losesPower: false, &world)
+    case .durable(let number):
+      world.record(4, UInt64(index), number, "\(id) wrote \(number) durably")
+      startLogWork(&world)
+      if !world.options.saysPersistedBeforeSync { receive(.core(.persisted(number)), &world) }
+    }
+  }
+
+  func flushDone(_ world: inout World) {
+    do {
+      enqueue(.core(try state.endFlush()), &world)
+    } catch {
+      stop(because: error, &world)
+    }
+  }
+
+  /// A process that was paused goes on. Whether anything had waited for it.
+  func resume(_ world: inout World) -> Bool {
+    process.resume()
+    let hasWork = !process.turns.isEmpty
+    startLogWork(&world)
+    scheduleTurn(&world)
+    return hasWork
+  }
+
+  /// Ends the process once it has drained; asks again until `giveUpAt`.
+  func stopWhenDrained(giveUpAt: UInt64, _ world: inout World) {
+    if process.core?.isDrained ?? true || world.time >= giveUpAt {
+      if world.time < giveUpAt { world.observer.counts.cleanShutdowns += 1 }
+      return stop(losesPower: false, &world)
+    }
+    world.schedule(.drainCheck(life, giveUpAt: giveUpAt), at: world.time + 10_000_000)
+  }
+
+  // MARK: Turns
+
+  private func scheduleTurn(_ world: inout World) {
+    guard isRunning, !process.isPaused, !process.turns.isScheduled, !process.turns.isEmpty else {
+      return
+    }
+    process.turns.scheduled()
+    let delay = 8_000 + random.next() & 0x7FFF
+    world.schedule(.turn(life), at: world.time + delay)
+  }
+
+  func scheduledTurn(_ world: inout World) {
+    process.turns.due()
+    runTurn(&world)
+  }
+
+  private func runTurn(_ world: inout World) {
+    guard isRunning, !process.isPaused, !process.turns.isEmpty else { return }
+    let now = now(world.time)
+    let life = process.life
+    let inputs = process.turns.begin()
+    for input in inputs {
+      deliver(input, now: now, &world)
+      guard isRunning, process.life == life else { return }
+    }
+    process.turns.end(inputs)
+    finishTurn(now: now, &world)
+    // Not under a planted fault: that is for the checks from outside to find.
+    let turn = process.countTurn()
+    if turn % Self.turnsPerInvariantCheck == 0, world.options.plant == nil {
+      process.core?.checkInvariants()
+    }
+  }
+
+  private func deliver(_ input: LoopInput, now: Now, _ world: inout World) {
+    switch input {
+    case .tick: process.step(.tick(gauges()), now: now, &outputs)
+    case .read(let read): answer(read, now: now, &world)
+    case .core(let input):
+      if case .persisted(let number) = input { world.observer.raft.persisted(number, by: id) }
+      process.step(input, now: now, &outputs)
+    }
+  }
+
+  private func gauges() -> NodeGauges {
+    NodeGauges(
+      logRetainedBytes: log.measureRetainedBytes(), logWrittenBytes: log.writtenBytes,
+      isUnderPressure: state.machines.store.isUnderPressure)
+  }
+
+  /// Carries outputs out until the core has nothing more to say.
+  private func finishTurn(now: Now, _ world: inout World) {
+    for _ in 0..<Self.maximumRounds {
+      process.finishTurn(now: now, &outputs)
+      if outputs.isEmpty { return }
+      swap(&outputs, &carried)
+      let hasInput = carryOut(now: now, &world)
+      guard isRunning else { return }
+      carried.removeAll()
+      if !hasInput { return }
+    }
+    world.violate(.liveness, "\(id) did not end a turn in \(Self.maximumRounds) rounds")
+    stop(losesPower: false, &world)
+  }
+
+  // MARK: Outputs
+
+  /// Persists first, then all else. True where the core was given something.
+  private func carryOut(now: Now, _ world: inout World) -> Bool {
+    if !carried.persists.isEmpty || !carried.events.isEmpty { observe(&world) }
+    for persist in carried.persists { log.append(.persist(persist)) }
+    for read in carried.logReads { log.append(.read(read)) }
+    startLogWork(&world)
+    guard isRunning else { return false }
+    sendFrames(&world)
+    do {
+      try carryOutStateOrders(&world)
+      let hasApplied = try apply(now: now, &world)
+      let hasRead = try read(now: now, &world)
+      for (group, through) in carried.compactions {
+        try log.compact(group, through: through)
+        world.observer.counts.compactions += 1
+      }
+      carryOutRest(&world)
+      return hasApplied || hasRead
+    } catch {
+      stop(because: error, &world)
+      return false
+    }
+  }
+
+  private func observe(_ world: inout World) {
+    world.observer.raft.turn(
+      of: id, persists: carried.persists.map { ($0.number, $0.records) }, events: carried.events)
+    for event in carried.events { world.announced(event, by: index) }
+    world.collectFindings()
+  }
+
+  /// Lets the log thread begin where it is idle.
+  private func startLogWork(_ world: inout World) {
+    guard !process.isPaused else { return }
+    do throws(StorageError) {
+      guard let sync = try log.start(life, &machine.disk, &random, &world) else { return }
+      if world.options.saysPersistedBeforeSync {
+        enqueue(.core(.persisted(sync.number)), &world)
+      }
+      world.schedule(.syncDone(life), at: sync.endsAt)
+      if let powerLossAt = sync.powerLossAt { world.schedule(.powerLoss(life), at: powerLossAt) }
+    } catch {
+      stop(because: error, &world)
+    }
+  }
+
+  private func sendFrames(_ world: inout World) {
+    for frame in carried.frames {
+      if frame.type == .goaway { check(frame.payload, &world) }
+      world.transports.send(
+        Frame(type: frame.type, stream: frame.stream, payload: frame.payload),
+        on: frame.connection, of: index, time: world.time)
+    }
+    carried.peerFrames.forEach { connection, writer, range in
+      let payload = Bytes(Array(writer.bytes[range]))
+      world.transports.send(
+        Frame(type: .peer, stream: 0, payload: payload), on: connection, of: index,
+        time: world.time)
+    }
+    for reply in carried.replies {
+      let payload = Bytes(Array(carried.replyBytes.bytes[reply.start..<reply.end]))
+      world.transports.send(
+        Frame(type: .response, stream: reply.stream, payload: payload), on: reply.connection,
+        of: index, time: world.time)
+    }
+    for order in carried.connections { world.carryOut(order, of: index) }
+    world.drainNetwork()
+  }
+
+  /// Nobody here sends what can't be read.
+  private func check(_ goaway: Bytes, _ world: inout World) {
+    guard let goaway = try? Goaway(decoding: goaway), goaway.reason == .protocolViolation else {
+      return
+    }
+    world.violate(.peerProtocol, "\(id) closes a connection: \(goaway.message)")
+  }
+
+  // MARK: The state
+
+  /// A generation is made or activated before what belongs to it is applied and read.
+  private func carryOutStateOrders(_ world: inout World) throws(StorageError) {
+    for creation in carried.creations {
+      _ = try state.machines.create(
+        creation.group, generation: creation.generation, configuration: creation.configuration,
+        meta: creation.map)
+    }
+    for group in carried.removals { try state.machines.remove(group) }
+    for order in carried.snapshots {
+      let maximum = world.options.profile.snapshotChunkBytes
+      guard
+        let answer = try state.carryOut(
+          order, maximumChunkBytes: maximum, &world.observer.counts)
+      else { continue }
+      if case .stepDone(let problem?) = answer.step {
+        world.violate(.nodeStopped, "\(id) refuses a chunk that a leader sent: \(problem)")
+      }
+      let due =
+        switch answer.delay {
+        case .read: machine.disk.readEnds(world.time)
+        case .flush: machine.disk.flushEnds(world.time)
+        }
+      world.schedule(
+        .answer(life, .core(.snapshot(answer.transfer, answer.step))), at: due)
+    }
+  }
+
+  private func apply(now: Now, _ world: inout World) throws(StorageError) -> Bool {
+    guard !carried.applies.isEmpty else { return false }
+    let results = try state.machines.apply(carried.applies)
+    for (request, result) in zip(carried.applies, results) {
+      let fresh = world.observer.raft.applied(request, result, by: id)
+      for at in fresh {
+        world.observer.effects.applied(
+          request.entries[at], result.results[at], group: request.group)
+      }
+      world.record(
+        5, UInt64(index) << 32 | UInt64(request.group.rawValue), result.digest,
+        "\(id) applies \(request.group) through \(result.index) (\(result.results))")
+    }
+    world.collectFindings()
+    process.step(.applied(results), now: now, &outputs)
+    return true
+  }
+
+  private func read(now: Now, _ world: inout World) throws(StorageError) -> Bool {
+    var hasRead = false
+    for read in carried.reads {
+      // Some reads find nothing in memory, and others are long: the read thread answers.
+      if case .get = read.command, !random.chance(1, in: 16) {
+        answer(read, now: now, &world)
+        hasRead = true
+      } else {
+        world.schedule(.answer(life, .read(read)), at: machine.disk.readEnds(world.time))
+      }
+    }
+    return hasRead
+  }
+
+  private func answer(_ read: NodeOutputs.Read, now: Now, _ world: inout World) {
+    do {
+      guard let result = try state.machines.read(read.group, read.command, tier: .all) else {
+        return world.violate(
+          .nodeStopped, "\(id) read with every tier and found nothing")
+      }
+      process.step(.readDone(read.number, result), now: now, &outputs)
+    } catch {
+      stop(because: error, &world)
+    }
+  }
+
+  // MARK: The rest
+
+  private func carryOutRest(_ world: inout World) {
+    if carried.flushState, state.beginFlush() {
+      world.schedule(.flushDone(life), at: machine.disk.flushEnds(world.time))
+    }
+    if let id = carried.clusterID { configuration.clusterID = id }
+    if let reason = carried.fatal {
+      world.violate(.nodeStopped, "\(id) stopped: \(reason)")
+      stop(losesPower: false, &world)
+    }
+  }
+}
