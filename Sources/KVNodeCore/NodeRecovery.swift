@@ -40,6 +40,11 @@ package struct NodeRecovery: Sendable {
 
   package init(groups: [Group]) { self.groups = groups }
 
-  /// The node holds no replica: it has not been part of a cluster yet.
-  package var isBlank: Bool { groups.isEmpty }
+  /// The node has never voted or appended anything: it has not been part of a cluster yet, although
+  /// its replicas may have been made.
+  package var isBlank: Bool {
+    groups.allSatisfy {
+      $0.log.hardState.term == .zero && $0.log.lastIndex == .zero && $0.log.baseIndex == .zero
+    }
+  }
 }

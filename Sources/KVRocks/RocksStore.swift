@@ -14,7 +14,7 @@ package final class RocksStore: StateStore, Sendable {
   /// Opens the store in the directory at `path`, and makes it where there is none.
   package init(path: String, options: RocksOptions = RocksOptions()) throws(StorageError) {
     database = Database(try DatabaseHandle.open(path, options))
-    pressure = PressureGauge(waitingMemtables: UInt64(max(1, options.maximumMemtables - 1)))
+    pressure = PressureGauge(waitingMemtables: UInt64(max(1, options.maximumMemtables / 2)))
   }
 
   /// Spares the calling thread RocksDB's counters, which cost a look-up of thread-local memory for

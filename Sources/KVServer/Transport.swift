@@ -135,12 +135,14 @@ extension Worker {
   }
 
   func makeRoom(limit: Int) -> Bool {
+    let before = outputs.connections.count
     guard core.makeRoom(now: SystemClock.now(), into: &outputs) else { return false }
     reportRefusal(
       "there are as many connections as there may be (\(limit)): closing those that say no HELLO")
-    // The new one takes the place now, and not at the turn's end.
-    carryOut(outputs.connections)
-    outputs.connections.removeAll(keepingCapacity: true)
+    // The new one takes the place now, and not at the turn's end; what was asked for before keeps
+    // its order after the frames of the turn.
+    carryOut(Array(outputs.connections[before...]))
+    outputs.connections.removeSubrange(before...)
     return true
   }
 

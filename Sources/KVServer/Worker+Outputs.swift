@@ -13,10 +13,11 @@ extension Worker {
     for persist in asked.persists { logThread?.append(.persist(persist)) }
     sendFrames(&asked)
     if !asked.connections.isEmpty { carryOut(asked.connections) }
-    for creation in asked.creations { create(creation) }
+    // A group that is removed and added again in one turn begins empty.
     for group in asked.removals {
       orStop { () throws(StorageError) in try machines.value.remove(group) }
     }
+    for creation in asked.creations { create(creation) }
     for step in asked.snapshots { snapshot(step) }
     if !asked.applies.isEmpty { apply(asked.applies) }
     for read in asked.reads { self.read(read) }
@@ -211,8 +212,15 @@ extension Worker {
 
   // MARK: The rest
 
+  /// The identity says that the cluster is formed, so that flags no longer matter: only once the map
+  /// is durable, else the next start would have neither.
   private func name(_ id: UInt64) {
-    orStop { () throws(StorageError) in try directory.setClusterID(id) }
+    let machines = machines
+    inBackground { () throws(StorageError) in
+      try machines.value.store.flush()
+    } then: { worker, _ in
+      worker.orStop { () throws(StorageError) in try worker.directory.setClusterID(id) }
+    }
   }
 
   private func note(_ event: NodeEvent, now: Now) {

@@ -107,8 +107,6 @@ actor Worker {
         NodeGauges(
           logRetainedBytes: log.value.retainedBytes, logWrittenBytes: logWrittenBytes,
           stateBytes: stateBytes, isUnderPressure: machines.value.store.isUnderPressure)))
-    let now = SystemClock.now()
-    if let deadline = shutdownDeadline, core.isDrained || now.instant >= deadline { stop(nil) }
   }
 
   /// The loop has read everything that was there: one turn of the core for all of it.
@@ -117,13 +115,19 @@ actor Worker {
       needsTurn = false
       let now = SystemClock.now()
       core.finishTurn(now: now, into: &outputs)
-      guard !outputs.isEmpty else { return }
+      guard !outputs.isEmpty else { break }
       swap(&outputs, &spareOutputs)
       var asked = NodeOutputs()
       swap(&asked, &spareOutputs)
       carryOut(&asked, now: now)
       asked.removeAll()
       swap(&asked, &spareOutputs)
+    }
+    // After the turn: its last answers have been given to their connections.
+    if let deadline = shutdownDeadline, !hasStopped,
+      core.isDrained || SystemClock.instant() >= deadline
+    {
+      stop(nil)
     }
   }
 

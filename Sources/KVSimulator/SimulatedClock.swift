@@ -28,16 +28,6 @@ struct SimulatedClock: Sendable {
       instant: Instant(nanoseconds: local(at: time)), wallMilliseconds: UInt64(max(0, wall)))
   }
 
-  /// How much true time passes until the monotonic clock shows `instant`, rounded up.
-  func trueTime(of instant: Instant, notBefore time: UInt64) -> UInt64 {
-    let shown = local(at: time)
-    guard instant.nanoseconds > shown else { return time }
-    let distance = instant.nanoseconds - shown
-    guard distance < 1 << 50 else { return UInt64.max / 2 }
-    let scale = UInt64(1_000_000 + partsPerMillion)
-    return time + distance / scale * 1_000_000 + distance % scale * 1_000_000 / scale + 2_000
-  }
-
   mutating func setRate(partsPerMillion: Int64, at time: UInt64) {
     anchorLocal = local(at: time)
     anchorTrue = time

@@ -56,6 +56,7 @@ extension SimulatedNode {
   func flushDone(_ world: inout World) {
     do {
       enqueue(.core(try state.endFlush()), &world)
+      if let id = formedClusterID { configuration.clusterID = id }
     } catch {
       stop(because: error, &world)
     }
@@ -302,7 +303,13 @@ extension SimulatedNode {
     if carried.flushState, state.beginFlush() {
       world.schedule(.flushDone(life), at: machine.disk.flushEnds(world.time))
     }
-    if let id = carried.clusterID { configuration.clusterID = id }
+    // The identity says that the cluster is formed once the map is durable.
+    if let id = carried.clusterID {
+      formedClusterID = id
+      if state.beginFlush() {
+        world.schedule(.flushDone(life), at: machine.disk.flushEnds(world.time))
+      }
+    }
     if let reason = carried.fatal {
       world.violate(.nodeStopped, "\(id) stopped: \(reason)")
       stop(losesPower: false, &world)

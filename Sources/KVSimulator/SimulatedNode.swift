@@ -16,6 +16,8 @@ final class SimulatedNode {
   let index: Int
   let id: NodeID
   var configuration: NodeConfiguration
+  /// The cluster's id, as the process has learned it; the identity gets it after a flush.
+  var formedClusterID: UInt64?
   var random: SeededRandom
   var machine: SimulatedMachine
   var log: LogThread
@@ -50,6 +52,7 @@ final class SimulatedNode {
   /// `LogThread.end` says.
   func stop(losesPower: Bool, _ world: inout World) {
     guard isRunning else { return }
+    formedClusterID = nil
     let unflushed = state.machines.store.unflushedBatches
     let kept = Int(random.below(UInt64(unflushed + 1)))
     machine.disk.counts.stateBatchesLost += UInt64(unflushed - kept)

@@ -167,7 +167,8 @@ package struct HealthReport: Hashable, Sendable {
     self.isShuttingDown = isShuttingDown
   }
 
-  package var isReady: Bool { groupsWithLeader == groups && !isShuttingDown }
+  /// A node that has not been let in holds no group, not even the meta group.
+  package var isReady: Bool { groups > 0 && groupsWithLeader == groups && !isShuttingDown }
 
   package func encode(into writer: inout ByteWriter) {
     writer.append(node.rawValue)

@@ -16,6 +16,8 @@ enum NodeSettings {
     var node = NodeConfiguration(node: NodeID(id), members: members, incarnation: 0)
     node.software = version
     node.peerAddresses = try peerAddresses(settings)
+    // Where it listens need not be where others reach it.
+    if settings.texts("peers").isEmpty { node.address = "" }
     node.partitions = try partitions(settings)
     node.replication = try settings.integer("replication", in: 1...7) ?? 3
     node.defaultMode = try mode(settings)

@@ -30,10 +30,6 @@ enum Callers {
       "recoveredPartitions": "replicas of ap keyspaces are recovered from them"
     ],
     "Sources/KVLog/SegmentLog.swift": ["recoveredPartitions": "as that of `LogStore`"],
-    "Sources/KVSimulator/SimulatedClock.swift": [
-      "trueTime": "to be removed with the simulation's next structure"
-    ],
-    "Sources/KVSimulator/Simulation.swift": ["readsOpen": "as `trueTime`"],
     "Sources/KVLink/Link.swift": ["leave": "a node that is drained parts from the others by it"],
     "Jepsen-lite/JepsenHistory/Promises/Promises+Staleness.swift": [
       "versionStaleness": "the bounds of reads in ap keyspaces are held by it",

@@ -28,6 +28,8 @@ struct Host: Sendable {
   private var nextMaintenance: Instant
   private(set) var isShuttingDown = false
   private var hasStarted = false
+  /// Why nodes can't be talked with, as it was last said.
+  private var refusals: [(node: NodeID, text: String)] = []
 
   init(
     _ configuration: NodeConfiguration, recovery: NodeRecovery, map: ClusterMap,
@@ -244,6 +246,7 @@ struct Host: Sendable {
     case .up(let node, let connection):
       orders.append(.peer(node, connection, isRefusing: false))
       outputs.events.append(.peer(node, connected: true))
+      refusals.removeAll { $0.node == node }
     case .down(let node, let end):
       orders.append(.peer(node, nil, isRefusing: end.cause == .refused))
       if end.wasReady { outputs.events.append(.peer(node, connected: false)) }
@@ -251,32 +254,33 @@ struct Host: Sendable {
     }
   }
 
-  private func note(_ end: LinkEnd, of node: NodeID, _ outputs: inout NodeOutputs) {
-    switch end.cause {
+  /// Says why a link ended, where that is not the network's doing; once for each reason, since a link
+  /// tries again several times a second.
+  private mutating func note(_ end: LinkEnd, of node: NodeID, _ outputs: inout NodeOutputs) {
+    guard let text = text(end.cause, node) else { return }
+    if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
+      outputs.fatal = text
+      return
+    }
+    guard refusals.first(where: { $0.node == node })?.text != text else { return }
+    refusals.removeAll { $0.node == node }
+    refusals.append((node, text))
+    outputs.events.append(.note(.warning, text))
+  }
+
+  private func text(_ cause: LinkEnd.Cause, _ node: NodeID) -> String? {
+    switch cause {
     case .goaway(let goaway):
-      let text = "node \(node.rawValue) refuses the connection: \(goaway.message)"
-      if goaway.reason == .wipedDisk {
-        outputs.fatal = text
-      } else {
-        outputs.events.append(.note(.warning, text))
-      }
+      "node \(node.rawValue) refuses the connection: \(goaway.message)"
     case .rejected(let goaway):
-      outputs.events.append(
-        .note(.warning, "closing the connection to node \(node.rawValue): \(goaway.message)"))
-    case .unreadable(let error):
-      outputs.events.append(
-        .note(.warning, "protocol violation of node \(node.rawValue): \(error)"))
+      "closing the connection to node \(node.rawValue): \(goaway.message)"
+    case .unreadable(let error): "protocol violation of node \(node.rawValue): \(error)"
     case .version(let lowest, let highest):
-      outputs.events.append(
-        .note(
-          .warning,
-          "node \(node.rawValue) speaks versions \(lowest) to \(highest) of the protocol, and this "
-            + "one \(Hello.protocolVersion)"))
+      "node \(node.rawValue) speaks versions \(lowest) to \(highest) of the protocol, and this "
+        + "one \(Hello.protocolVersion)"
     case .unexpected(let type):
-      outputs.events.append(
-        .note(
-          .warning, "protocol violation of node \(node.rawValue): an unexpected \(type) frame"))
-    case .refused, .lost, .connectTimeout, .helloTimeout, .silence, .requested: break
+      "protocol violation of node \(node.rawValue): an unexpected \(type) frame"
+    case .refused, .lost, .connectTimeout, .helloTimeout, .silence, .requested: nil
     }
   }
 

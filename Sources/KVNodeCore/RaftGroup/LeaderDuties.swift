@@ -114,9 +114,10 @@ struct LeaderDuties: Sendable {
 
   /// Who should take over now, if anybody.
   mutating func successor(
-    in raft: borrowing RaftCore, own: NodeID, now: Instant
+    in raft: borrowing RaftCore, _ context: borrowing ShardContext, now: Instant
   ) -> ReplicaID? {
-    guard let preferredLeader, preferredLeader != own,
+    guard let preferredLeader, preferredLeader != context.node,
+      context.peers.isUp(preferredLeader, for: LeaderBalance.settlingTime, now: now),
       let target = raft.progress.first(where: { $0.replica.node == preferredLeader }),
       balance.attempts(target, lastIndex: raft.lastIndex, now: now)
     else { return nil }

@@ -422,7 +422,7 @@ struct RaftGroup: Engine {
     now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
   ) -> Bool {
     guard isLeader, !raft.isTransferring,
-      let target = duties.successor(in: raft, own: context.node, now: now.instant)
+      let target = duties.successor(in: raft, context, now: now.instant)
     else { return false }
     return transferLeadership(to: target, now: now, &context, &outputs)
   }

@@ -106,8 +106,11 @@ struct SnapshotTransfers: Sendable {
     case .askCore: break
     }
     guard Self.isWanted(offer, &raft, now: now, &context) else {
-      let done = SnapshotMessage.done(
-        transfer: offer.remote, succeeded: raft.commitIndex >= offer.index)
+      // What is committed here and not yet durable is acknowledged when it is; until then the offer
+      // comes again.
+      let isCommitted = raft.commitIndex >= offer.index
+      guard !isCommitted || raft.stableIndex >= offer.index else { return }
+      let done = SnapshotMessage.done(transfer: offer.remote, succeeded: isCommitted)
       return context.send(
         .snapshot(done), term: raft.term, from: own.identity, to: offer.from, &outputs)
     }

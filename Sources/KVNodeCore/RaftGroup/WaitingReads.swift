@@ -71,8 +71,13 @@ struct WaitingReads: Sendable {
   ) -> (unconfirmed: [PendingRead], behind: [(index: LogIndex, read: PendingRead)]) {
     guard now >= nextDeadline else { return ([], []) }
     var unconfirmed: [PendingRead] = []
-    while let first = ticketed.first, first.read.deadline <= now {
-      if let (_, read) = ticketed.popFirst() { unconfirmed.append(read) }
+    for _ in 0..<ticketed.count {
+      guard let first = ticketed.popFirst() else { break }
+      if first.read.deadline <= now {
+        unconfirmed.append(first.read)
+      } else {
+        ticketed.append(first)
+      }
     }
     let behind = indexed.filter { $0.read.deadline <= now }
     indexed.removeAll { $0.read.deadline <= now }

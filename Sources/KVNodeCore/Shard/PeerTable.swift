@@ -19,6 +19,11 @@ struct PeerTable: Sendable {
     return nil
   }
 
+  /// Whether a node can be sent to, and could for at least so long.
+  func isUp(_ node: NodeID, for time: TimeAmount, now: Instant) -> Bool {
+    peers.contains { $0.node == node && $0.connection != nil && now - $0.since >= time }
+  }
+
   var hasAnyUp: Bool { peers.contains { $0.connection != nil } }
 
   mutating func set(

@@ -229,7 +229,17 @@ struct Shard: Sendable {
     _ group: GroupID, _ id: ReplicaID, _ set: ReplicaSet, now: Instant,
     _ outputs: inout NodeOutputs
   ) {
-    guard table.slot(of: group) == nil else { return }
+    if table.slot(of: group) == nil { makeReplica(group, id, set, now: now, &outputs) }
+    if set.voters.first == id, let slot = table.slot(of: group) {
+      touch(slot)
+      table[slot].campaignIfNew(now: now)
+    }
+  }
+
+  private mutating func makeReplica(
+    _ group: GroupID, _ id: ReplicaID, _ set: ReplicaSet, now: Instant,
+    _ outputs: inout NodeOutputs
+  ) {
     let configuration = GroupConfiguration(voters: set.voters, learners: set.learners)
     let map = group == .meta ? router.map : nil
     let new = NodeRecovery.Group(
@@ -244,9 +254,6 @@ struct Shard: Sendable {
       NodeOutputs.Creation(
         group: group, generation: new.log.generation, configuration: configuration, map: map))
     add(new, id: id, now: now)
-    if set.voters.first == id, let slot = table.slot(of: group) {
-      table[slot].campaignIfNew(now: now)
-    }
   }
 
   private mutating func removeReplica(_ group: GroupID, _ outputs: inout NodeOutputs) {
