@@ -20,7 +20,7 @@ package struct EventQueue<Event> {
   /// Nanoseconds of the first event.
   package var nextTime: UInt64? { heap.first?.time }
 
-  /// Schedules `event` for `time`, behind what is scheduled for that time already.
+  /// Schedules `event` for `time`, after what is scheduled for that time already.
   package mutating func schedule(_ event: Event, at time: UInt64) {
     let slot: Int
     if let free = freeSlots.popLast() {

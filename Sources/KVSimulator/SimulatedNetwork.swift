@@ -213,8 +213,8 @@ struct SimulatedNetwork {
     connections[id].holds = true
     guard !connections[id].isStallScheduled else { return }
     connections[id].isStallScheduled = true
-    let patience = 400_000_000 + random.below(2_000_000_000)
-    scheduled.append((time + patience, .stalled(connection: id)))
+    let stallsAfter = 400_000_000 + random.below(2_000_000_000)
+    scheduled.append((time + stallsAfter, .stalled(connection: id)))
   }
 
   private mutating func delay(_ link: Link) -> UInt64 {
@@ -287,7 +287,7 @@ struct SimulatedNetwork {
       held[2 * id + 1] = []
       connections[id].holds = false
     }
-    if let place = open.firstIndex(of: id) { open.remove(at: place) }
+    if let at = open.firstIndex(of: id) { open.remove(at: at) }
     for toOpener in [true, false] where toOpener ? tellOpener : tellAcceptor {
       guard !hasLeft(id, opener: toOpener) else { continue }
       let (from, to) = Self.ends(connections[id], toOpener: toOpener)

@@ -163,7 +163,7 @@ extension SimulatedNode {
         try log.compact(group, through: through)
         world.observer.counts.compactions += 1
       }
-      carryOutRest(&world)
+      carryOutOthers(&world)
       return hasApplied || hasRead
     } catch {
       stop(because: error, &world)
@@ -257,8 +257,8 @@ extension SimulatedNode {
     guard !carried.applies.isEmpty else { return false }
     let results = try state.machines.apply(carried.applies)
     for (request, result) in zip(carried.applies, results) {
-      let fresh = world.observer.raft.applied(request, result, by: id)
-      for at in fresh {
+      let firstApplied = world.observer.raft.applied(request, result, by: id)
+      for at in firstApplied {
         world.observer.effects.applied(
           request.entries[at], result.results[at], group: request.group)
       }
@@ -297,9 +297,9 @@ extension SimulatedNode {
     }
   }
 
-  // MARK: The rest
+  // MARK: Flushes, identity, fatal errors
 
-  private func carryOutRest(_ world: inout World) {
+  private func carryOutOthers(_ world: inout World) {
     if carried.flushState, state.beginFlush() {
       world.schedule(.flushDone(life), at: machine.disk.flushEnds(world.time))
     }

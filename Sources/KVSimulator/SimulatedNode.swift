@@ -100,7 +100,8 @@ final class SimulatedNode {
       }
       process.run(
         NodeCore(
-          configuration: configuration, recovery: recovery, random: random.fork(),
+          configuration: configurationAtStart(recovery, world.options), recovery: recovery,
+          random: random.fork(),
           now: now(world.time)))
     } catch {
       world.violate(.nodeStopped, "\(id) can't start: \(error)")
@@ -115,6 +116,22 @@ final class SimulatedNode {
       7, UInt64(index), UInt64(process.life), "\(id) starts (life \(process.life))")
     world.schedule(
       .tick(life), at: world.time + random.below(NodeCore.tickInterval.nanoseconds))
+  }
+
+  /// Once a cluster is formed, what its nodes are started with no longer counts: every other start
+  /// of a node is with other peers, partitions and replication than the cluster was formed with.
+  private func configurationAtStart(
+    _ recovery: NodeRecovery, _ options: SimulationOptions
+  ) -> NodeConfiguration {
+    let meta = recovery.groups.first { $0.group == .meta }
+    guard options.changesPeersAtRestart, process.life % 2 == 0,
+      meta?.status.meta?.isFormed ?? false
+    else { return configuration }
+    var changed = configuration
+    changed.members = changed.members.filter { $0.node == id }
+    changed.partitions *= 2
+    changed.replication = 1
+    return changed
   }
 
   private func recover() throws(StorageError) -> NodeRecovery {

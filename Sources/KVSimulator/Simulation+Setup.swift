@@ -22,6 +22,7 @@ extension Simulation {
       }
     // Small buffers in some runs, so that entries are read back from the log.
     let hasSmallBuffers = random.chance(1, in: 2)
+    let late = lateNode(profile, &random)
     return try (0..<profile.nodes).map { index in
       var configuration = NodeConfiguration(
         node: members[index].node, members: members, incarnation: random.next() | 1)
@@ -39,6 +40,7 @@ extension Simulation {
         configuration.raft.appendBytes = 512
         configuration.raft.inflightBytes = 2 << 10
       }
+      configuration.recordedDigest = configuration.creationDigest
       let drift = Int64(random.below(8_001)) - 4_000
       let clock = SimulatedClock(
         start: random.below(1 << 40), partsPerMillion: drift,
@@ -51,9 +53,19 @@ extension Simulation {
       let node = SimulatedNode(
         index: index, configuration: configuration, log: log, clock: clock,
         diskSlowness: profile.diskSlowness, random: random.fork())
-      world.schedule(.start(node: index), at: random.below(50_000_000))
+      let delay = late?.node == index ? late?.delay ?? 0 : 0
+      world.schedule(.start(node: index), at: delay + random.below(50_000_000))
       return node
     }
+  }
+
+  /// Four of five blank nodes form a cluster without the fifth, which in some runs starts seconds
+  /// after the others.
+  private static func lateNode(
+    _ profile: SimulationProfile, _ random: inout SeededRandom
+  ) -> (node: Int, delay: UInt64)? {
+    guard profile.nodes == 5, random.chance(1, in: 2) else { return nil }
+    return (Int(random.below(5)), 1_000_000_000 + random.below(5_000_000_000))
   }
 
   static func makeClients(

@@ -11,6 +11,9 @@ package struct SimulationOptions: Sendable {
   package var variant: UInt64 = 0
   /// A run ends at its first violation, or goes on to its end.
   package var stopsAtViolation = true
+  /// Nodes of a formed cluster start again with other peers than it was formed with, which must
+  /// change nothing.
+  package var changesPeersAtRestart = true
   /// A fault that is built in; only where the build has planted faults.
   package var plant: String?
 

@@ -27,7 +27,7 @@ package struct Trace {
     hash = mixed.low ^ mixed.high &+ 0x2545_F491_4F6C_DD1D
   }
 
-  /// Seconds with six digits behind the point.
+  /// Seconds with six decimals.
   package static func stamp(_ time: UInt64) -> String {
     let micros = String(time / 1_000 % 1_000_000)
     return "\(time / 1_000_000_000)." + String(repeating: "0", count: 6 - micros.count) + micros

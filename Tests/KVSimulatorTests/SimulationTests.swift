@@ -40,6 +40,33 @@ import Testing
     #expect(report.violations == [])
   }
 
+  /// Four of five form the cluster, and the fifth joins it as a member that has yet to be formed.
+  @Test func aNodeThatIsFormedLatePasses() throws {
+    var profile = SimulationProfile(name: "calm")
+    profile.nodes = 5
+    var lateStarts = 0
+    for seed: UInt64 in 1...6 {
+      let report = try run(seed, profile, seconds: 8, trace: true)
+      #expect(report.violations == [], "seed \(seed)")
+      let starts = report.traceLines.filter { $0.contains(" starts (life 1)") }
+      #expect(starts.count == 5)
+      lateStarts += starts.count { !$0.hasPrefix("0.") }
+    }
+    #expect(lateStarts > 0)
+  }
+
+  /// The map decides, not what a node is started with: not one event differs.
+  @Test func otherPeersAtARestartChangeNothing() throws {
+    for seed: UInt64 in 1...3 {
+      var options = SimulationOptions(seed: seed, profile: .crashVotes, seconds: 8)
+      let changed = try Simulation(options).run()
+      options.changesPeersAtRestart = false
+      let same = try Simulation(options).run()
+      #expect(changed.counts.starts > 6)
+      #expect(changed.traceHash == same.traceHash)
+    }
+  }
+
   /// Determinism leaks (hash order, addresses, time) show as different logs of one seed.
   @Test func theSameSeedGivesTheSameRun() throws {
     let first = try run(11, .cp, seconds: 6, trace: true)

@@ -23,7 +23,7 @@ extension RaftChecks {
       if index != replica.appliedIndex + 1 {
         report(
           .applyOrder,
-          "\(name(at)) applied entry \(index) of g\(group) behind \(replica.appliedIndex)")
+          "\(name(at)) applied entry \(index) of g\(group) after \(replica.appliedIndex)")
       }
       if index > replica.durableLast {
         report(
@@ -44,19 +44,21 @@ extension RaftChecks {
   ) -> Range<Int> {
     let count = request.entries.count
     guard let first = request.entries.first, result.results.count == count else { return 0..<0 }
-    var place = Int(first.index.rawValue) - 1
+    var position = Int(first.index.rawValue) - 1
     for at in 0..<count {
-      if place == groups[group].results.count {
+      if position == groups[group].results.count {
         groups[group].results += result.results[at...]
         return at..<count
       }
-      if place < groups[group].results.count, groups[group].results[place] != result.results[at] {
+      if position < groups[group].results.count,
+        groups[group].results[position] != result.results[at]
+      {
         report(
           .stateMachineSafety,
-          "\(name(node)) answered entry \(place + 1) of g\(group) with \(result.results[at]), and "
-            + "another replica with \(groups[group].results[place])")
+          "\(name(node)) answered entry \(position + 1) of g\(group) with \(result.results[at]), and "
+            + "another replica with \(groups[group].results[position])")
       }
-      place += 1
+      position += 1
     }
     return 0..<0
   }

@@ -71,13 +71,13 @@ package struct RaftChecks: Sendable {
     var appended: [(group: Int, from: UInt64)] = []
     for persist in persists {
       for record in persist.records {
-        take(
+        observe(
           record, number: persist.number, of: at, truncations: &truncations, appended: &appended)
       }
     }
     let before = truncations.map { groups[$0.group].replicas[at].isLeader }
-    for event in events { take(event, of: at) }
-    for (place, truncation) in truncations.enumerated() where before[place] {
+    for event in events { observe(event, of: at) }
+    for (position, truncation) in truncations.enumerated() where before[position] {
       let replica = groups[truncation.group].replicas[at]
       if replica.isLeader && replica.term == truncation.term {
         report(
@@ -92,13 +92,13 @@ package struct RaftChecks: Sendable {
     }
   }
 
-  private mutating func take(
+  private mutating func observe(
     _ record: LogRecord, number: UInt64, of node: Int,
     truncations: inout [(group: Int, index: UInt64, term: UInt64)],
     appended: inout [(group: Int, from: UInt64)]
   ) {
     switch record {
-    case .hardState(let id, let state): take(state, number: number, Int(id.rawValue), node)
+    case .hardState(let id, let state): observe(state, number: number, Int(id.rawValue), node)
     case .entries(let id, let entries):
       let group = Int(id.rawValue)
       guard let first = entries.first else { return }
@@ -133,7 +133,7 @@ package struct RaftChecks: Sendable {
     }
   }
 
-  private mutating func take(_ state: HardState, number: UInt64, _ group: Int, _ node: Int) {
+  private mutating func observe(_ state: HardState, number: UInt64, _ group: Int, _ node: Int) {
     let old = groups[group].replicas[node].hardState
     if state.term < old.term {
       report(
@@ -153,7 +153,7 @@ package struct RaftChecks: Sendable {
     let index = entry.index.rawValue
     let last = groups[group].replicas[node].last
     guard index == last + 1 else {
-      report(.logMatching, "\(name(node)) wrote entry \(index) behind \(last) of g\(group)")
+      report(.logMatching, "\(name(node)) wrote entry \(index) after \(last) of g\(group)")
       return
     }
     entriesChecked += 1
@@ -162,21 +162,21 @@ package struct RaftChecks: Sendable {
     if mark.term < previousTerm {
       report(
         .logMatching,
-        "\(name(node)) wrote an entry of term \(mark.term) at \(index) of g\(group), behind one of "
+        "\(name(node)) wrote an entry of term \(mark.term) at \(index) of g\(group), after one of "
           + "term \(previousTerm)")
     }
     groups[group].replicas[node].append(mark)
     while groups[group].seen.count < Int(index) { groups[group].seen.append([]) }
-    let place = Int(index) - 1
-    if let known = groups[group].seen[place].first(where: { $0.mark.term == mark.term }) {
+    let position = Int(index) - 1
+    if let known = groups[group].seen[position].first(where: { $0.mark.term == mark.term }) {
       if known.mark != mark || known.previousTerm != previousTerm {
         report(
           .logMatching,
           "entry \(index) of term \(mark.term) in g\(group) is not the same on \(name(node)) as "
-            + "elsewhere, or stands behind another one")
+            + "elsewhere, or follows another one")
       }
     } else {
-      groups[group].seen[place].append((mark, previousTerm))
+      groups[group].seen[position].append((mark, previousTerm))
       if let leader = groups[group].leaders[mark.term], leader != node {
         report(
           .electionSafety,
@@ -227,7 +227,7 @@ package struct RaftChecks: Sendable {
 
   // MARK: Events
 
-  private mutating func take(_ event: NodeEvent, of node: Int) {
+  private mutating func observe(_ event: NodeEvent, of node: Int) {
     switch event {
     case .role(let id, let role, let term, _):
       let group = Int(id.rawValue)

@@ -51,7 +51,7 @@ struct ReplicaView: Sendable {
     index == base ? baseTerm : mark(at: index)?.term
   }
 
-  /// Drops what is at `index` and behind it.
+  /// Drops what is at `index` and after it.
   mutating func truncate(from index: UInt64) {
     guard index <= last else { return }
     marks.removeLast(Int(last - index + 1))
@@ -67,7 +67,7 @@ struct ReplicaView: Sendable {
     pendingHardStates.append((number, state))
   }
 
-  /// The log is to begin behind `base`; until that is durable, the disk has what it had.
+  /// The log is to begin after `base`; until that is durable, the disk has what it had.
   mutating func reset(base: UInt64, term: UInt64) {
     self.base = base
     baseTerm = term
