@@ -133,6 +133,7 @@ let package = Package(
     tests("KVNodeCoreTests", ["KVNodeCore", "GoldenBytes"]),
     tests("KVLoopTests", ["KVLoop", "KVWire"]),
     tests("KVServerTests", ["KVServer"]),
+    tests("KVNodeTests", ["kvnode"]),
     tests("KVSimulatorTests", ["KVSimulator"]),
     tests("JepsenHistoryTests", ["JepsenHistory"]),
     tests("JepsenNetworkTests", ["JepsenNetwork"]),

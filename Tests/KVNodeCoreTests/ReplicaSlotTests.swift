@@ -173,6 +173,26 @@ import Testing
     #expect(bench.endTurn().asked.fatal == nil)
   }
 
+  /// The sender would compact its log up to there, with fewer durable copies than it counts.
+  @Test func anOfferForWhatIsCommittedAndNotDurableIsNotAcknowledged() throws {
+    var bench = ShardBench()
+    let pair = ReplicaSet(epoch: Epoch(1), voters: [ShardBench.other, ShardBench.own])
+    bench.give(.addReplica(group, ShardBench.own, pair))
+    bench.persisted(bench.endTurn().batch)
+    let entries = (1...3).map {
+      LogEntry(
+        index: LogIndex($0), term: Term(2), kind: .noop, logTimeMilliseconds: 1, payload: Bytes())
+    }
+    let append = RaftMessage.AppendRequest(
+      previousIndex: .zero, previousTerm: .zero, commit: LogIndex(3), round: 1, entries: entries)
+    try bench.receive(.raft(.append(append)), term: Term(2))
+    _ = bench.endTurn()
+    #expect(try #require(bench.report).commit == LogIndex(3))
+    let offer = SnapshotMessage.offer(transfer: 4, index: LogIndex(3), term: Term(2))
+    try bench.receive(.snapshot(offer), term: Term(2))
+    #expect(try bench.endTurn().asked.messages().isEmpty)
+  }
+
   @Test func aLateStepOfASnapshotIsNotTheNextReplicas() throws {
     var bench = ShardBench()
     let pair = ReplicaSet(epoch: Epoch(1), voters: [ShardBench.other, ShardBench.own])

@@ -22,6 +22,7 @@ final class TestNode {
   var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
   var fatal: String?
+  var warnings: [String] = []
   /// What the identity file would say.
   var clusterID: UInt64
   /// Groups whose replica was begun in this life of the node.
@@ -89,6 +90,7 @@ final class TestNode {
     for reply in asked.replies {
       replies.append((reply.stream, try Reply(decoding: bytes[reply.start..<reply.end])))
     }
+    for case .note(.warning, let text) in asked.events { warnings.append(text) }
     connections += asked.connections
     for creation in asked.creations {
       _ = try machines.create(

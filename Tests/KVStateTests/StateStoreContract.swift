@@ -1,3 +1,4 @@
+import Foundation
 import KVBase
 import KVRocks
 import KVState
@@ -248,6 +249,35 @@ import Testing
       guard case .io(let text)? = error as? StorageError else { return false }
       return text.contains("RocksDB open")
     }
+  }
+
+  /// RocksDB delays writes, on the thread that writes, when the last but one memory table is full:
+  /// the node is to refuse proposals well before.
+  @Test func thereIsPressureWhenHalfOfTheMemoryTablesWait() throws {
+    var options = RocksOptions()
+    options.memtableBytes = 64 << 10
+    options.maximumMemtables = 12
+    // Nothing is written to a file before there are so many.
+    options.mergedMemtables = 11
+    let directory = FileManager.default.temporaryDirectory
+      .appendingPathComponent("state-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let store = try RocksStore(path: directory.path, options: options)
+    let value = Bytes([UInt8](repeating: 7, count: 1000))
+    var waiting: UInt64 = 0
+    var written = 0
+    while waiting < 6, written < 10_000 {
+      if waiting <= 2 { #expect(!store.isUnderPressure) }
+      try store.put(Bytes("k\(written)"), value)
+      written += 1
+      waiting = store.property("rocksdb.num-immutable-mem-table")
+    }
+    #expect(waiting == 6)
+    // It looks every few milliseconds.
+    usleep(50_000)
+    #expect(store.property("rocksdb.num-immutable-mem-table") == 6)
+    #expect(store.isUnderPressure)
   }
 
   @Test(arguments: StoreKind.allCases)
