@@ -186,11 +186,17 @@ import Testing
     let append = RaftMessage.AppendRequest(
       previousIndex: .zero, previousTerm: .zero, commit: LogIndex(3), round: 1, entries: entries)
     try bench.receive(.raft(.append(append)), term: Term(2))
-    _ = bench.endTurn()
+    let (_, batch) = bench.endTurn()
     #expect(try #require(bench.report).commit == LogIndex(3))
     let offer = SnapshotMessage.offer(transfer: 4, index: LogIndex(3), term: Term(2))
     try bench.receive(.snapshot(offer), term: Term(2))
     #expect(try bench.endTurn().asked.messages().isEmpty)
+    bench.persisted(batch)
+    _ = bench.endTurn()
+    // The offer comes again.
+    try bench.receive(.snapshot(offer), term: Term(2))
+    let sent = try bench.endTurn().asked.messages().map(\.body)
+    #expect(sent.contains(.snapshot(.done(transfer: 4, succeeded: true))), "\(sent)")
   }
 
   @Test func aLateStepOfASnapshotIsNotTheNextReplicas() throws {
