@@ -44,21 +44,21 @@ extension RaftChecks {
   ) -> Range<Int> {
     let count = request.entries.count
     guard let first = request.entries.first, result.results.count == count else { return 0..<0 }
-    var position = Int(first.index.rawValue) - 1
+    var slot = Int(first.index.rawValue) - 1
     for at in 0..<count {
-      if position == groups[group].results.count {
+      if slot == groups[group].results.count {
         groups[group].results += result.results[at...]
         return at..<count
       }
-      if position < groups[group].results.count,
-        groups[group].results[position] != result.results[at]
+      if slot < groups[group].results.count,
+        groups[group].results[slot] != result.results[at]
       {
         report(
           .stateMachineSafety,
-          "\(name(node)) answered entry \(position + 1) of g\(group) with \(result.results[at]), and "
-            + "another replica with \(groups[group].results[position])")
+          "\(name(node)) answered entry \(slot + 1) of g\(group) with \(result.results[at]), and "
+            + "another replica with \(groups[group].results[slot])")
       }
-      position += 1
+      slot += 1
     }
     return 0..<0
   }
