@@ -212,8 +212,8 @@ extension Worker {
 
   // MARK: The rest
 
-  /// The identity says that the cluster is formed, so that flags no longer matter: only once the map
-  /// is durable, else the next start would have neither.
+  /// The identity says that the cluster is formed, so that flags no longer matter: only once the
+  /// map is durable, else the next start would have neither.
   private func name(_ id: UInt64) {
     let machines = machines
     inBackground { () throws(StorageError) in

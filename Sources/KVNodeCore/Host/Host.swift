@@ -254,8 +254,8 @@ struct Host: Sendable {
     }
   }
 
-  /// Says why a link ended, where that is not the network's doing; once for each reason, since a link
-  /// tries again several times a second.
+  /// Says why a link ended, where that is not the network's doing; once for each reason, since a
+  /// link tries again several times a second.
   private mutating func note(_ end: LinkEnd, of node: NodeID, _ outputs: inout NodeOutputs) {
     guard let text = text(end.cause, node) else { return }
     if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
