@@ -40,6 +40,17 @@ package struct NodeRecovery: Sendable {
 
   package init(groups: [Group]) { self.groups = groups }
 
+  /// What `LogStore.recovered` holds, with the state that the interpreter opens for each group.
+  package init(
+    _ recovered: [(group: GroupID, log: RecoveredLog)],
+    open: (GroupID, RecoveredLog) throws(StorageError) -> GroupStatus
+  ) throws(StorageError) {
+    groups = []
+    for (group, log) in recovered {
+      groups.append(Group(group: group, log: log, status: try open(group, log)))
+    }
+  }
+
   /// The node has never voted or appended anything: it has not been part of a cluster yet, although
   /// its replicas may have been made.
   package var isBlank: Bool {

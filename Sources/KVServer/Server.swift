@@ -107,26 +107,14 @@ struct OpenedStores: Sendable {
     configuration.node.clusterID = directory.identity.clusterID
     configuration.node.recordedDigest = digest
     configuration.node.clientLimit = Listener.defaultConnectionLimit
-    recovery = try Self.recover(log, machines.value, configuration.node)
+    let machines = machines.value
+    recovery = try NodeRecovery(log.recovered) { (group, log) throws(StorageError) in
+      try machines.recover(
+        group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+        configuration: log.configurations.first?.configuration)
+    }
     if directory.isNew { try directory.commit() }
     self.directory = directory
-  }
-}
-
-extension OpenedStores {
-  /// Opens the state of every replica that the log holds.
-  private static func recover(
-    _ log: SegmentedLog, _ machines: StateMachines<RocksStore>, _ node: NodeConfiguration
-  ) throws(StorageError) -> NodeRecovery {
-    var groups: [NodeRecovery.Group] = []
-    for (group, log) in log.recovered {
-      let status = try machines.recover(
-        group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
-        configuration: log.configurations.first?.configuration,
-        map: group == .meta ? .unformed : nil)
-      groups.append(NodeRecovery.Group(group: group, log: log, status: status))
-    }
-    return NodeRecovery(groups: groups)
   }
 }
 

@@ -92,7 +92,11 @@ final class SimulatedNode {
     process.beginLife()
     world.transports.powerOn(index)
     do throws(StorageError) {
-      let recovery = try recover()
+      let recovery = try NodeRecovery(log.recovered) { (group, log) throws(StorageError) in
+        try state.machines.recover(
+          group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+          configuration: log.configurations.first?.configuration)
+      }
       for group in recovery.groups {
         let entries = try log.readAll(group.group, group.log)
         world.observer.raft.recovered(
@@ -132,17 +136,5 @@ final class SimulatedNode {
     changed.partitions *= 2
     changed.replication = 1
     return changed
-  }
-
-  private func recover() throws(StorageError) -> NodeRecovery {
-    var groups: [NodeRecovery.Group] = []
-    for (group, log) in log.recovered {
-      let status = try state.machines.recover(
-        group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
-        configuration: log.configurations.first?.configuration,
-        map: group == .meta ? .unformed : nil)
-      groups.append(NodeRecovery.Group(group: group, log: log, status: status))
-    }
-    return NodeRecovery(groups: groups)
   }
 }

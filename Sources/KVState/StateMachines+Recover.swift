@@ -10,10 +10,9 @@ extension StateMachines {
   /// - Parameters:
   ///   - log: the entries kept: from the one after the first bound to the second one.
   ///   - configuration: the one in force at the log's base.
-  ///   - map: the map that a meta group begins with; `nil` for all other groups.
   package func recover(
     _ group: GroupID, generation: Generation, log: (base: LogIndex, last: LogIndex),
-    configuration: GroupConfiguration?, map: ClusterMap?
+    configuration: GroupConfiguration?
   ) throws(StorageError) -> GroupStatus {
     #if PlantedFaults
       replayedThrough[group] = log.last
@@ -24,7 +23,9 @@ extension StateMachines {
           "the state of group \(group) is missing, and its log begins only after entry "
             + "\(log.base): remove the data directory and let the node join anew")
       }
-      return try create(group, generation: generation, configuration: configuration, meta: map)
+      return try create(
+        group, generation: generation, configuration: configuration,
+        meta: group == .meta ? .unformed : nil)
     }
     guard status.appliedIndex >= log.base, status.appliedIndex <= log.last else {
       throw .damaged(

@@ -34,18 +34,14 @@ final class TestNode {
     clusterID = configuration.clusterID
     self.log = log
     machines = StateMachines(store: state)
-    var groups: [NodeRecovery.Group] = []
-    for (group, log) in log.recovered {
-      groups.append(
-        NodeRecovery.Group(
-          group: group, log: log,
-          status: try machines.recover(
-            group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
-            configuration: log.configurations.first?.configuration,
-            map: group == .meta ? .unformed : nil)))
+    let machines = machines
+    let recovery = try NodeRecovery(log.recovered) { (group, log) throws(StorageError) in
+      try machines.recover(
+        group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
+        configuration: log.configurations.first?.configuration)
     }
     core = NodeCore(
-      configuration: configuration, recovery: NodeRecovery(groups: groups),
+      configuration: configuration, recovery: recovery,
       random: SeededRandom(seed: UInt64(configuration.node.rawValue)), now: now)
   }
 

@@ -6,7 +6,8 @@ internal import KVBase
 /// its peers, who know the incarnations of members, before it votes: one that knows the cluster
 /// judges it alone; where all are blank, as many must have met as rule out that the rest has formed
 /// a cluster without them. Then it is `forming`: its replicas are made, once, and from then on the
-/// node is admitted. A node that found replicas on its disk is admitted from the start.
+/// node is admitted. A node that has voted or appended is admitted from the start. One whose
+/// replicas were made before a restart and never voted keeps them, and asks again.
 struct Formation: Sendable {
   private enum State: Sendable, Hashable {
     case asking(vouchers: [NodeID])

@@ -16,6 +16,11 @@ struct InboundLinks: Sendable {
     /// The other side's address, for messages.
     let remote: String
     let since: Instant
+
+    /// What the link decides, and whose it is: one look-up in the table for every frame.
+    mutating func receive(_ frame: Frame, now: Instant) -> (action: LinkAction, party: Party) {
+      (link.receive(frame.type, frame.payload, now: now), party)
+    }
   }
 
   /// What a frame is for.
@@ -50,21 +55,17 @@ struct InboundLinks: Sendable {
   mutating func receive(
     _ frame: Frame, on connection: ConnectionID, now: Instant, _ outputs: inout NodeOutputs
   ) -> Delivery {
-    guard let action = links[connection]?.link.receive(frame.type, frame.payload, now: now) else {
-      return .none
-    }
+    guard let (action, party) = links[connection]?.receive(frame, now: now) else { return .none }
     switch action {
     case .deliver:
-      switch links[connection]?.party {
+      switch party {
       case .client where frame.type == .request: return .request
       case .node(let node): return .peer(node)
-      case .client, .unknown, nil: return .none
+      case .client, .unknown: return .none
       }
     case .judge(let hello): return .judge(hello)
     case .sendPong:
-      outputs.frames.append(
-        .init(
-          connection: connection, type: .pong, stream: frame.stream, payload: frame.payload))
+      outputs.sendPong(to: frame, on: connection)
     default: carryOut(action, connection, now: now, &outputs)
     }
     return .none
@@ -90,10 +91,7 @@ struct InboundLinks: Sendable {
       clientCount += 1
       timed.removeAll { $0 == connection }
     }
-    outputs.frames.append(
-      .init(
-        connection: connection, type: .hello, stream: 0,
-        payload: PeerDirectory.payload { own.encode(into: &$0) }))
+    outputs.send(own, on: connection)
     return true
   }
 
@@ -144,9 +142,7 @@ struct InboundLinks: Sendable {
   ) {
     switch action {
     case .end(let end): self.end(connection, end, &outputs)
-    case .sendPing:
-      outputs.frames.append(
-        .init(connection: connection, type: .ping, stream: 0, payload: Bytes()))
+    case .sendPing: outputs.sendPing(on: connection)
     case .drain:
       // What was asked and has no answer yet is not waited for: the other side is leaving.
       let action = links[connection]?.link.drained(now: now) ?? .none
@@ -164,11 +160,7 @@ struct InboundLinks: Sendable {
     case .gone: break
     case .close: outputs.connections.append(.close(connection))
     case .closeAfter(let goaway):
-      outputs.frames.append(
-        .init(
-          connection: connection, type: .goaway, stream: 0,
-          payload: PeerDirectory.payload { goaway.encode(into: &$0) }))
-      outputs.connections.append(.closeWhenSent(connection))
+      outputs.close(connection, saying: goaway)
       outputs.events.append(.connectionRefused(remote: ended.remote, goaway.message))
     }
   }

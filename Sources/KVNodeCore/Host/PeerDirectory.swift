@@ -120,9 +120,7 @@ struct PeerDirectory: Sendable {
     guard let at = find(connection) else { return .none }
     let action = peers[at].link.receive(frame.type, frame.payload, now: now)
     if case .sendPong = action {
-      outputs.frames.append(
-        .init(
-          connection: connection, type: .pong, stream: frame.stream, payload: frame.payload))
+      outputs.sendPong(to: frame, on: connection)
       return .none
     }
     return carryOut(action, at, hello: hello, now: now, &outputs)
@@ -182,20 +180,21 @@ struct PeerDirectory: Sendable {
   private mutating func carryOut(
     _ action: LinkAction, _ at: Int, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
   ) -> Change {
+    let connection = peers[at].connection
     switch action {
     case .none, .deliver, .sendPong: return .none
     case .open:
       open(at, &outputs)
       return .none
     case .sendHello:
-      send(.hello, Self.payload { hello.encode(into: &$0) }, at, &outputs)
+      if let connection { outputs.send(hello, on: connection) }
       return .none
     case .judge(let hello): return .judge(peers[at].node, hello)
     case .sendPing:
-      send(.ping, Bytes(), at, &outputs)
+      if let connection { outputs.sendPing(on: connection) }
       return .none
     case .sendGoaway(let goaway):
-      send(.goaway, Self.payload { goaway.encode(into: &$0) }, at, &outputs)
+      if let connection { outputs.send(goaway, on: connection) }
       return .none
     case .drain:
       // Messages between nodes have no answers to wait for.
@@ -223,25 +222,9 @@ struct PeerDirectory: Sendable {
     switch transport {
     case .gone: break
     case .close: outputs.connections.append(.close(connection))
-    case .closeAfter(let goaway):
-      send(.goaway, Self.payload { goaway.encode(into: &$0) }, at, &outputs)
-      outputs.connections.append(.closeWhenSent(connection))
+    case .closeAfter(let goaway): outputs.close(connection, saying: goaway)
     }
     peers[at].connection = nil
-  }
-
-  private func send(
-    _ type: FrameType, _ payload: Bytes, _ at: Int, _ outputs: inout NodeOutputs
-  ) {
-    guard let connection = peers[at].connection else { return }
-    outputs.frames.append(
-      .init(connection: connection, type: type, stream: 0, payload: payload))
-  }
-
-  static func payload(_ encode: (inout ByteWriter) -> Void) -> Bytes {
-    var writer = ByteWriter()
-    encode(&writer)
-    return writer.take()
   }
 
   #if PlantedFaults
