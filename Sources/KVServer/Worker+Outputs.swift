@@ -90,9 +90,7 @@ extension Worker {
 
   func logWritten(_ result: Result<UInt64, StorageError>) {
     switch result {
-    case .success(let number):
-      logWrittenBytes = UInt64(log.value.statistics.bytesWritten)
-      give(.persisted(number))
+    case .success(let number): give(.persisted(number))
     case .failure(let error): stop(error.description)
     }
   }
