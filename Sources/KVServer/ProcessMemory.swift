@@ -7,8 +7,8 @@ internal import CMalloc
 enum ProcessMemory {
   /// Free bytes at the top of an arena beyond which they are given back.
   private static let trimThreshold: Int32 = 64 << 20
-  /// Blocks of at least these bytes are mapped and unmapped on their own; glibc takes no more. Below
-  /// it are those of RocksDB's memory tables.
+  /// Blocks of at least these bytes are mapped and unmapped on their own; glibc takes no more.
+  /// Below it are those of RocksDB's memory tables.
   private static let mapThreshold: Int32 = 32 << 20
   /// Bytes by which the main arena grows at least.
   private static let growth: Int32 = 1 << 20

@@ -110,7 +110,7 @@ extension SimulatedNode {
     // Not under a planted fault: that is for the checks from outside to find.
     let turn = process.countTurn()
     if turn % Self.turnsPerInvariantCheck == 0, world.options.plant == nil {
-      process.core?.checkInvariants()
+      process.checkInvariants()
     }
   }
 
@@ -133,8 +133,7 @@ extension SimulatedNode {
   /// Carries outputs out until the core has nothing more to say.
   private func finishTurn(now: Now, _ world: inout World) {
     for _ in 0..<Self.maximumRounds {
-      process.finishTurn(now: now, &outputs)
-      if outputs.isEmpty { return }
+      guard process.finishTurn(now: now, &outputs) else { return }
       swap(&outputs, &carried)
       let hasInput = carryOut(now: now, &world)
       guard isRunning else { return }

@@ -52,14 +52,18 @@ struct RaftGroup: Engine {
   var highestGeneration: Generation { transfers.highestGeneration }
   var hasOpenProposals: Bool { !proposals.isEmpty }
 
-  /// What is committed is known here as far as the present leader knows it.
-  var isCurrent: Bool {
-    raft.leader != nil && raft.commitIndex > .zero && applying.index >= raft.commitIndex
-      && raft.term(at: raft.commitIndex) == raft.term
+  /// What is asked of the meta group's replica. Mutating, as everything that is asked with each
+  /// tick: a table lends its replicas for a change, and copies them out to be read.
+  mutating func status() -> MetaStatus {
+    let commit = raft.commitIndex
+    return MetaStatus(
+      leads: leadsSafely, isIdle: !hasOpenProposals,
+      isCurrent: raft.leader != nil && commit > .zero && applying.index >= commit
+        && raft.term(at: commit) == raft.term)
   }
 
   /// It leads, and everything that earlier leaders committed is committed here.
-  var leadsSafely: Bool { isLeader && raft.hasCommittedInOwnTerm }
+  private var leadsSafely: Bool { isLeader && raft.hasCommittedInOwnTerm }
 
   var nextDeadline: Instant {
     min(raft.nextDeadline, min(reads.nextDeadline, transfers.nextDeadline))
@@ -72,7 +76,7 @@ struct RaftGroup: Engine {
       base: raft.baseIndex, digest: applying.digest)
   }
 
-  func checkInvariants() {
+  mutating func checkInvariants() {
     raft.checkInvariants()
     precondition(
       applying.index <= raft.commitIndex || transfers.isResetting,

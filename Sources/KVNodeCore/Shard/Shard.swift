@@ -279,9 +279,9 @@ struct Shard: Sendable {
   private mutating func balance(_ limit: Int, now: Now, _ outputs: inout NodeOutputs) {
     var begun = 0
     for slot in table.live where begun < limit {
-      guard table[slot].isLeader else { continue }
+      guard table[slot].balance(now: now, &context, &outputs) else { continue }
       touch(slot)
-      if table[slot].balance(now: now, &context, &outputs) { begun += 1 }
+      begun += 1
     }
   }
 
@@ -350,11 +350,9 @@ struct Shard: Sendable {
 
   // MARK: What it says of itself
 
-  var metaStatus: MetaStatus {
+  mutating func metaStatus() -> MetaStatus {
     guard let slot = table.slot(of: .meta) else { return MetaStatus() }
-    return MetaStatus(
-      leads: table[slot].leadsSafely, isIdle: !table[slot].hasOpenProposals,
-      isCurrent: table[slot].isCurrent)
+    return table[slot].status()
   }
 
   /// Nothing is left to do for a node that shuts down.
@@ -378,7 +376,7 @@ struct Shard: Sendable {
   var groupCount: Int { table.live.reduce(0) { count, _ in count + 1 } }
   var groupsWithLeader: Int { table.live.reduce(0) { $0 + (table[$1].leader == nil ? 0 : 1) } }
 
-  func checkInvariants() {
+  mutating func checkInvariants() {
     for slot in table.live { table[slot].checkInvariants() }
   }
 
