@@ -71,7 +71,7 @@ package struct NodeCore: Sendable {
     case .logRead(let number, let entries): shard.logRead(number, entries, now: now, &outputs)
     case .snapshot(let transfer, let step):
       shard.snapshotStep(transfer, step, now: now, &outputs)
-    case .stateFlushed(let applied): host.stateFlushed(applied, &orders)
+    case .stateFlushed(let groups): host.stateFlushed(groups, &orders)
     case .shutdown: host.beginShutdown(&orders)
     }
     carryOutOrders(now: now, &outputs)

@@ -82,7 +82,9 @@ extension Worker {
     inBackground { () throws(StorageError) in
       try machines.value.flush()
     } then: { worker, applied in
-      worker.give(.stateFlushed(applied))
+      worker.orStop { () throws(StorageError) in
+        worker.give(try worker.configuration.node.flushed(applied, log: worker.log.value))
+      }
     }
   }
 

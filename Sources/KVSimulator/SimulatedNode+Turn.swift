@@ -55,7 +55,7 @@ extension SimulatedNode {
 
   func flushDone(_ world: inout World) {
     do {
-      enqueue(.core(try state.endFlush()), &world)
+      enqueue(.core(try log.flushed(try state.endFlush(), configuration)), &world)
       if let id = formedClusterID { configuration.clusterID = id }
     } catch {
       stop(because: error, &world)

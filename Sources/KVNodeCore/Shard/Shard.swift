@@ -212,8 +212,7 @@ struct Shard: Sendable {
       guard let slot = table.slot(of: .meta) else { return }
       touch(slot)
       _ = table[slot].proposeOwn(.meta(command), now: now, &context)
-    case .flushed(let applied, let policy):
-      compact(applied, policy, now: now.instant, &outputs)
+    case .flushed(let groups): compact(groups, now: now.instant, &outputs)
     case .shutdown: context.isShuttingDown = true
     }
   }
@@ -293,14 +292,13 @@ struct Shard: Sendable {
   }
 
   private mutating func compact(
-    _ flushed: [(group: GroupID, index: LogIndex)], _ policy: RetentionPolicy, now: Instant,
-    _ outputs: inout NodeOutputs
+    _ flushed: [FlushedGroup], now: Instant, _ outputs: inout NodeOutputs
   ) {
-    for (group, index) in flushed {
-      guard let slot = table.slot(of: group),
-        let through = table[slot].compact(flushed: index, policy: policy, now: now)
+    for flushed in flushed {
+      guard let slot = table.slot(of: flushed.group),
+        let through = table[slot].compact(flushed, context, now: now)
       else { continue }
-      outputs.compactions.append((group, through))
+      outputs.compactions.append((flushed.group, through))
     }
   }
 
