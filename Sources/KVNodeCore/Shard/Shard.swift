@@ -124,8 +124,9 @@ struct Shard: Sendable {
     from peer: NodeID, _ payload: Bytes, now: Now, _ outputs: inout NodeOutputs
   ) throws(WireError) {
     var reader = ByteReader(payload)
+    var envelope: PeerEnvelope?
     while !reader.isAtEnd {
-      let message = try PeerMessage(from: &reader)
+      let message = try PeerMessage(from: &reader, after: &envelope)
       guard message.from.node == peer else { throw .invalid("peer message: another's replica") }
       guard let slot = table.slot(of: message.group) else { continue }
       touch(slot)
