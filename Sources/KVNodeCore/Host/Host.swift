@@ -28,8 +28,8 @@ struct Host: Sendable {
   private var nextMaintenance: Instant
   private(set) var isShuttingDown = false
   private var hasStarted = false
-  /// Why nodes can't be talked with, as it was last said.
-  private var refusals: [(node: NodeID, text: String)] = []
+  private var problems = PeerProblems()
+  private var startWatch = StartWatch()
 
   init(
     _ configuration: NodeConfiguration, recovery: NodeRecovery, map: ClusterMap,
@@ -52,6 +52,8 @@ struct Host: Sendable {
   var clusterID: UInt64 { membership.clusterID }
   var clientCount: Int { inbound.clientCount }
   func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
+  /// Why the node does not serve yet; empty where it does.
+  var waitsFor: String { startWatch.text }
 
   // MARK: Time
 
@@ -68,7 +70,12 @@ struct Host: Sendable {
     for change in peers.tick(hello: membership.hello, now: now.instant, &outputs) {
       apply(change, now: now.instant, &orders, &outputs)
     }
-    if formation.begins() { makeReplicas(&orders) }
+    if formation.begins() {
+      makeReplicas(&orders)
+      startWatch.mayHaveChanged()
+    }
+    if startWatch.isStale { watchStart(now: now.instant, &orders) }
+    startWatch.tick(now: now.instant, &outputs)
     guard formation.isAdmitted else { return }
     if !peers.nodes.isEmpty,
       let isStalled = disk.tick(oldest: writes.oldest, now: now.instant, &outputs)
@@ -96,10 +103,32 @@ struct Host: Sendable {
   ) {
     let before = peers.nodes
     let gone = peers.set(membership.others, hello: membership.hello, now: now, &outputs)
-    for node in gone { orders.append(.peerRemoved(node)) }
+    for node in gone {
+      orders.append(.peerRemoved(node))
+      problems.clear(node)
+    }
     for node in peers.nodes where !before.contains(node) {
       orders.append(.peer(node, nil, isRefusing: false))
     }
+  }
+
+  /// Says anew what a node waits for that does not serve yet.
+  private mutating func watchStart(now: Instant, _ orders: inout [ShardInput]) {
+    var text = ""
+    if !map.isFormed {
+      let missing = peers.unreachable
+      let list = problems.describe(missing)
+      if !formation.isAdmitted {
+        text =
+          "this node is new, and waits until it has met enough of the others to take part; "
+          + "not met: \(list)"
+      } else if missing.isEmpty {
+        text = "the cluster is being formed"
+      } else {
+        text = "waiting for a majority that forms the cluster; not reached: \(list)"
+      }
+    }
+    if startWatch.update(text, now: now) { orders.append(.waits(for: text)) }
   }
 
   /// The node is admitted, and was blank.
@@ -155,6 +184,7 @@ struct Host: Sendable {
   ) {
     membership.update(map)
     membership.tellClusterID(&outputs)
+    startWatch.mayHaveChanged()
     orders.append(.map(map))
     setPeers(now: now, &orders, &outputs)
   }
@@ -216,15 +246,15 @@ struct Host: Sendable {
   }
 
   mutating func closed(
-    _ connection: ConnectionID, isRefused: Bool, now: Instant, _ orders: inout [ShardInput],
-    _ outputs: inout NodeOutputs
+    _ connection: ConnectionID, isRefused: Bool, because: String?, now: Instant,
+    _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
     guard peers.owns(connection) else {
       return inbound.closed(connection, now: now, &outputs)
     }
     let change = peers.closed(
       connection, isRefused: isRefused, hello: membership.hello, now: now, &outputs)
-    apply(change, now: now, &orders, &outputs)
+    apply(change, because: because, now: now, &orders, &outputs)
   }
 
   mutating func makeRoom(now: Instant, _ outputs: inout NodeOutputs) -> Bool {
@@ -232,9 +262,11 @@ struct Host: Sendable {
   }
 
   private mutating func apply(
-    _ change: PeerDirectory.Change, now: Instant, _ orders: inout [ShardInput],
-    _ outputs: inout NodeOutputs
+    _ change: PeerDirectory.Change, because: String? = nil, now: Instant,
+    _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
+    if case .none = change { return }
+    startWatch.mayHaveChanged()
     switch change {
     case .none: return
     case .judge(let node, let hello):
@@ -246,41 +278,23 @@ struct Host: Sendable {
     case .up(let node, let connection):
       orders.append(.peer(node, connection, isRefusing: false))
       outputs.events.append(.peer(node, connected: true))
-      refusals.removeAll { $0.node == node }
+      problems.clear(node)
     case .down(let node, let end):
       orders.append(.peer(node, nil, isRefusing: end.cause == .refused))
       if end.wasReady { outputs.events.append(.peer(node, connected: false)) }
-      note(end, of: node, &outputs)
+      note(end, of: node, because: because, &outputs)
     }
   }
 
-  /// Says why a link ended, where that is not the network's doing; once for each reason, since a
-  /// link tries again several times a second.
-  private mutating func note(_ end: LinkEnd, of node: NodeID, _ outputs: inout NodeOutputs) {
-    guard let text = text(end.cause, node) else { return }
+  private mutating func note(
+    _ end: LinkEnd, of node: NodeID, because: String?, _ outputs: inout NodeOutputs
+  ) {
+    let warning = problems.ended(end, node, at: peers.address(of: node), because: because)
+    guard let warning else { return }
     if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
-      outputs.fatal = text
-      return
-    }
-    guard refusals.first(where: { $0.node == node })?.text != text else { return }
-    refusals.removeAll { $0.node == node }
-    refusals.append((node, text))
-    outputs.events.append(.note(.warning, text))
-  }
-
-  private func text(_ cause: LinkEnd.Cause, _ node: NodeID) -> String? {
-    switch cause {
-    case .goaway(let goaway):
-      "node \(node.rawValue) refuses the connection: \(goaway.message)"
-    case .rejected(let goaway):
-      "closing the connection to node \(node.rawValue): \(goaway.message)"
-    case .unreadable(let error): "protocol violation of node \(node.rawValue): \(error)"
-    case .version(let lowest, let highest):
-      "node \(node.rawValue) speaks versions \(lowest) to \(highest) of the protocol, and this "
-        + "one \(Hello.protocolVersion)"
-    case .unexpected(let type):
-      "protocol violation of node \(node.rawValue): an unexpected \(type) frame"
-    case .refused, .lost, .connectTimeout, .helloTimeout, .silence, .requested: nil
+      outputs.fatal = warning
+    } else {
+      outputs.events.append(.note(.warning, warning))
     }
   }
 
