@@ -78,7 +78,7 @@ package struct ClusterStatus: Sendable {
 
   private func state(_ row: Row) -> String {
     guard let report = row.report else { return "down" }
-    if !report.waitsFor.isEmpty { return "starting" }
+    if report.groups.isEmpty { return "starting" }
     return report.groups.contains { $0.leader.rawValue == 0 } ? "waits" : "up"
   }
 

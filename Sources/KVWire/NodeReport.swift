@@ -56,7 +56,7 @@ package struct NodeReport: Hashable, Sendable {
   package var clientConnections: UInt32
   package var groups: [Group]
   package var peers: [Peer]
-  /// While the node does not serve yet: what it waits for, whom, and why. Empty: for nothing.
+  /// While the node can't serve: for whom it waits, and why. Empty: for nobody.
   package var waitsFor: String
 
   package init(

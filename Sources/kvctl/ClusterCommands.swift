@@ -220,7 +220,7 @@ enum ClusterCommands {
       guard case .health(let report) = outcome else {
         found.append(
           State(
-            name: "\(node.node)", isReady: false, text: "\(node.node): \(KVError(outcome).message)")
+            name: "\(node.node)", isReady: false, text: KVError(outcome).message)
         )
         continue
       }

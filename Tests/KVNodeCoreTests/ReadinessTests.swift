@@ -90,7 +90,7 @@ import Testing
     for at in 1..<3 { try cluster.setUp(at) }
     try cluster.run(milliseconds: 3_000)
     #expect(try waiting(cluster, 0).isEmpty)
-    #expect(cluster.nodes[0].notes.last == "the cluster is formed: serving")
+    #expect(cluster.nodes[0].notes.last == "waiting no longer")
     #expect(cluster.nodes[0].notes.count { $0 == alone } == 1)
   }
 
@@ -111,12 +111,34 @@ import Testing
     #expect(try waiting(cluster, 0).contains("n2 (the name has no address), n3 (nobody listens"))
   }
 
-  /// The two that are there have let each other in, and form the cluster without the third.
+  /// One that comes back into a formed cluster waits as well, and one that is cut off later.
+  @Test func aMemberWithoutAMajoritySaysForWhomItWaits() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 1_000)
+    try cluster.setDown(1)
+    try cluster.run(milliseconds: 2_000)
+    #expect(try waiting(cluster, 0).isEmpty)
+    try cluster.setDown(2)
+    try cluster.run(milliseconds: 2_000)
+    let text =
+      "waiting for a majority of the nodes; not reached: n2 (nobody listens at 127.0.0.1:7402), "
+      + "n3 (nobody listens at 127.0.0.1:7403)"
+    #expect(try waiting(cluster, 0) == text)
+    try cluster.restart(0)
+    try cluster.run(milliseconds: 2_000)
+    #expect(try waiting(cluster, 0) == text)
+    #expect(cluster.nodes[0].notes == [text])
+    try cluster.restart(1)
+    try cluster.run(milliseconds: 2_000)
+    #expect(try waiting(cluster, 0).isEmpty)
+    #expect(cluster.nodes[0].notes == [text, "waiting no longer"])
+  }
+
   @Test func nodesThatStartTogetherLogNoWait() throws {
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 3_000)
     for node in cluster.nodes {
-      #expect(node.notes.allSatisfy { !$0.contains("not met") && !$0.contains("serving") })
+      #expect(node.notes.allSatisfy { !$0.contains("not met") && !$0.contains("waiting") })
     }
   }
 

@@ -52,7 +52,7 @@ struct Host: Sendable {
   var clusterID: UInt64 { membership.clusterID }
   var clientCount: Int { inbound.clientCount }
   func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
-  /// Why the node does not serve yet; empty where it does.
+  /// For what the node waits, so that it does not serve; empty: for nothing.
   var waitsFor: String { startWatch.text }
 
   // MARK: Time
@@ -112,23 +112,24 @@ struct Host: Sendable {
     }
   }
 
-  /// Says anew what a node waits for that does not serve yet.
+  /// Says anew what the node waits for, where it does.
   private mutating func watchStart(now: Instant, _ orders: inout [ShardInput]) {
-    var text = ""
-    if !map.isFormed {
-      let missing = peers.unreachable
-      let list = problems.describe(missing)
+    let missing = peers.unreachable
+    let lacksMajority = missing.count * 2 >= peers.nodes.count + 1
+    let reason: String? =
       if !formation.isAdmitted {
-        text =
-          "this node is new, and waits until it has met enough of the others to take part; "
-          + "not met: \(list)"
-      } else if missing.isEmpty {
-        text = "the cluster is being formed"
+        "this node is new, and waits until it has met enough of the others to take part; not met"
+      } else if !map.isFormed, missing.isEmpty {
+        "the cluster is being formed"
+      } else if !map.isFormed {
+        "waiting for a majority that forms the cluster; not reached"
       } else {
-        text = "waiting for a majority that forms the cluster; not reached: \(list)"
+        lacksMajority ? "waiting for a majority of the nodes; not reached" : nil
       }
+    let list = missing.isEmpty ? "" : ": " + problems.describe(missing)
+    if startWatch.update(reason.map { $0 + list } ?? "", now: now) {
+      orders.append(.waits(for: startWatch.text))
     }
-    if startWatch.update(text, now: now) { orders.append(.waits(for: text)) }
   }
 
   /// The node is admitted, and was blank.

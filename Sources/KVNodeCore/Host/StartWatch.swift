@@ -1,8 +1,8 @@
 internal import KVBase
 
-/// What a node that does not serve yet waits for: a sentence for its log, for `status` and
-/// `health`, and for the clients that it turns away. It is logged once it has stood for a while,
-/// and again only when it has changed.
+/// What a node that can't serve waits for, when it starts and later: a sentence for its log, for
+/// `status` and `health`, and for the clients that it turns away. It is logged once it has stood
+/// for a while, and again only when it has changed.
 struct StartWatch: Sendable {
   /// Nodes that are started together meet within this: nothing of that is worth a line.
   private static let patience = TimeAmount.seconds(1)
@@ -30,6 +30,6 @@ struct StartWatch: Sendable {
     logAt = nil
     guard text != logged else { return }
     logged = text
-    outputs.events.append(.note(.info, text.isEmpty ? "the cluster is formed: serving" : text))
+    outputs.events.append(.note(.info, text.isEmpty ? "waiting no longer" : text))
   }
 }
