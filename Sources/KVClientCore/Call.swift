@@ -23,11 +23,12 @@ enum Work: Sendable {
   case map
   case status(NodeID)
   case health(NodeID)
+  case statusAt(endpoint: String)
 
   var isMutation: Bool {
     switch self {
     case .mutate, .meta: true
-    case .get, .gets, .page, .multiGet, .scan, .map, .status, .health: false
+    case .get, .gets, .page, .multiGet, .scan, .map, .status, .statusAt, .health: false
     }
   }
 
@@ -50,7 +51,7 @@ enum Work: Sendable {
     case .gets, .multiGet: "multi-get"
     case .page, .scan: "scan"
     case .map: "map"
-    case .status: "status"
+    case .status, .statusAt: "status"
     case .health: "health"
     }
   }

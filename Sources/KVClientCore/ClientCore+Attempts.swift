@@ -56,6 +56,18 @@ extension ClientCore {
       return true
     case .status(let node), .health(let node):
       return resolve(slot, to: node, now, &outputs)
+    case .statusAt(let endpoint):
+      if let peer = peers.index(ofEndpoint: endpoint) {
+        calls[slot].route = .peer(peer)
+        return true
+      }
+      finish(
+        slot,
+        .rejected(
+          Failure(
+            .invalidArgument, .none, notStarted: true, "'\(endpoint)' is none of the endpoints")),
+        now, &outputs)
+      return false
     case .meta:
       guard routes.view != nil else { return waitForMap(slot, now) }
       calls[slot].route = .group(0)

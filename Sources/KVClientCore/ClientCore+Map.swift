@@ -37,12 +37,18 @@ extension ClientCore {
       }
       let failure = Failure(
         .unavailable, .none, notStarted: true,
-        "no node can be reached (\(peers.describeUsable(now.instant))): check the endpoints, and"
-          + " that the nodes run")
+        "no node can be reached (\(peers.describeUsable(now.instant))): "
+          + advice(on: peers.usable))
       finishUndone(call.slot, failure, now, &outputs)
     }
     if !isWanted, let fetch = mapFetch.abandon() { calls.remove(fetch.slot) }
     return isWanted
+  }
+
+  /// What a node last answered instead of a map.
+  var mapRefusal: Failure? {
+    guard let fetch = mapFetch.running, calls.isLive(fetch) else { return nil }
+    return calls[fetch.slot].lastFailure
   }
 
   /// A map has come, by the call in `slot`. A sentence where it can't be of this cluster; the call

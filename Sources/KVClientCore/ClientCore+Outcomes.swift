@@ -96,13 +96,14 @@ extension ClientCore {
     var code = StatusCode.unavailable
     if call.lastFailure?.code == .resourceExhausted { code = .resourceExhausted }
     let cause = whyNot(call, now)
+    let advice = advice(for: call)
     finish(
       slot,
       .rejected(
         Failure(
           code, call.lastFailure?.reason ?? .none, notStarted: true,
           "\(call.work.name)\(target) could not be done within \(time)\(cause): nothing was done;"
-            + " retry")),
+            + " \(advice)")),
       now, &outputs)
   }
 
@@ -137,10 +138,9 @@ extension ClientCore {
         + " answered\(others)): \(advice)"
     case .group(let group):
       message =
-        "no replica of \(name(ofGroup: group)) can be reached (\(list)): see that its nodes run,"
-        + " then retry"
+        "no replica of \(name(ofGroup: group)) can be reached (\(list)): \(advice(for: call))"
     default:
-      message = "\(list): see that it runs, then retry"
+      message = "\(list): \(advice(for: call))"
     }
     finishUndone(
       slot, Failure(.unavailable, .noQuorum, notStarted: true, message), now, &outputs)
@@ -160,11 +160,27 @@ extension ClientCore {
     }
   }
 
+  /// What to do about those that the call would have gone to.
+  private func advice(for call: Call) -> String {
+    // A node that answered has said itself what stands in the way.
+    if call.lastFailure != nil { return "retry" }
+    switch call.state {
+    case .waitingForSession: return "retry"
+    case .waitingForMap: return mapRefusal == nil ? advice(on: peers.usable) : "retry"
+    default: return advice(on: routes.candidates(of: call.route))
+    }
+  }
+
+  func advice(on candidates: [Int32]) -> String {
+    peers.advice(on: candidates).map { "\($0), then retry" } ?? "retry"
+  }
+
   /// What stood in the way, in brackets.
   private func whyNot(_ call: Call, _ now: Now) -> String {
     if let failure = call.lastFailure { return " (\(failure.message))" }
     switch call.state {
-    case .waitingForMap: return " (\(peers.describeUsable(now.instant)))"
+    case .waitingForMap:
+      return " (\(mapRefusal?.message ?? peers.describeUsable(now.instant)))"
     case .waitingForSession: return " (too many mutations of this client are in flight)"
     default:
       let candidates = routes.candidates(of: call.route)

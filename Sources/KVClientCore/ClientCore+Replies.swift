@@ -62,7 +62,7 @@ extension ClientCore {
       if let problem = mapArrived(slot, view, now, &outputs) {
         protocolViolation(slot, problem, by: peer, now, &outputs)
       }
-    case (.status, .status(let report)):
+    case (.status, .status(let report)), (.statusAt, .status(let report)):
       finish(slot, .status(report), now, &outputs)
     case (.health, .health(let report)):
       finish(slot, .health(report), now, &outputs)

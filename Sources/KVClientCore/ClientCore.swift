@@ -155,8 +155,7 @@ package struct ClientCore: Sendable {
   package mutating func receivedGarbage(
     _ error: WireError, from peer: PeerID, now: Now, into outputs: inout ClientOutputs
   ) {
-    peers.violatedProtocol(
-      peer.index, error, "what it sent can't be read: \(error)", now.instant, &outputs)
+    peers.violatedProtocol(peer.index, error, nil, now.instant, &outputs)
     run(now, &outputs)
   }
 

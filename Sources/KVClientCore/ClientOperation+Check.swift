@@ -14,6 +14,7 @@ extension ClientOperation {
     case .map: .map
     case .status(let node): .status(node)
     case .health(let node): .health(node)
+    case .statusAt(let endpoint): .statusAt(endpoint: endpoint)
     }
   }
 
@@ -34,7 +35,7 @@ extension ClientOperation {
     case .scan(let query): return Self.problem(query: query)
     case .createKeyspace(let name, _): return KeyspaceDescriptor.problem(withName: name)
     case .dropKeyspace(let name): return KeyspaceDescriptor.problem(withName: name)
-    case .map, .status, .health: return nil
+    case .map, .status, .statusAt, .health: return nil
     }
   }
 

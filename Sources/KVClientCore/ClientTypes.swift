@@ -60,6 +60,8 @@ package enum ClientOperation: Sendable {
   /// What one node says of itself: from that node and no other.
   case status(NodeID)
   case health(NodeID)
+  /// The same from whatever node is at an endpoint: also before there is a map.
+  case statusAt(endpoint: String)
 }
 
 package struct CallOptions: Sendable {

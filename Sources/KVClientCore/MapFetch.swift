@@ -4,7 +4,7 @@ internal import KVBase
 /// and not more often than every `interval`.
 struct MapFetch: Sendable {
   private let interval: TimeAmount
-  private var running: CallRef?
+  private(set) var running: CallRef?
   private var earliestNext: Instant = .zero
   private var waiting: [CallRef] = []
 

@@ -20,6 +20,8 @@ struct PeerAddresses: Sendable {
 
   var current: String { all[index % all.count] }
 
+  func has(_ address: String) -> Bool { all.contains(address) }
+
   mutating func advance() { index += 1 }
 
   /// The map says that the node is at `address`.
@@ -32,19 +34,6 @@ struct PeerAddresses: Sendable {
   mutating func merge(_ other: PeerAddresses) {
     for address in other.all where !all.contains(address) && all.count < 4 { all.append(address) }
   }
-}
-
-/// Why a peer can't be used at present, and since when.
-struct PeerProblem: Sendable {
-  enum Kind: Hashable, Sendable {
-    case refused
-    case disconnected
-    case timedOut
-    case other(String)
-  }
-
-  var kind: Kind
-  var since: Instant
 }
 
 /// Something that can be connected to: a node, or an endpoint of which the node is not known yet.
@@ -77,36 +66,24 @@ struct Peer: Sendable {
     suspicion.reset()
   }
 
-  /// For sentences: `n2 down for 12 s`.
-  func describe(_ now: Instant) -> String {
-    guard let problem else {
-      return link.hasTransport ? "\(name) does not answer" : "\(name) not tried"
-    }
-    let age = now - problem.since
-    let lasting = age >= .seconds(2) ? " for \(age.milliseconds / 1000) s" : ""
-    return switch problem.kind {
-    case .refused: "\(name) down\(lasting)"
-    case .disconnected: "\(name) closed the connection"
-    case .timedOut: "\(name) timed out\(lasting)"
-    case .other(let text): "\(name): \(text)"
+  /// Why it can't be used: what ended the last connection, or what the present one waits for.
+  var obstacle: PeerProblem.Kind? {
+    if let problem { return problem.kind }
+    return switch link.state {
+    case .connecting: .unreachable
+    case .greeting: .noHello(isClosed: false)
+    case .ready: .timedOut
+    case .idle, .draining, .backingOff: nil
     }
   }
-}
 
-extension PeerProblem.Kind {
-  init(_ cause: LinkEnd.Cause) {
-    switch cause {
-    case .refused: self = .refused
-    case .lost, .requested: self = .disconnected
-    case .connectTimeout, .helloTimeout, .silence: self = .timedOut
-    case .goaway(let goaway), .rejected(let goaway): self = .other(goaway.message)
-    case .version(let lowest, let highest):
-      self = .other(
-        "it speaks protocol versions \(lowest) to \(highest), this client "
-          + "\(Hello.protocolVersion): use a client of the same release")
-    case .unreadable(let error): self = .other("what it sent can't be read: \(error)")
-    case .unexpected(let type):
-      self = .other("what it sent can't be read: an unexpected \(type) frame")
+  /// For sentences: `n2 down for 12 s`.
+  func describe(_ now: Instant) -> String {
+    if let problem { return problem.describe(name, now) }
+    switch link.state {
+    case .greeting: return PeerProblem.Kind.noHello(isClosed: false).describe(name)
+    case .connecting, .ready, .draining: return "\(name) does not answer"
+    case .idle, .backingOff: return "\(name) not tried"
     }
   }
 }

@@ -61,6 +61,13 @@ struct PeerTable: Sendable {
   }
 
   func index(of node: NodeID) -> Int? { indexOfNode[node] }
+  /// The peer that stands for what is at an address that the client was given.
+  func index(ofEndpoint address: String) -> Int? {
+    guard let index = peers.firstIndex(where: { $0.addresses.isGiven && $0.addresses.has(address) })
+    else { return nil }
+    guard peers[index].isAlias, let node = peers[index].node else { return index }
+    return indexOfNode[node]
+  }
   func node(of peer: Int) -> NodeID? { peers[peer].node }
   func name(of peer: Int) -> String { peers[peer].name }
   func address(of peer: Int) -> String { peers[peer].addresses.current }
@@ -161,13 +168,13 @@ struct PeerTable: Sendable {
   }
 
   /// It sent what breaks the protocol: nothing on this connection can be believed. `problem` is for
-  /// sentences.
+  /// sentences, where it is more than the error.
   mutating func violatedProtocol(
-    _ peer: Int, _ error: WireError, _ problem: String, _ now: Instant,
+    _ peer: Int, _ error: WireError, _ problem: String?, _ now: Instant,
     _ outputs: inout ClientOutputs
   ) {
     let action = peers[peer].link.protocolViolation(error, now: now)
-    carryOut(action, peer, now, &outputs, problem)
+    carryOut(action, peer, now, &outputs, problem.map { .other($0) })
   }
 
   // MARK: Connections
@@ -217,7 +224,7 @@ struct PeerTable: Sendable {
     _ peer: Int, _ goaway: Goaway, _ problem: String, _ now: Instant,
     _ outputs: inout ClientOutputs
   ) {
-    carryOut(peers[peer].link.refuse(goaway, now: now), peer, now, &outputs, problem)
+    carryOut(peers[peer].link.refuse(goaway, now: now), peer, now, &outputs, .address(problem))
   }
 
   /// The transport is gone, or could not be opened. `because`: what a person should know of it.
@@ -226,7 +233,7 @@ struct PeerTable: Sendable {
     _ outputs: inout ClientOutputs
   ) {
     let action = peers[peer].link.closed(isRefused: isRefused, now: now)
-    carryOut(action, peer, now, &outputs, because)
+    carryOut(action, peer, now, &outputs, because.map { .address($0) })
   }
 
   /// An endpoint turned out to be that node. Where another peer stands for it already, the one that
@@ -290,7 +297,7 @@ struct PeerTable: Sendable {
   /// Does what the link of a peer asks for.
   private mutating func carryOut(
     _ action: LinkAction, _ peer: Int, _ now: Instant, _ outputs: inout ClientOutputs,
-    _ problem: String? = nil
+    _ problem: PeerProblem.Kind? = nil
   ) {
     switch action {
     case .none: break
@@ -308,7 +315,7 @@ struct PeerTable: Sendable {
 
   private mutating func end(
     _ peer: Int, _ end: LinkEnd, _ now: Instant, _ outputs: inout ClientOutputs,
-    _ problem: String?
+    _ problem: PeerProblem.Kind?
   ) {
     switch end.transport {
     case .gone: break
@@ -320,7 +327,7 @@ struct PeerTable: Sendable {
       outputs.steps.append(.closeAfterSending(PeerID(peer)))
     }
     peers[peer].addresses.advance()
-    peers[peer].note(problem.map { .other($0) } ?? PeerProblem.Kind(end.cause), now)
+    peers[peer].note(problem ?? PeerProblem.Kind(end), now)
     let waiting = peers[peer].waiting
     peers[peer].waiting = []
     events.append(
@@ -331,6 +338,14 @@ struct PeerTable: Sendable {
   // MARK: Sentences
 
   func describe(_ peer: Int, _ now: Instant) -> String { peers[peer].describe(now) }
+
+  /// What to do about those that can't be used, each advice once: `start what is down, …`; `nil`
+  /// where there is none.
+  func advice(on candidates: [Int32]) -> String? {
+    let fitting = candidates.compactMap { peers[Int($0)].obstacle?.advice }
+    let texts = PeerProblem.Advice.allCases.filter { fitting.contains($0) }.map(\.text)
+    return texts.isEmpty ? nil : texts.joined(separator: "; ")
+  }
 
   /// Each of the usable ones and what is wrong with it.
   func describeUsable(_ now: Instant) -> String {

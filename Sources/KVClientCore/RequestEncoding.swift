@@ -23,7 +23,7 @@ extension Call {
       request.group = GroupID(UInt32(partition + 1))
       encode(.scan(scan), &request, into: &writer)
     case .map: request.encode(into: &writer)
-    case .status:
+    case .status, .statusAt:
       request.body = .status
       request.encode(into: &writer)
     case .health:

@@ -68,17 +68,18 @@ extension CommandSpec {
     if written.hasPrefix("--") {
       let name = String(written.dropFirst(2))
       if let flag = flag(named: name) { return flag }
-      throw UsageError(
-        "\(self.name) has no flag --\(name)"
-          + Suggestion.sentence(for: name, among: flags.map(\.name), prefix: "--")
-          + "; '\(self.name) --help' lists them")
+      throw unknown("--\(name)", name)
     }
     let short = written.dropFirst()
     if short.count == 1, let flag = flags.first(where: { $0.short == short.first }) { return flag }
-    throw UsageError(
-      "\(self.name) has no flag \(written)"
-        + Suggestion.sentence(for: String(short), among: flags.map(\.name), prefix: "--")
-        + "; '\(self.name) --help' lists them")
+    throw unknown(written, String(short))
+  }
+
+  private func unknown(_ written: String, _ name: String) -> UsageError {
+    let hint = Suggestion.sentence(for: name, among: flags.map(\.name), prefix: "--")
+    return UsageError(
+      "\(self.name) has no flag \(written)\(hint.isEmpty ? ";" : hint) '\(self.name) --help' lists"
+        + " its flags")
   }
 
   private func check(_ given: [String]) throws(UsageError) {

@@ -78,6 +78,7 @@ package struct ClusterStatus: Sendable {
 
   private func state(_ row: Row) -> String {
     guard let report = row.report else { return "down" }
+    if report.groups.isEmpty { return "starting" }
     return report.groups.contains { $0.leader.rawValue == 0 } ? "waits" : "up"
   }
 
@@ -110,8 +111,13 @@ package struct ClusterStatus: Sendable {
     }
     var lines = [""]
     lines += TextLayout.wrapped(summary, width: 80)
-    for row in rows where row.report == nil {
-      lines += TextLayout.wrapped(row.problem + lastSeen(row.node.node), width: 80)
+    for row in rows {
+      if let report = row.report {
+        guard !report.waitsFor.isEmpty else { continue }
+        lines += TextLayout.wrapped("\(row.node.node): \(report.waitsFor)", width: 80)
+      } else {
+        lines += TextLayout.wrapped(row.problem + lastSeen(row.node.node), width: 80)
+      }
     }
     return table.text() + lines.joined(separator: "\n") + "\n"
   }
@@ -165,6 +171,7 @@ package struct ClusterStatus: Sendable {
         .init("uptime_ms", .unsigned(report.uptimeMilliseconds)),
         .init("version", .text(report.version)),
       ]
+      if !report.waitsFor.isEmpty { members.append(.init("waits_for", .text(report.waitsFor))) }
       return .object(members)
     }
     return .object([

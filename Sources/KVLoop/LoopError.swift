@@ -13,6 +13,9 @@ package struct LoopError: Error, Hashable, Sendable, CustomStringConvertible {
     case unreachable
     case nameNotFound
     case addressInUse
+    /// To listen on an address that the machine does not have.
+    case addressNotAvailable
+    case permissionDenied
     case invalidAddress
     case tooManyFiles
     case cancelled
@@ -49,7 +52,9 @@ package struct LoopError: Error, Hashable, Sendable, CustomStringConvertible {
       UV_EAI_AGAIN.rawValue, UV_EAI_ADDRFAMILY.rawValue:
       .nameNotFound
     case UV_EADDRINUSE.rawValue: .addressInUse
-    case UV_EADDRNOTAVAIL.rawValue, UV_EINVAL.rawValue, UV_EAFNOSUPPORT.rawValue: .invalidAddress
+    case UV_EADDRNOTAVAIL.rawValue: .addressNotAvailable
+    case UV_EACCES.rawValue, UV_EPERM.rawValue: .permissionDenied
+    case UV_EINVAL.rawValue, UV_EAFNOSUPPORT.rawValue: .invalidAddress
     case UV_EMFILE.rawValue, UV_ENFILE.rawValue: .tooManyFiles
     case UV_ECANCELED.rawValue, UV_EAI_CANCELED.rawValue: .cancelled
     default: .other

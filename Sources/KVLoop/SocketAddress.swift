@@ -73,6 +73,8 @@ struct SocketAddress: CustomStringConvertible {
     }
   }
 
+  var isIPv6: Bool { Int32(storage.ss_family) == AF_INET6 }
+
   var port: UInt16 {
     unsafe withSockaddr { address in
       let raw = unsafe UnsafeRawPointer(address)
@@ -82,11 +84,14 @@ struct SocketAddress: CustomStringConvertible {
     }
   }
 
-  var description: String {
+  /// The address without its port.
+  var host: String {
     var text = [CChar](repeating: 0, count: 64)
     let length = text.count
     _ = unsafe withSockaddr { address in unsafe uv_ip_name(address, &text, length) }
     let bytes = text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    return HostPort(host: String(decoding: bytes, as: UTF8.self), port: port).description
+    return String(decoding: bytes, as: UTF8.self)
   }
+
+  var description: String { HostPort(host: host, port: port).description }
 }

@@ -60,8 +60,9 @@ package struct NodeCore: Sendable {
       receive(frame, on: connection, now: now, &outputs)
     case .unreadable(let connection, let error):
       host.unreadable(connection, error, now: now.instant, &orders, &outputs)
-    case .closed(let connection, let isRefused):
-      host.closed(connection, isRefused: isRefused, now: now.instant, &orders, &outputs)
+    case .closed(let connection, let isRefused, let because):
+      host.closed(
+        connection, isRefused: isRefused, because: because, now: now.instant, &orders, &outputs)
     case .persisted(let number):
       while let completions = host.nextPersisted(through: number) {
         shard.persisted(completions, now: now, &outputs)
@@ -137,7 +138,8 @@ package struct NodeCore: Sendable {
   var health: HealthReport {
     HealthReport(
       node: node, groupsWithLeader: UInt32(shard.groupsWithLeader),
-      groups: UInt32(shard.groupCount), isShuttingDown: host.isShuttingDown)
+      groups: UInt32(shard.groupCount), isShuttingDown: host.isShuttingDown,
+      waitsFor: host.waitsFor)
   }
 
   func report(now: Instant) -> NodeReport {
@@ -147,7 +149,7 @@ package struct NodeCore: Sendable {
       logBytes: UInt64(max(0, host.gauges.logRetainedBytes)),
       stateBytes: UInt64(max(0, host.gauges.stateBytes)),
       clientConnections: UInt32(clamping: host.clientCount), groups: shard.groupReports,
-      peers: host.peerReports(now: now))
+      peers: host.peerReports(now: now), waitsFor: host.waitsFor)
   }
 
   /// Stops where a part finds itself broken: too much for every turn of a real node.

@@ -16,8 +16,9 @@ package enum NodeInput: Sendable {
   case frame(ConnectionID, Frame)
   /// What has come is no frame.
   case unreadable(ConnectionID, WireError)
-  /// A transport has ended, or could not be opened. `isRefused`: nobody listens there.
-  case closed(ConnectionID, isRefused: Bool)
+  /// A transport has ended, or could not be opened. `isRefused`: nobody listens there. `because`:
+  /// what a person should know of it beyond that.
+  case closed(ConnectionID, isRefused: Bool, because: String? = nil)
   /// Answers `NodeOutputs.persists`: everything up to and including this one is durable.
   case persisted(UInt64)
   /// Answers `NodeOutputs.applies`.

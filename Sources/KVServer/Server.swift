@@ -13,6 +13,8 @@ package final class Server: Sendable {
   private let loop: EventLoop
   private let loopThread: NamedThread
   private let worker: Worker
+  /// Where it listens, as a numeric address.
+  package let address: String
 
   /// Why a node can't start, in one sentence.
   package struct StartError: Error, CustomStringConvertible {
@@ -29,10 +31,11 @@ package final class Server: Sendable {
   ) throws {
     ProcessMemory.configure()
     var configuration = configuration
-    guard let listen = HostPort(parsing: configuration.listen) else {
-      throw StartError("'\(configuration.listen)' is not host:port")
-    }
+    // Before the data directory is made: a start that can't listen leaves nothing.
+    let listen = try ListenAddress.find(configuration.listen)
+    address = listen.description
     let opened = try OpenedStores(&configuration, log: log)
+    let notices = StartNotices(configuration, opened)
     loop = try EventLoop()
     worker = try Worker(
       loop: loop, configuration: configuration, stores: opened, log: log, onStop: onStop)
@@ -54,6 +57,7 @@ package final class Server: Sendable {
       loopThread.join()
       throw StartError(problem)
     }
+    for notice in notices.all { log(notice) }
   }
 
   /// Refuses new work, hands over leaderships, finishes what runs, and stops.

@@ -93,8 +93,12 @@ final class Transport: ConnectionHandler, @unchecked Sendable {
     guard self.connection != nil else { return }
     self.connection = nil
     var isRefused = false
-    if case .failed(let error) = reason { isRefused = error.kind == .refused }
-    worker.assumeIsolated { $0.transportClosed(id, isRefused: isRefused) }
+    var because: String?
+    if case .failed(let error) = reason {
+      isRefused = error.kind == .refused
+      if error.kind == .nameNotFound || error.kind == .unreachable { because = error.description }
+    }
+    worker.assumeIsolated { $0.transportClosed(id, isRefused: isRefused, because: because) }
   }
 }
 
@@ -129,9 +133,9 @@ extension Worker {
     give(.accepted(transport.id, from: connection.remoteAddress ?? "a peer that is gone"))
   }
 
-  func transportClosed(_ id: ConnectionID, isRefused: Bool) {
+  func transportClosed(_ id: ConnectionID, isRefused: Bool, because: String?) {
     transports[id] = nil
-    give(.closed(id, isRefused: isRefused))
+    give(.closed(id, isRefused: isRefused, because: because))
   }
 
   func makeRoom(limit: Int) -> Bool {
@@ -175,9 +179,31 @@ extension Worker {
     }
   }
 
-  func reportRefusal(_ text: @autoclosure () -> String) {
-    guard let leftOut = refusedReports.take(SystemClock.instant()) else { return }
-    report(text() + (leftOut > 0 ? " (\(leftOut) more like it were not logged)" : ""))
+  func reportRefusal(_ text: String, from remote: String? = nil) {
+    guard let leftOut = refusedReports.take(text, SystemClock.instant()) else { return }
+    report(
+      (remote.map { "closing the connection from \($0): " } ?? "") + text
+        + (leftOut > 0 ? " (\(leftOut) more like it were not logged)" : ""))
+  }
+}
+
+/// Which refusals of connections are logged: those of another reason at most once a second, and
+/// those of the same reason, such as a node that tries again and again, once in a minute.
+struct RefusalReports {
+  private var ofAll = RateLimit(every: .seconds(1))
+  private var ofOne: [(text: String, limit: RateLimit)] = []
+  /// The reasons that are remembered; with more, the oldest is forgotten.
+  private static let kept = 16
+
+  /// How many like it were left out since the last one; `nil`: this one is too.
+  mutating func take(_ text: String, _ now: Instant) -> Int? {
+    if let at = ofOne.firstIndex(where: { $0.text == text }) { return ofOne[at].limit.take(now) }
+    guard let leftOut = ofAll.take(now) else { return nil }
+    if ofOne.count == Self.kept { ofOne.removeFirst() }
+    var limit = RateLimit(every: .seconds(60))
+    _ = limit.take(now)
+    ofOne.append((text, limit))
+    return leftOut
   }
 }
 

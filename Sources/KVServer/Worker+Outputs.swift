@@ -233,7 +233,7 @@ extension Worker {
     case .snapshotInstalled(let group, let index, _):
       report("installed a snapshot of group \(group.rawValue) up to entry \(index)")
     case .connectionRefused(let remote, let why):
-      reportRefusal("closing the connection from \(remote): \(why)")
+      reportRefusal(why, from: remote)
     case .role, .committed, .configuration: break
     }
   }

@@ -39,7 +39,7 @@ actor Worker {
   private var timer: LoopTimer?
   private var shutdownDeadline: Instant?
   private var hasStopped = false
-  var refusedReports = RateLimit(every: .seconds(1))
+  var refusedReports = RefusalReports()
 
   init(
     loop: EventLoop, configuration: ServerConfiguration, stores: OpenedStores,

@@ -111,7 +111,7 @@ package final class Simulation {
   private func receive(_ arrival: Arrival) {
     switch arrival {
     case .client(let index, let arrival): clients.receive(arrival, at: index, &world)
-    case .node(let index, .closed(let connection, let isRefused)):
+    case .node(let index, .closed(let connection, let isRefused, _)):
       nodes[index].enqueue(.core(.closed(connection, isRefused: isRefused)), &world)
     case .node(let index, let input): nodes[index].receive(.core(input), &world)
     }

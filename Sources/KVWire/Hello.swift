@@ -147,14 +147,13 @@ package struct Goaway: Hashable, Sendable {
   package func encode(into writer: inout ByteWriter) {
     writer.append(code.rawValue)
     writer.append(reason.rawValue)
-    writer.append(short: Bytes(Array(message.utf8.prefix(Limits.errorMessageBytes))))
+    writer.append(message: message)
   }
 
   package init(decoding bytes: Bytes) throws(WireError) {
     var reader = ByteReader(bytes)
     code = StatusCode(rawValue: try reader.read(UInt8.self)) ?? .unknown
     reason = Reason(rawValue: try reader.read(UInt8.self)) ?? .unspecified
-    let text = try reader.readShort(limit: Limits.errorMessageBytes, what: "message")
-    message = String(decoding: text.array, as: UTF8.self)
+    message = try reader.readMessage()
   }
 }

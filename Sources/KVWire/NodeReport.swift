@@ -56,11 +56,13 @@ package struct NodeReport: Hashable, Sendable {
   package var clientConnections: UInt32
   package var groups: [Group]
   package var peers: [Peer]
+  /// While the node can't serve: for whom it waits, and why. Empty: for nobody.
+  package var waitsFor: String
 
   package init(
     node: NodeID, incarnation: UInt64, clusterID: UInt64, epoch: Epoch, version: String,
     uptimeMilliseconds: UInt64, logBytes: UInt64, stateBytes: UInt64, clientConnections: UInt32,
-    groups: [Group], peers: [Peer]
+    groups: [Group], peers: [Peer], waitsFor: String = ""
   ) {
     self.node = node
     self.incarnation = incarnation
@@ -73,10 +75,11 @@ package struct NodeReport: Hashable, Sendable {
     self.clientConnections = clientConnections
     self.groups = groups
     self.peers = peers
+    self.waitsFor = waitsFor
   }
 
   package func encode(into writer: inout ByteWriter) {
-    writer.append(UInt8(1))
+    writer.append(Self.formatVersion)
     writer.append(node.rawValue)
     writer.append(incarnation)
     writer.append(clusterID)
@@ -104,11 +107,16 @@ package struct NodeReport: Hashable, Sendable {
       writer.append(peer.isConnected)
       writer.append(peer.sinceMilliseconds)
     }
+    writer.append(message: waitsFor)
   }
+
+  private static let formatVersion: UInt8 = 2
 
   package init(from reader: inout ByteReader) throws(WireError) {
     let format = try reader.read(UInt8.self)
-    guard format == 1 else { throw .unknownValue(what: "report version", value: UInt64(format)) }
+    guard format == Self.formatVersion else {
+      throw .unknownValue(what: "report version", value: UInt64(format))
+    }
     node = NodeID(try reader.read(UInt32.self))
     incarnation = try reader.read(UInt64.self)
     clusterID = try reader.read(UInt64.self)
@@ -131,6 +139,7 @@ package struct NodeReport: Hashable, Sendable {
           node: node, isConnected: isConnected,
           sinceMilliseconds: try reader.read(UInt64.self)))
     }
+    waitsFor = try reader.readMessage()
   }
 }
 
@@ -159,12 +168,18 @@ package struct HealthReport: Hashable, Sendable {
   package var groupsWithLeader: UInt32
   package var groups: UInt32
   package var isShuttingDown: Bool
+  /// As in `NodeReport`.
+  package var waitsFor: String
 
-  package init(node: NodeID, groupsWithLeader: UInt32, groups: UInt32, isShuttingDown: Bool) {
+  package init(
+    node: NodeID, groupsWithLeader: UInt32, groups: UInt32, isShuttingDown: Bool,
+    waitsFor: String = ""
+  ) {
     self.node = node
     self.groupsWithLeader = groupsWithLeader
     self.groups = groups
     self.isShuttingDown = isShuttingDown
+    self.waitsFor = waitsFor
   }
 
   /// A node that has not been let in holds no group, not even the meta group.
@@ -175,6 +190,7 @@ package struct HealthReport: Hashable, Sendable {
     writer.append(groupsWithLeader)
     writer.append(groups)
     writer.append(isShuttingDown)
+    writer.append(message: waitsFor)
   }
 
   package init(from reader: inout ByteReader) throws(WireError) {
@@ -182,5 +198,6 @@ package struct HealthReport: Hashable, Sendable {
     groupsWithLeader = try reader.read(UInt32.self)
     groups = try reader.read(UInt32.self)
     isShuttingDown = try reader.readBool()
+    waitsFor = try reader.readMessage()
   }
 }

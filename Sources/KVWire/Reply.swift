@@ -48,7 +48,7 @@ extension Reply {
       writer.append(failure.reason.rawValue)
       writer.append(failure.leader?.rawValue ?? 0)
       writer.append(UInt32(clamping: failure.retryAfter.milliseconds))
-      writer.append(short: Bytes(Array(failure.message.utf8.prefix(Limits.errorMessageBytes))))
+      writer.append(message: failure.message)
       writer.append(failure.route != nil)
       failure.route?.encode(into: &writer)
     }
@@ -172,11 +172,11 @@ extension Failure {
     let rawReason = try reader.read(UInt8.self)
     let leader = try reader.read(UInt32.self)
     let retryAfter = try reader.read(UInt32.self)
-    let message = try reader.readShort(limit: Limits.errorMessageBytes, what: "message")
+    let message = try reader.readMessage()
     let route = try reader.readBool() ? try GroupRoute(from: &reader) : nil
     self.init(
-      code, Reason(rawValue: rawReason) ?? .none, notStarted: notStarted,
-      String(decoding: message.array, as: UTF8.self), leader: leader == 0 ? nil : NodeID(leader),
+      code, Reason(rawValue: rawReason) ?? .none, notStarted: notStarted, message,
+      leader: leader == 0 ? nil : NodeID(leader),
       retryAfter: .milliseconds(UInt64(retryAfter)), route: route)
   }
 }

@@ -24,7 +24,9 @@ enum Bench {
       Flag("warmup", value: "N", default: "2", "seconds before that"),
       Flag("keys", value: "N", default: "100000", "different keys"),
       Flag("value-size", value: "BYTES", default: "256", "bytes of a value"),
-      Flag("consistency", value: "LEVEL", "of reads: linearizable, quorum, session or stale"),
+      Flag(
+        "consistency", value: "LEVEL",
+        "of reads: linearizable, quorum, session or stale; the first two of puts as well"),
       Flag("keyspace", short: "k", value: "NAME", default: "default", "the keyspace"),
       Flag(
         "distribution", value: "NAME", default: "uniform", "of the keys: uniform or zipfian"),
@@ -44,7 +46,11 @@ enum Bench {
 
   static func run(_ arguments: [String]) -> ExitCode {
     do {
-      let parsed = try spec.parse(arguments)
+      if let first = arguments.first, ["version", "--version"].contains(first) {
+        Console.out("kvbench \(ToolVersion.current)\n")
+        return .ok
+      }
+      let parsed = try spec.parse(arguments.first == "help" ? ["--help"] : arguments)
       if parsed.asksForHelp {
         Console.out(spec.help(environmentPrefix: environmentPrefix))
         return .ok

@@ -107,8 +107,9 @@ final class LoadThread: @unchecked Sendable {
 
   private func call(_ client: Int, _ operation: ClientOperation) {
     began[client] = SystemClock.instant()
+    let isWrite = if case .mutate = operation { true } else { false }
     drivers[client % drivers.count].call(
-      CallID(UInt64(client)), operation, options: plan.options)
+      CallID(UInt64(client)), operation, options: isWrite ? plan.writeOptions : plan.options)
   }
 
   private func loadNext(_ client: Int) {

@@ -25,6 +25,8 @@ struct Plan: Sendable {
   var seed: UInt64
   var loads: Bool
   var options: CallOptions
+  /// Of puts: a level that only reads have is left out.
+  var writeOptions: CallOptions
   var core: ClientSettings
 
   init(_ settings: Settings) throws {
@@ -49,6 +51,13 @@ struct Plan: Sendable {
     options.timeout = TimeAmount(try settings.duration("timeout") ?? .seconds(10))
     let levels = KVWire.Consistency.allCases.map { (name: $0.name, value: $0) }
     options.consistency = try settings.choice("consistency", levels)
+    writeOptions = options
+    if let level = options.consistency, level != .linearizable, level != .quorum {
+      guard op != .put else {
+        throw UsageError("puts have no level \(level.name): use linearizable or quorum")
+      }
+      writeOptions.consistency = nil
+    }
     core = try Client.settings(settings.texts("endpoints"))
     core.software = "kvbench"
   }

@@ -27,12 +27,18 @@ enum ClusterCommands {
     ],
     notes: [
       "LEADS: groups that it leads. LAG: entries that its slowest group has yet to apply. LOG,"
-        + " DATA: bytes on its disk. A node that 'waits' has groups that know no leader."
+        + " DATA: bytes on its disk. A node that 'waits' has groups that know no leader; one that"
+        + " is 'starting' does not serve yet, and the line below the table says why.",
+      "It exits with 5 where no node serves.",
     ]
   ) { context in
-    let view = try await context.client.map(try context.options())
     let options = try asking(context)
     let client = context.client
+    let view: ClusterView
+    switch await client.perform(.map, options) {
+    case .map(let found): view = found
+    case let failure: return try await showEndpoints(context, options, KVError(failure))
+    }
     let rows = await withTaskGroup(of: ClusterStatus.Row.self) { group in
       for node in view.map.members {
         group.addTask {
@@ -51,6 +57,41 @@ enum ClusterCommands {
     let status = ClusterStatus(view: view, rows: rows)
     Console.out(context.form == .json ? status.json().line + "\n" : status.text())
     return .ok
+  }
+
+  /// No node has a map: what each endpoint says by itself.
+  private static func showEndpoints(
+    _ context: Context, _ options: CallOptions, _ error: KVError
+  ) async throws -> ExitCode {
+    let status = await endpointStatus(context, options)
+    guard status.hasAnswer else { throw error }
+    Console.out(context.form == .json ? status.json().line + "\n" : status.text())
+    return .unavailable
+  }
+
+  private static func endpointStatus(
+    _ context: Context, _ options: CallOptions
+  ) async -> EndpointStatus {
+    let client = context.client
+    return await withTaskGroup(of: (Int, EndpointStatus.Row).self) { group in
+      let endpoints = context.settings.texts("endpoints").compactMap { Endpoint($0) }
+      for (at, endpoint) in endpoints.enumerated() {
+        group.addTask {
+          let address = endpoint.address
+          let outcome = await client.perform(.statusAt(endpoint: address), options)
+          guard case .status(let report) = outcome else {
+            return (
+              at,
+              EndpointStatus.Row(address: address, report: nil, problem: KVError(outcome).message)
+            )
+          }
+          return (at, EndpointStatus.Row(address: address, report: report))
+        }
+      }
+      var rows: [(Int, EndpointStatus.Row)] = []
+      for await row in group { rows.append(row) }
+      return EndpointStatus(rows: rows.sorted { $0.0 < $1.0 }.map(\.1))
+    }
   }
 
   static let members = Kvctl.command(
@@ -130,7 +171,10 @@ enum ClusterCommands {
       ("kvctl health --wait 30s", "waits for it up to 30 s"),
     ],
     flags: [Flag("wait", value: "TIME", isSetting: false, "ask again until all are ready")],
-    notes: ["A node is ready when every group of it knows a leader and it is not shutting down."]
+    notes: [
+      "A node is ready when every group of it knows a leader and it is not shutting down.",
+      "It exits with 5 where a node is not ready.",
+    ]
   ) { context in
     let wait = try context.settings.duration("wait") ?? .zero
     let clock = ContinuousClock()
@@ -160,7 +204,15 @@ enum ClusterCommands {
     guard let options = try? asking(context) else { return [] }
     let map = await context.client.perform(.map, options)
     guard case .map(let view) = map else {
-      return [State(name: "cluster", isReady: false, text: KVError(map).message)]
+      let status = await endpointStatus(context, options)
+      guard status.hasAnswer else {
+        return [State(name: "cluster", isReady: false, text: KVError(map).message)]
+      }
+      return status.rows.map { row in
+        let name = row.report.map { "\($0.node)" } ?? row.address
+        let text = row.report == nil ? row.reason : "\(name): \(row.reason)"
+        return State(name: name, isReady: false, text: text)
+      }
     }
     var found: [State] = []
     for node in view.map.members {
@@ -168,14 +220,16 @@ enum ClusterCommands {
       guard case .health(let report) = outcome else {
         found.append(
           State(
-            name: "\(node.node)", isReady: false, text: "\(node.node): \(KVError(outcome).message)")
+            name: "\(node.node)", isReady: false, text: KVError(outcome).message)
         )
         continue
       }
       let state =
         report.isShuttingDown
         ? "shutting down"
-        : "\(report.groupsWithLeader) of \(report.groups) groups have a leader"
+        : report.waitsFor.isEmpty
+          ? "\(report.groupsWithLeader) of \(report.groups) groups have a leader"
+          : report.waitsFor
       found.append(
         State(name: "\(node.node)", isReady: report.isReady, text: "\(node.node): \(state)"))
     }

@@ -12,11 +12,10 @@ enum KeyspaceCommands {
   static let create = Kvctl.command(
     "keyspace create", "create a keyspace",
     examples: [
-      ("kvctl keyspace create accounts", "a linearizable one"),
-      ("kvctl keyspace create carts --mode ap", "one that is always on"),
+      ("kvctl keyspace create accounts", "a linearizable one")
     ],
     positionals: [Positional("NAME", "letters, digits, '-', '_' and '.'")],
-    flags: [Flag("mode", value: "MODE", default: "cp", isSetting: false, "cp or ap")]
+    flags: [Flag("mode", value: "MODE", default: "cp", isSetting: false, "cp; ap is not there yet")]
   ) { context in
     let name = context.positional(0) ?? ""
     let mode: KVCommand.KeyspaceMode =

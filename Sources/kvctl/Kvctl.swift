@@ -34,10 +34,14 @@ enum Kvctl {
     "keyspace", short: "k", value: "NAME", default: "default", "the keyspace")
   static let hexFlag = Flag("hex", "keys and values are written in hexadecimal, in and out")
   static let metaFlag = Flag("meta", "also say who answered, how, and at which version")
+  static let writeLevelFlag = Flag(
+    "consistency", value: "LEVEL",
+    "linearizable (the default) or quorum, which is the same: a majority has it on disk")
   static let readFlags: [Flag] = [
     Flag(
       "consistency", value: "LEVEL",
-      "linearizable (the default), quorum, session or stale; one or all in an ap keyspace"),
+      "linearizable (the default), quorum (the same, by asking a majority in any case), session or"
+        + " stale"),
     Flag(
       "after", value: "INDEX",
       "with session: not older than this index, as a write's --meta shows it"),
@@ -88,21 +92,17 @@ enum Kvctl {
       return .usage
     }
     if first == "help" {
-      guard words.count > 1, let command = find(Array(words.dropFirst())) else {
+      guard words.count > 1 else {
         Console.out(overview)
         return .ok
+      }
+      guard let command = find(Array(words.dropFirst())) else {
+        throw unknown(Array(words.dropFirst()))
       }
       Console.out(command.spec.help(environmentPrefix: environmentPrefix))
       return .ok
     }
-    guard let command = find(words) else {
-      let known = commands.map(\.name) + ["help"]
-      let typed = words.prefix(2).joined(separator: " ")
-      let nearest =
-        Suggestion.nearest(to: first, among: known) ?? Suggestion.nearest(to: typed, among: known)
-      let hint = nearest.map { ": did you mean '\($0)'?" } ?? ""
-      throw UsageError("there is no command '\(first)'\(hint); 'kvctl help' lists them")
-    }
+    guard let command = find(words) else { throw unknown(words) }
     var own = all
     let nameLength = command.name.split(separator: " ").count
     // Removed from the positionals: the others stay in their order.
@@ -118,6 +118,22 @@ enum Kvctl {
       command.spec, parsed, environmentPrefix: environmentPrefix,
       environment: Console.environment, read: Console.readText)
     return try await command.run(try Context(settings))
+  }
+
+  /// What to say of a command that there is not: `words` has at least one.
+  private static func unknown(_ words: [String]) -> UsageError {
+    let first = words[0]
+    let parts = commands.map(\.name).filter { $0.hasPrefix(first + " ") }
+    if !parts.isEmpty {
+      let list = parts.map { "'kvctl \($0)'" }.joined(separator: ", ")
+      return UsageError("'\(first)' is the first word of \(list): add the second")
+    }
+    let known = commands.map(\.name) + ["help"]
+    let typed = words.prefix(2).joined(separator: " ")
+    let nearest =
+      Suggestion.nearest(to: first, among: known) ?? Suggestion.nearest(to: typed, among: known)
+    let hint = nearest.map { ": did you mean '\($0)'?" } ?? ";"
+    return UsageError("there is no command '\(first)'\(hint) 'kvctl help' lists the commands")
   }
 
   /// The words that are no flags and no values of common flags, and all arguments as they are.

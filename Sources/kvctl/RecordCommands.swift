@@ -13,7 +13,9 @@ enum RecordCommands {
     Flag("if-absent", isSetting: false, "only where there is no record"),
     Flag("if-version", value: "N", isSetting: false, "only where the record has this version"),
   ]
-  private static let writeFlags: [Flag] = [Kvctl.keyspaceFlag, Kvctl.hexFlag, Kvctl.metaFlag]
+  private static let writeFlags: [Flag] = [
+    Kvctl.keyspaceFlag, Kvctl.writeLevelFlag, Kvctl.hexFlag, Kvctl.metaFlag,
+  ]
 
   static let put = Kvctl.command(
     "put", "set a key to a value",

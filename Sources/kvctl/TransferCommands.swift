@@ -29,7 +29,7 @@ enum TransferCommands {
       Flag(
         "failures", value: "FILE", isSetting: false,
         "where lines that failed are kept, to be imported again; FILE.failed where left out"),
-      Kvctl.keyspaceFlag,
+      Kvctl.keyspaceFlag, Kvctl.writeLevelFlag,
     ],
     notes: [
       "A line is {\"key\":\"…\",\"value\":\"…\"}; with \"key_base64\":true or"

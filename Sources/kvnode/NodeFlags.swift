@@ -8,19 +8,26 @@ enum NodeFlags {
     Flag("id", value: "N", "this node's id, 1 to 65535"),
     Flag(
       "peers", value: "ID=HOST:PORT,…",
-      "all nodes of the cluster that is to be formed, this one included; without it the node is a"
-        + " cluster of its own. Of no effect once the cluster is formed"),
+      "all nodes of the cluster to be formed, this one included; the same on each. Without it the"
+        + " node forms a cluster of one, which no other can join later. Once a cluster is formed,"
+        + " only this node's own entry counts: it listens there"),
     Flag(
       "peer-address", value: "ID=HOST:PORT,…",
-      "where other nodes are reached from here, such as by a proxy, whatever the map says"),
+      "where other nodes are reached from here, such as by a proxy, whatever --peers and the"
+        + " cluster map say; this node still listens where --listen or --peers says"),
     Flag("data-dir", value: "DIR", "where log and state are kept (default: ./kvnode-ID)"),
-    Flag("listen", value: "HOST:PORT", "where to serve (default: 127.0.0.1:7400+ID)"),
-    Flag("mode", value: "cp|ap", default: "cp", "the mode of the keyspace 'default'"),
+    Flag(
+      "listen", value: "HOST:PORT",
+      "where to serve, where that is not the address by which others reach this node (default:"
+        + " its own entry of --peers; without one, 127.0.0.1:7400+ID)"),
+    Flag(
+      "mode", value: "MODE", default: "cp",
+      "the mode of the keyspace 'default': cp; ap is not there yet"),
     Flag(
       "partitions", value: "Q", default: "32",
       "partitions of the ring, a power of two; fixed when the cluster is made"),
     Flag("replication", value: "R", default: "3", "copies of each partition; fixed as well"),
-    Flag("zone", value: "NAME", default: "", "this node's zone; copies are spread over zones"),
+    Flag("zone", value: "NAME", "this node's zone; copies are spread over zones"),
     Flag(
       "zones", value: "ID=ZONE,…",
       "the zones of all nodes, the same on each; needed where zones are used"),
@@ -41,6 +48,7 @@ enum NodeFlags {
         "the first of three nodes; start the others with --id 2 and --id 3"
       ),
       ("kvnode config --id 1", "every setting, and where it comes from"),
+      ("kvnode version", "the version of this program"),
     ], flags: flags,
     notes: [
       "SIGTERM hands leaderships over, finishes what runs and exits 0; a second one ends at once.",

@@ -12,6 +12,8 @@ enum NodeMain {
         try showConfig(Array(arguments.dropFirst()))
       } else if arguments.first == "version" || arguments.first == "--version" {
         Console.out("kvnode \(ToolVersion.current)\n")
+      } else if arguments.first == "help" {
+        Console.out(NodeFlags.run.help(environmentPrefix: NodeFlags.environmentPrefix))
       } else {
         try serve(arguments)
       }
@@ -44,8 +46,7 @@ enum NodeMain {
       if setting.values.isEmpty,
         let derived = try NodeSettings.derived(setting.name, settings)
       {
-        value = derived
-        origin = "default, from the id"
+        (value, origin) = derived
       }
       table.add([setting.name, value, origin])
     }
@@ -72,8 +73,7 @@ enum NodeMain {
       Console.say("kvnode \(id): can't start: \(error)")
       ExitCode.other.exit()
     }
-    log(
-      "serving on \(configuration.listen), data in \(configuration.dataDirectory)")
+    log("serving on \(server.address), data in \(configuration.dataDirectory)")
     stopped.wait()
     server.beginShutdown()
     stopped.wait()

@@ -12,10 +12,11 @@ enum NodeSettings {
     guard let id = try settings.integer("id", in: UInt32(1)...65_535) else {
       throw UsageError("--id is missing: give this node a number, such as kvnode --id 1")
     }
-    let members = try members(settings, id: id)
+    let listen = try listen(settings, id: id)
+    let members = try members(settings, id: id, listen: listen)
     var node = NodeConfiguration(node: NodeID(id), members: members, incarnation: 0)
     node.software = version
-    node.peerAddresses = try peerAddresses(settings)
+    node.peerAddresses = try peerAddresses(settings, id: id)
     // Where it listens need not be where others reach it.
     if settings.texts("peers").isEmpty { node.address = "" }
     node.partitions = try partitions(settings)
@@ -29,21 +30,44 @@ enum NodeSettings {
     node.logKeepBytes = try settings.bytes("log-keep") ?? node.logKeepBytes
     var configuration = ServerConfiguration(
       node: node, dataDirectory: settings.text("data-dir") ?? "./kvnode-\(id)",
-      listen: settings.text("listen") ?? defaultListen(id))
+      listen: listen)
     configuration.eventsFile = settings.text("events")
     return configuration
   }
 
-  /// `127.0.0.1:7400+ID`; ids whose port would be out of range need `--listen`.
-  static func defaultListen(_ id: UInt32) -> String { "127.0.0.1:\(7400 + id)" }
+  /// Where the node listens: what `--listen` says, else its own entry of `--peers`, else
+  /// `127.0.0.1:7400+ID`.
+  private static func listen(_ settings: Settings, id: UInt32) throws(UsageError) -> String {
+    if let given = settings.text("listen") {
+      if let problem = NodeAddress.problem(given) {
+        throw UsageError("--listen: '\(given)' \(problem)")
+      }
+      return given
+    }
+    if let own = try peers(settings).first(where: { $0.id == id }) { return own.text }
+    guard id <= 65_535 - portBase else {
+      throw UsageError(
+        "node \(id) has no port of its own, since \(portBase) + \(id) is above 65535: give --listen"
+      )
+    }
+    return "127.0.0.1:\(portBase + id)"
+  }
 
-  /// The default of a setting that follows from the id.
-  static func derived(_ name: String, _ settings: Settings) throws(UsageError) -> String? {
+  private static let portBase: UInt32 = 7400
+
+  /// What a setting that was not given follows from: its value, and a word for the origin.
+  static func derived(
+    _ name: String, _ settings: Settings
+  ) throws(UsageError) -> (value: String, origin: String)? {
     guard let id = try settings.integer("id", in: UInt32(1)...65_535) else { return nil }
     switch name {
-    case "data-dir": return "./kvnode-\(id)"
-    case "listen": return defaultListen(id)
-    case "peers": return "\(id)=\(settings.text("listen") ?? defaultListen(id))"
+    case "data-dir": return ("./kvnode-\(id)", "default, from the id")
+    case "listen":
+      let isOfPeers = !settings.texts("peers").isEmpty
+      return (
+        try listen(settings, id: id), isOfPeers ? "its entry of --peers" : "default, from the id"
+      )
+    case "peers": return ("\(id)=\(try listen(settings, id: id))", "default, from the id")
     default: return nil
     }
   }
@@ -65,23 +89,29 @@ enum NodeSettings {
     return mode
   }
 
+  /// The entries of `--peers`, as they were given.
+  private static func peers(
+    _ settings: Settings
+  ) throws(UsageError) -> [(id: UInt32, text: String)] {
+    let given = try pairs(settings, "peers", form: "ID=HOST:PORT, such as 1=127.0.0.1:7401")
+    for (node, address) in given { try check(address, of: node, "peers") }
+    return given
+  }
+
   private static func members(
-    _ settings: Settings, id: UInt32
+    _ settings: Settings, id: UInt32, listen: String
   ) throws(UsageError) -> [NodeConfiguration.Member] {
-    let zones = try pairs(settings, "zones", form: "id=zone, such as 1=east")
+    let zones = try pairs(settings, "zones", form: "ID=ZONE, such as 1=east")
     var members: [NodeConfiguration.Member] = []
-    let given = try pairs(settings, "peers", form: "id=host:port, such as 1=127.0.0.1:7401")
-    for (node, address) in given {
-      try check(address, of: node, "peers")
+    for (node, address) in try peers(settings) {
       let zone = zones.first { $0.id == node }?.text ?? ""
       members.append(.init(node: NodeID(node), address: address, zone: zone))
     }
     if members.isEmpty {
-      let address = settings.text("listen") ?? defaultListen(id)
-      members = [.init(node: NodeID(id), address: address, zone: settings.text("zone") ?? "")]
+      members = [.init(node: NodeID(id), address: listen, zone: settings.text("zone") ?? "")]
     }
     guard let own = members.firstIndex(where: { $0.node.rawValue == id }) else {
-      throw UsageError("--peers does not name node \(id) itself: add \(id)=host:port")
+      throw UsageError("--peers does not name node \(id) itself: add \(id)=HOST:PORT")
     }
     guard members.count <= Limits.nodes else {
       throw UsageError("--peers names \(members.count) nodes, and \(Limits.nodes) are the limit")
@@ -96,12 +126,17 @@ enum NodeSettings {
   }
 
   private static func peerAddresses(
-    _ settings: Settings
+    _ settings: Settings, id: UInt32
   ) throws(UsageError) -> [(node: NodeID, address: String)] {
-    let form = "id=host:port, such as 2=127.0.0.1:9402"
+    let form = "ID=HOST:PORT, such as 2=127.0.0.1:9402"
     var addresses: [(node: NodeID, address: String)] = []
     for (node, address) in try pairs(settings, "peer-address", form: form) {
       try check(address, of: node, "peer-address")
+      guard node != id else {
+        throw UsageError(
+          "--peer-address names node \(id) itself: it says where other nodes are reached, and "
+            + "--listen where this one serves")
+      }
       addresses.append((NodeID(node), address))
     }
     return addresses
@@ -110,8 +145,8 @@ enum NodeSettings {
   private static func check(
     _ address: String, of node: UInt32, _ flag: String
   ) throws(UsageError) {
-    guard address.contains(":"), address.split(separator: ":").last.flatMap({ UInt16($0) }) != nil
-    else { throw UsageError("--\(flag): '\(address)' of node \(node) is not host:port") }
+    guard let problem = NodeAddress.problem(address) else { return }
+    throw UsageError("--\(flag): the address '\(address)' of node \(node) \(problem)")
   }
 
   /// `1=a,2=b`, each id once.

@@ -123,7 +123,8 @@ extension FuzzTarget {
     .read(.page([ScannedRecord(key: "key", record: record)], more: true), receipt),
     .map(view), .status(report),
     .health(
-      HealthReport(node: NodeID(1), groupsWithLeader: 2, groups: 3, isShuttingDown: false)),
+      HealthReport(
+        node: NodeID(1), groupsWithLeader: 2, groups: 3, isShuttingDown: false, waitsFor: "n2")),
     .failed(
       Failure(
         .unavailable, .noQuorum, notStarted: true, "no quorum", leader: NodeID(2),

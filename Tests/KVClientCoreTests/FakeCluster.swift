@@ -7,7 +7,11 @@ import KVWire
 /// A cluster that answers at once from one dictionary, with switches for what can go wrong, and a
 /// clock that the test moves. It decodes what the client sends, as a node would.
 final class FakeCluster {
-  enum Health { case up, down, silent, blackHole }
+  enum Health {
+    case up, down, silent, blackHole
+    /// What is no node: it takes connections and says nothing, closes them, or says something else.
+    case mute, hangsUp, babbles
+  }
 
   struct Received {
     var node: NodeID
@@ -40,6 +44,8 @@ final class FakeCluster {
   var completions: [UInt64: Outcome] = [:]
   var completionOrder: [UInt64] = []
   var connectCount = 0
+  /// Addresses that can't be dialed, and why not.
+  var unknownAddresses: [String: String] = [:]
   var pings = 0
   /// What the client said.
   var goaways: [Goaway] = []
@@ -189,6 +195,10 @@ final class FakeCluster {
 
   private func connect(_ peer: PeerID) {
     connectCount += 1
+    if let reason = unknownAddresses[core.address(of: peer)] {
+      core.closed(peer, refused: false, because: reason, now: clock, into: &outputs)
+      return
+    }
     guard let node = node(at: core.address(of: peer)) else {
       core.closed(peer, refused: true, now: clock, into: &outputs)
       return
@@ -196,7 +206,7 @@ final class FakeCluster {
     switch health[node] ?? .up {
     case .down: core.closed(peer, refused: true, now: clock, into: &outputs)
     case .blackHole: break
-    case .up, .silent:
+    case .up, .silent, .mute, .hangsUp, .babbles:
       open[peer] = node
       connection[peer] = connectCount
       core.opened(peer, now: clock, into: &outputs)
@@ -240,6 +250,13 @@ final class FakeCluster {
   /// HELLO, PING and GOAWAY.
   private func control(_ send: ClientOutputs.Send, _ payload: Bytes, _ node: NodeID) {
     switch send.type {
+    case .hello where health[node] == .mute: break
+    case .hello where health[node] == .hangsUp: disconnect(node)
+    case .hello where health[node] == .babbles:
+      open[send.peer] = nil
+      core.receivedGarbage(
+        .tooLong(what: "frame", length: 1 << 30, limit: 1), from: send.peer, now: clock,
+        into: &outputs)
     case .hello:
       if let refusal {
         give(.goaway, 0, { refusal.encode(into: &$0) }, send.peer)

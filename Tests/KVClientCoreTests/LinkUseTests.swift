@@ -103,7 +103,9 @@ import Testing
       Issue.record("not rejected")
       return
     }
-    #expect(failure.message.contains("it speaks protocol versions 5 to 6, this client \(Hello.protocolVersion)"))
+    let versions = "versions 5 to 6, this client \(Hello.protocolVersion)"
+    #expect(failure.message.contains(versions))
+    #expect(failure.message.hasSuffix("use a client of the cluster's release, then retry"))
   }
 
   @Test func anUnexpectedFrameEndsTheConnectionAndTheCallGoesOn() {
@@ -119,5 +121,93 @@ import Testing
     }
     #expect(cluster.connectCount == 2)
     #expect(cluster.goaways.map(\.reason) == [.protocolViolation])
+  }
+
+  // MARK: Advice
+
+  private func refusal(_ cluster: FakeCluster, _ operation: ClientOperation) -> String {
+    guard case .rejected(let failure)? = cluster.run(operation, options(milliseconds: 3_000)) else {
+      Issue.record("not rejected")
+      return ""
+    }
+    return failure.message
+  }
+
+  /// Each cause has the advice that fits it, and no other's.
+  @Test(arguments: [
+    (FakeCluster.Health.down, "h1:1 down", "start what is down, or correct its address"),
+    (
+      .blackHole, "h1:1 does not answer|h1:1 can't be reached",
+      "see whether it hangs, or a firewall or the network"
+    ),
+    (.mute, "h1:1 accepts connections and says nothing", "check that the address is a kvnode's"),
+    (.hangsUp, "h1:1 closed the connection without a word", "check that the address is a kvnode's"),
+    (
+      .babbles, "h1:1 does not speak the protocol of kvnode", "check that the address is a kvnode's"
+    ),
+  ])
+  func adviceFitsTheCause(_ health: FakeCluster.Health, _ state: String, _ advice: String) {
+    let cluster = FakeCluster(nodes: 1, partitions: 1)
+    cluster.health[NodeID(1)] = health
+    for operation in [ClientOperation.get(key: "a"), .map, .statusAt(endpoint: "h1:1")] {
+      let message = refusal(cluster, operation)
+      #expect(state.split(separator: "|").contains { message.contains($0) }, "\(message)")
+      #expect(message.contains(advice), "\(message)")
+      for other in ["start what", "check that", "see whether"] where !advice.hasPrefix(other) {
+        #expect(!message.contains(other), "\(message)")
+      }
+      #expect(message.hasSuffix("then retry"))
+    }
+  }
+
+  @Test func anAddressThatLeadsNowhereIsToBeChecked() {
+    let cluster = FakeCluster(nodes: 1, partitions: 1, endpoints: ["nowhere:1"])
+    cluster.unknownAddresses = ["nowhere:1": "the name has no address"]
+    let message = refusal(cluster, .get(key: "a"))
+    #expect(message.contains("nowhere:1: the name has no address"), "\(message)")
+    #expect(message.hasSuffix("check that the address is a kvnode's, then retry"), "\(message)")
+  }
+
+  @Test func severalCausesHaveTheirAdvicesOnce() {
+    let cluster = FakeCluster(nodes: 3, partitions: 1)
+    cluster.health = [NodeID(1): .down, NodeID(2): .down, NodeID(3): .babbles]
+    let message = refusal(cluster, .get(key: "a"))
+    #expect(
+      message.hasSuffix(
+        "start what is down, or correct its address; check that the address is a kvnode's, then "
+          + "retry"), "\(message)")
+  }
+
+  /// Where a node answers that it can't serve yet, that is what is said.
+  @Test func whyThereIsNoMapIsSaid() {
+    let cluster = FakeCluster(nodes: 2, partitions: 1)
+    cluster.health[NodeID(2)] = .down
+    cluster.script = { _, request in
+      guard case .map = request.body else { return nil }
+      return .reply(FakeCluster.failure(.starting))
+    }
+    let message = refusal(cluster, .get(key: "a"))
+    #expect(
+      message.contains("(said starting)") && message.hasSuffix("nothing was done; retry"),
+      "\(message)")
+    // And what each endpoint says of itself is there all the same.
+    guard case .status(let report)? = cluster.run(.statusAt(endpoint: "h1:1")) else {
+      Issue.record("no status")
+      return
+    }
+    #expect(report.node == NodeID(1))
+    #expect(refusal(cluster, .statusAt(endpoint: "h9:1")).contains("none of the endpoints"))
+  }
+
+  /// Two endpoints of one node: one of them is an alias of the other.
+  @Test func theStatusOfAnAliasIsThatOfItsNode() {
+    let cluster = FakeCluster(nodes: 1, partitions: 1, endpoints: ["proxy1:1", "h1:1", "proxy1:2"])
+    for endpoint in ["h1:1", "proxy1:2", "proxy1:1"] {
+      guard case .status(let report)? = cluster.run(.statusAt(endpoint: endpoint)) else {
+        Issue.record("no status at \(endpoint)")
+        continue
+      }
+      #expect(report.node == NodeID(1))
+    }
   }
 }

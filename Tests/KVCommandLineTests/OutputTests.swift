@@ -59,7 +59,7 @@ import Testing
       rows: [
         .init(node: nodes[0], report: report(1, leads: [0, 1], groups: 5, applied: 100)),
         .init(node: nodes[1], report: report(2, leads: [2], groups: 5, applied: 93)),
-        .init(node: nodes[2], report: nil, problem: "n3 down: see that it runs, then retry"),
+        .init(node: nodes[2], report: nil, problem: "n3 down: start it"),
       ])
   }
 
@@ -74,9 +74,50 @@ import Testing
 
         1 keyspace, 4 partitions, replication 3, map 1. n1 leads 2, n2 leads 1, n3 leads
         0; 2 of 5 groups have no leader (2, 3).
-        n3 down: see that it runs, then retry (n1 lost it 12 s ago)
+        n3 down: start it (n1 lost it 12 s ago)
 
         """)
+  }
+
+  @Test func aNodeThatStartsSaysWhatItWaitsFor() throws {
+    var status = status()
+    status.rows[1].report?.groups = []
+    status.rows[1].report?.waitsFor = "it waits; not met: n1 (nobody listens at 127.0.0.1:7401)"
+    let text = status.text()
+    #expect(text.contains("n2  127.0.0.1:7401  starting      0       0"))
+    #expect(text.contains("\nn2: it waits; not met: n1 (nobody listens at 127.0.0.1:7401)\n"))
+    guard case .array(let nodes) = try JSON(parsing: status.json().line.utf8)["nodes"] else {
+      Issue.record("no nodes")
+      return
+    }
+    #expect(nodes[1]["state"] == .text("starting"))
+    #expect(nodes[1]["waits_for"] == status.rows[1].report.map { .text($0.waitsFor) })
+  }
+
+  @Test func withoutAMapEveryEndpointSpeaksForItself() throws {
+    var waiting = report(1, leads: [], groups: 0, applied: 0)
+    waiting.waitsFor = "this node is new; not met: n2 (nobody listens at 127.0.0.1:7402)"
+    let status = EndpointStatus(rows: [
+      .init(address: "127.0.0.1:7401", report: waiting),
+      .init(address: "127.0.0.1:7402", report: nil, problem: "127.0.0.1:7402 down: start it"),
+    ])
+    #expect(
+      status.text() == """
+        ID  ADDRESS         STATE
+        n1  127.0.0.1:7401  starting
+        -   127.0.0.1:7402  down
+
+        No node serves: the cluster is not formed yet.
+        n1: this node is new; not met: n2 (nobody listens at 127.0.0.1:7402)
+        127.0.0.1:7402 down: start it
+
+        """)
+    guard case .array(let nodes) = try JSON(parsing: status.json().line.utf8)["nodes"] else {
+      Issue.record("no nodes")
+      return
+    }
+    #expect(nodes[0]["reason"] == .text(waiting.waitsFor) && nodes[1]["id"] == .null)
+    #expect(status.hasAnswer)
   }
 
   @Test func theStatusFitsEightyColumnsWithLongAddresses() {

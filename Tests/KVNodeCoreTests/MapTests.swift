@@ -67,7 +67,9 @@ import Testing
       let refusal = try #require(failure(try cluster.ask(0, request)), "\(request.body)")
       #expect(refusal.reason == .starting && refusal.notStarted)
       #expect(refusal.retryAfter > .zero)
-      #expect(refusal.message.contains(isAlone ? "not met: n2, n3" : "is being formed"))
+      let missing =
+        "not met: n2 (nobody listens at 127.0.0.1:7402), n3 (nobody listens at 127.0.0.1:7403)"
+      #expect(refusal.message.contains(isAlone ? missing : "is being formed"))
     }
     guard case .health(let health)? = try cluster.ask(0, Request(.health)),
       case .status(let report)? = try cluster.ask(0, Request(.status))

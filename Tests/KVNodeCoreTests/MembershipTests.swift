@@ -77,6 +77,11 @@ import Testing
     let hello = hello(clusterID: 0, incarnation: 2001)
     #expect(
       membership(clusterID: 7).problem(withDialing: hello, canJudge: true)?.reason == .wipedDisk)
+    // Only what this version can do is advised.
+    let advice = membership(clusterID: 7).problem(withDialing: hello, canJudge: true)?.message
+    #expect(advice?.contains("start it with its old --data-dir") == true)
+    #expect(advice?.contains("can neither replace nor add a member") == true)
+    #expect((advice ?? "").utf8.count < Limits.errorMessageBytes)
     let unmet = membership(clusterID: 7) { $0.members[1].incarnation = 0 }
     #expect(unmet.problem(withDialing: hello, canJudge: true) == nil)
     #expect(unmet.problem(withDialing: hello, canJudge: false)?.reason == .cannotJudgeYet)

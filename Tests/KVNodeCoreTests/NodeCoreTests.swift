@@ -128,7 +128,7 @@ import Testing
     #expect(wiped.core.report(now: cluster.now.instant).groups.isEmpty)
     let fatal = try #require(wiped.fatal)
     #expect(fatal.contains("its disk was lost"))
-    #expect(fatal.contains("new id"))
+    #expect(fatal.contains("'kvctl export' every keyspace"))
   }
 
   @Test func aBlankNodeDoesNotVoteBeforeAMajorityHasMetIt() throws {

@@ -61,6 +61,134 @@ import Testing
     #expect(formed.groups == 5 && formed.isReady)
   }
 
+  private func waiting(_ cluster: TestCluster, _ at: Int) throws -> String {
+    guard case .status(let report)? = try cluster.ask(at, Request(.status)),
+      case .health(let health)? = try cluster.ask(at, Request(.health))
+    else {
+      Issue.record("status and health are not served")
+      return ""
+    }
+    #expect(report.waitsFor == health.waitsFor)
+    return report.waitsFor
+  }
+
+  @Test func aNodeThatWaitsSaysForWhomAndWhy() throws {
+    let cluster = try TestCluster(down: 1..<3)
+    try cluster.run(milliseconds: 5_000)
+    let alone = try waiting(cluster, 0)
+    #expect(
+      alone.hasSuffix(
+        "not met: n2 (nobody listens at 127.0.0.1:7402), n3 (nobody listens at 127.0.0.1:7403)"),
+      "\(alone)")
+    // Whoever is turned away hears the same, and the log once.
+    guard case .failed(let failure)? = try cluster.ask(0, cluster.get("a")) else {
+      Issue.record("a get was answered")
+      return
+    }
+    #expect(failure.reason == .starting && failure.message.hasSuffix(alone))
+    #expect(cluster.nodes[0].notes == [alone])
+    for at in 1..<3 { try cluster.setUp(at) }
+    try cluster.run(milliseconds: 3_000)
+    #expect(try waiting(cluster, 0).isEmpty)
+    #expect(cluster.nodes[0].notes.last == "waiting no longer")
+    #expect(cluster.nodes[0].notes.count { $0 == alone } == 1)
+  }
+
+  @Test func aNodeThatIsRefusedSaysWhy() throws {
+    let cluster = try TestCluster(nodes: 3) { configuration in
+      if configuration.node == NodeID(2) { configuration.partitions = 8 }
+    }
+    try cluster.run(milliseconds: 3_000)
+    let refused = try waiting(cluster, 1)
+    #expect(refused.contains("n1 (it refuses this node: nodes 2 and 1 were started with different"))
+    #expect(refused.contains("n3 (it refuses this node: nodes 2 and 3 were started with different"))
+  }
+
+  @Test func anInterpretersReasonIsSaid() throws {
+    let cluster = try TestCluster(down: 1..<3)
+    cluster.unknownAddresses = ["127.0.0.1:7402": "the name has no address"]
+    try cluster.run(milliseconds: 1_000)
+    #expect(try waiting(cluster, 0).contains("n2 (the name has no address), n3 (nobody listens"))
+  }
+
+  /// One that comes back into a formed cluster waits as well, and one that is cut off later.
+  @Test func aMemberWithoutAMajoritySaysForWhomItWaits() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 1_000)
+    try cluster.setDown(1)
+    try cluster.run(milliseconds: 2_000)
+    #expect(try waiting(cluster, 0).isEmpty)
+    try cluster.setDown(2)
+    try cluster.run(milliseconds: 2_000)
+    let text =
+      "waiting for a majority of the nodes; not reached: n2 (nobody listens at 127.0.0.1:7402), "
+      + "n3 (nobody listens at 127.0.0.1:7403)"
+    #expect(try waiting(cluster, 0) == text)
+    try cluster.restart(0)
+    try cluster.run(milliseconds: 2_000)
+    #expect(try waiting(cluster, 0) == text)
+    #expect(cluster.nodes[0].notes == [text])
+    try cluster.restart(1)
+    try cluster.run(milliseconds: 2_000)
+    #expect(try waiting(cluster, 0).isEmpty)
+    #expect(cluster.nodes[0].notes == [text, "waiting no longer"])
+  }
+
+  @Test func nodesThatStartTogetherLogNoWait() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 3_000)
+    for node in cluster.nodes {
+      #expect(node.notes.allSatisfy { !$0.contains("not met") && !$0.contains("waiting") })
+    }
+  }
+
+  @Test(arguments: Consistency.allCases)
+  func writesHaveTheLevelsOfTheirKeyspace(_ level: Consistency) throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 1_000)
+    let leader = try #require(cluster.leader(of: "a"))
+    var request = cluster.put("a", "1")
+    request.consistency = level
+    let reply = try cluster.ask(leader, request, timeout: 500)
+    switch level {
+    case .linearizable, .quorum:
+      guard case .applied(.written, let receipt)? = reply else {
+        Issue.record("\(level.name): \(String(describing: reply))")
+        return
+      }
+      #expect(receipt.served == .commit)
+    case .session, .stale, .one, .all:
+      guard case .failed(let failure)? = reply else {
+        Issue.record("\(level.name): \(String(describing: reply))")
+        return
+      }
+      #expect(failure.code == .invalidArgument && failure.notStarted)
+      #expect(failure.message.hasSuffix("use linearizable or quorum"))
+    }
+  }
+
+  @Test(arguments: Consistency.allCases)
+  func readsHaveTheLevelsOfTheirKeyspace(_ level: Consistency) throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 1_000)
+    let leader = try #require(cluster.leader(of: "a"))
+    let reply = try cluster.ask(leader, cluster.get("a", level), timeout: 500)
+    switch level {
+    case .linearizable, .quorum, .session, .stale:
+      guard case .read(.record, _)? = reply else {
+        Issue.record("\(level.name): \(String(describing: reply))")
+        return
+      }
+    case .one, .all:
+      guard case .failed(let failure)? = reply else {
+        Issue.record("\(level.name): \(String(describing: reply))")
+        return
+      }
+      #expect(failure.code == .invalidArgument)
+      #expect(failure.message.hasSuffix("use linearizable, quorum, session or stale"))
+    }
+  }
+
   /// Who comes back is dialed, greeted and sent to first; a leadership is for one that lasts.
   @Test func leadershipGoesBackOnlyToANodeThatHasBeenThereForAWhile() throws {
     let cluster = try TestCluster(partitions: 8)

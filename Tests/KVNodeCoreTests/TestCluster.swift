@@ -132,6 +132,9 @@ final class TestCluster {
   /// What nodes have dialed.
   var dialed: [(from: Int, address: String)] = []
 
+  /// Addresses that can't be dialed, and why not.
+  var unknownAddresses: [String: String] = [:]
+
   /// Carries out what nodes ask of transports, delivers everything, and what that brings, until
   /// nothing is left.
   func deliver() throws {
@@ -162,6 +165,9 @@ final class TestCluster {
     switch order {
     case .open(let connection, let address):
       dialed.append((from, address))
+      if let reason = unknownAddresses[address] {
+        return try nodes[from].give(.closed(connection, isRefused: false, because: reason), now)
+      }
       let to = proxies[address] ?? nodes.firstIndex { $0.configuration.address == address }
       guard let to, !isDown[to] else {
         return try nodes[from].give(.closed(connection, isRefused: true), now)

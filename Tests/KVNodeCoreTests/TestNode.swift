@@ -23,6 +23,7 @@ final class TestNode {
   var replies: [(stream: UInt32, reply: Reply)] = []
   var fatal: String?
   var warnings: [String] = []
+  var notes: [String] = []
   /// What the identity file would say.
   var clusterID: UInt64
   /// Groups whose replica was begun in this life of the node.
@@ -87,6 +88,7 @@ final class TestNode {
       replies.append((reply.stream, try Reply(decoding: bytes[reply.start..<reply.end])))
     }
     for case .note(.warning, let text) in asked.events { warnings.append(text) }
+    for case .note(.info, let text) in asked.events { notes.append(text) }
     connections += asked.connections
     for creation in asked.creations {
       _ = try machines.create(

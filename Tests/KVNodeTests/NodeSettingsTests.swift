@@ -8,12 +8,20 @@ import Testing
 
 /// What the flags make of a node.
 @Suite struct NodeSettingsTests {
-  private func node(_ arguments: [String]) throws -> NodeConfiguration {
+  private func server(_ arguments: [String]) throws -> ServerConfiguration {
     let settings = try Settings(
       NodeFlags.run, try NodeFlags.run.parse(arguments),
       environmentPrefix: NodeFlags.environmentPrefix, environment: [:],
       read: { (_: String) throws(UsageError) -> String in "" })
-    return try NodeSettings.configuration(settings, version: "test").node
+    return try NodeSettings.configuration(settings, version: "test")
+  }
+
+  private func node(_ arguments: [String]) throws -> NodeConfiguration {
+    try server(arguments).node
+  }
+
+  private func refusal(_ arguments: [String]) throws -> String {
+    try #require(throws: UsageError.self) { _ = try server(arguments) }.description
   }
 
   /// Where a node listens may be behind a proxy, or every address of the machine.
@@ -27,5 +35,40 @@ import Testing
     // A cluster of one is formed of where it listens.
     #expect(
       try node(["--id", "2", "--listen", "h:7402"]).members.map(\.address) == ["h:7402"])
+  }
+
+  /// Where others reach a node is where it listens, unless it is told otherwise.
+  @Test func aNodeListensWhereItsOwnEntryOfPeersSays() throws {
+    let peers = "1=10.0.0.1:8401,2=10.0.0.2:8402"
+    #expect(try server(["--id", "2", "--peers", peers]).listen == "10.0.0.2:8402")
+    #expect(
+      try server(["--id", "2", "--peers", peers, "--listen", "0.0.0.0:9"]).listen == "0.0.0.0:9")
+    #expect(try server(["--id", "2"]).listen == "127.0.0.1:7402")
+    // A proxy before the others changes nothing of it.
+    let proxied = ["--id", "2", "--peers", peers, "--peer-address", "1=127.0.0.1:9"]
+    #expect(try server(proxied).listen == "10.0.0.2:8402")
+    #expect(try node(proxied).address == "10.0.0.2:8402")
+    #expect(try node(proxied).peerAddresses.map(\.address) == ["127.0.0.1:9"])
+    #expect(
+      try refusal(["--id", "2", "--peers", peers, "--peer-address", "2=127.0.0.1:9"])
+        .contains("names node 2 itself"))
+  }
+
+  @Test(arguments: [
+    ("127.0.0.1", "has no port"), ("7401", "such as 127.0.0.1:7401"), ("h:", "has no port"),
+    (":7401", "0.0.0.0:7401"), ("::1:7401", "in brackets"), ("h:0", "has port 0"),
+    ("h:70000", "1 to 65535"), ("h:+7", "1 to 65535"), ("h:x", "1 to 65535"), ("", "has no port"),
+  ])
+  func aMalformedAddressIsRefusedWithWhatToWrite(_ address: String, _ said: String) throws {
+    let listen = try refusal(["--id", "1", "--listen=\(address)"])
+    #expect(listen.hasPrefix("--listen: '\(address)' ") && listen.contains(said), "\(listen)")
+    if address.isEmpty { return }
+    let peers = try refusal(["--id", "1", "--peers", "1=\(address)"])
+    #expect(peers.hasPrefix("--peers: the address '\(address)' of node 1 "), "\(peers)")
+  }
+
+  @Test func anIdWhosePortWouldBeOutOfRangeNeedsListen() throws {
+    #expect(try refusal(["--id", "60000"]).contains("--listen"))
+    #expect(try server(["--id", "60000", "--listen", "[::1]:7401"]).listen == "[::1]:7401")
   }
 }

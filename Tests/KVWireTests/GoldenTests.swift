@@ -149,6 +149,13 @@ import Testing
         HealthReport(node: NodeID(2), groupsWithLeader: 32, groups: 33, isShuttingDown: false))
     ),
     (
+      "health-of-a-waiting-node",
+      .health(
+        HealthReport(
+          node: NodeID(2), groupsWithLeader: 0, groups: 0, isShuttingDown: false,
+          waitsFor: "not met: n1"))
+    ),
+    (
       "failed",
       .failed(
         Failure(
@@ -190,7 +197,8 @@ import Testing
         group: GroupID(1), role: .leader, term: Term(3), leader: NodeID(1), commit: LogIndex(12),
         applied: LogIndex(11), last: LogIndex(13), base: LogIndex(2), digest: 14)
     ],
-    peers: [NodeReport.Peer(node: NodeID(2), isConnected: true, sinceMilliseconds: 15)])
+    peers: [NodeReport.Peer(node: NodeID(2), isConnected: true, sinceMilliseconds: 15)],
+    waitsFor: "not met: n2")
 
   @Test func everyReplyHasItsGoldenBytes() throws {
     let samples = Self.replies.map { sample in

@@ -28,8 +28,8 @@ struct Host: Sendable {
   private var nextMaintenance: Instant
   private(set) var isShuttingDown = false
   private var hasStarted = false
-  /// Why nodes can't be talked with, as it was last said.
-  private var refusals: [(node: NodeID, text: String)] = []
+  private var problems = PeerProblems()
+  private var startWatch = StartWatch()
 
   init(
     _ configuration: NodeConfiguration, recovery: NodeRecovery, map: ClusterMap,
@@ -52,6 +52,8 @@ struct Host: Sendable {
   var clusterID: UInt64 { membership.clusterID }
   var clientCount: Int { inbound.clientCount }
   func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
+  /// For what the node waits, so that it does not serve; empty: for nothing.
+  var waitsFor: String { startWatch.text }
 
   // MARK: Time
 
@@ -68,7 +70,12 @@ struct Host: Sendable {
     for change in peers.tick(hello: membership.hello, now: now.instant, &outputs) {
       apply(change, now: now.instant, &orders, &outputs)
     }
-    if formation.begins() { makeReplicas(&orders) }
+    if formation.begins() {
+      makeReplicas(&orders)
+      startWatch.mayHaveChanged()
+    }
+    if startWatch.isStale { watchStart(now: now.instant, &orders) }
+    startWatch.tick(now: now.instant, &outputs)
     guard formation.isAdmitted else { return }
     if !peers.nodes.isEmpty,
       let isStalled = disk.tick(oldest: writes.oldest, now: now.instant, &outputs)
@@ -96,9 +103,32 @@ struct Host: Sendable {
   ) {
     let before = peers.nodes
     let gone = peers.set(membership.others, hello: membership.hello, now: now, &outputs)
-    for node in gone { orders.append(.peerRemoved(node)) }
+    for node in gone {
+      orders.append(.peerRemoved(node))
+      problems.clear(node)
+    }
     for node in peers.nodes where !before.contains(node) {
       orders.append(.peer(node, nil, isRefusing: false))
+    }
+  }
+
+  /// Says anew what the node waits for, where it does.
+  private mutating func watchStart(now: Instant, _ orders: inout [ShardInput]) {
+    let missing = peers.unreachable
+    let lacksMajority = missing.count * 2 >= peers.nodes.count + 1
+    let reason: String? =
+      if !formation.isAdmitted {
+        "this node is new, and waits until it has met enough of the others to take part; not met"
+      } else if !map.isFormed, missing.isEmpty {
+        "the cluster is being formed"
+      } else if !map.isFormed {
+        "waiting for a majority that forms the cluster; not reached"
+      } else {
+        lacksMajority ? "waiting for a majority of the nodes; not reached" : nil
+      }
+    let list = missing.isEmpty ? "" : ": " + problems.describe(missing)
+    if startWatch.update(reason.map { $0 + list } ?? "", now: now) {
+      orders.append(.waits(for: startWatch.text))
     }
   }
 
@@ -152,6 +182,7 @@ struct Host: Sendable {
   ) {
     membership.update(map)
     membership.tellClusterID(&outputs)
+    startWatch.mayHaveChanged()
     orders.append(.map(map))
     setPeers(now: now, &orders, &outputs)
   }
@@ -213,15 +244,15 @@ struct Host: Sendable {
   }
 
   mutating func closed(
-    _ connection: ConnectionID, isRefused: Bool, now: Instant, _ orders: inout [ShardInput],
-    _ outputs: inout NodeOutputs
+    _ connection: ConnectionID, isRefused: Bool, because: String?, now: Instant,
+    _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
     guard peers.owns(connection) else {
       return inbound.closed(connection, now: now, &outputs)
     }
     let change = peers.closed(
       connection, isRefused: isRefused, hello: membership.hello, now: now, &outputs)
-    apply(change, now: now, &orders, &outputs)
+    apply(change, because: because, now: now, &orders, &outputs)
   }
 
   mutating func makeRoom(now: Instant, _ outputs: inout NodeOutputs) -> Bool {
@@ -229,9 +260,11 @@ struct Host: Sendable {
   }
 
   private mutating func apply(
-    _ change: PeerDirectory.Change, now: Instant, _ orders: inout [ShardInput],
-    _ outputs: inout NodeOutputs
+    _ change: PeerDirectory.Change, because: String? = nil, now: Instant,
+    _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
+    if case .none = change { return }
+    startWatch.mayHaveChanged()
     switch change {
     case .none: return
     case .judge(let node, let hello):
@@ -243,41 +276,23 @@ struct Host: Sendable {
     case .up(let node, let connection):
       orders.append(.peer(node, connection, isRefusing: false))
       outputs.events.append(.peer(node, connected: true))
-      refusals.removeAll { $0.node == node }
+      problems.clear(node)
     case .down(let node, let end):
       orders.append(.peer(node, nil, isRefusing: end.cause == .refused))
       if end.wasReady { outputs.events.append(.peer(node, connected: false)) }
-      note(end, of: node, &outputs)
+      note(end, of: node, because: because, &outputs)
     }
   }
 
-  /// Says why a link ended, where that is not the network's doing; once for each reason, since a
-  /// link tries again several times a second.
-  private mutating func note(_ end: LinkEnd, of node: NodeID, _ outputs: inout NodeOutputs) {
-    guard let text = text(end.cause, node) else { return }
+  private mutating func note(
+    _ end: LinkEnd, of node: NodeID, because: String?, _ outputs: inout NodeOutputs
+  ) {
+    let warning = problems.ended(end, node, at: peers.address(of: node), because: because)
+    guard let warning else { return }
     if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
-      outputs.fatal = text
-      return
-    }
-    guard refusals.first(where: { $0.node == node })?.text != text else { return }
-    refusals.removeAll { $0.node == node }
-    refusals.append((node, text))
-    outputs.events.append(.note(.warning, text))
-  }
-
-  private func text(_ cause: LinkEnd.Cause, _ node: NodeID) -> String? {
-    switch cause {
-    case .goaway(let goaway):
-      "node \(node.rawValue) refuses the connection: \(goaway.message)"
-    case .rejected(let goaway):
-      "closing the connection to node \(node.rawValue): \(goaway.message)"
-    case .unreadable(let error): "protocol violation of node \(node.rawValue): \(error)"
-    case .version(let lowest, let highest):
-      "node \(node.rawValue) speaks versions \(lowest) to \(highest) of the protocol, and this "
-        + "one \(Hello.protocolVersion)"
-    case .unexpected(let type):
-      "protocol violation of node \(node.rawValue): an unexpected \(type) frame"
-    case .refused, .lost, .connectTimeout, .helloTimeout, .silence, .requested: nil
+      outputs.fatal = warning
+    } else {
+      outputs.events.append(.note(.warning, warning))
     }
   }
 

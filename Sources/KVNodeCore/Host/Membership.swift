@@ -120,8 +120,11 @@ struct Membership: Sendable {
     {
       return Goaway(
         .wipedDisk,
-        "node \(hello.node.rawValue) is known with another data directory than it has now: if its "
-          + "disk was lost, start it under a new id; else give it its old --data-dir")
+        "node \(hello.node.rawValue) is a member of the cluster with another data directory than "
+          + "the one it has now: start it with its old --data-dir. If its disk was lost, the other "
+          + "nodes go on without it, since this version can neither replace nor add a member; to "
+          + "have all copies again, 'kvctl export' every keyspace, form a new cluster with empty "
+          + "data directories, and 'kvctl import' there")
     }
     return nil
   }

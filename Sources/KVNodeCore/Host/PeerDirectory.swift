@@ -51,6 +51,10 @@ struct PeerDirectory: Sendable {
       ?? MemberRecord(node: node, incarnation: 0, address: "")
   }
 
+  func address(of node: NodeID) -> String { peers.first { $0.node == node }?.address ?? "" }
+  /// Those that there is no link to.
+  var unreachable: [NodeID] { peers.filter { !$0.link.isReady }.map(\.node) }
+
   func reports(now: Instant) -> [NodeReport.Peer] {
     peers.map {
       NodeReport.Peer(

@@ -26,6 +26,8 @@ struct RequestRouter: Sendable {
   private var partitions = 0
   /// The node may take part.
   private(set) var isAdmitted = false
+  /// What it waits for as long as it does not serve.
+  private var waitsFor = "it has just been started"
 
   init(node: NodeID, readTimeout: TimeAmount, map: ClusterMap) {
     self.node = node
@@ -39,6 +41,7 @@ struct RequestRouter: Sendable {
     partitions = map.partitions
   }
   mutating func admitted() { isAdmitted = true }
+  mutating func waits(for reason: String) { waitsFor = reason }
 
   func group(of key: Bytes) -> GroupID {
     GroupID(partition: Ring.partition(of: key, partitions: partitions))
@@ -163,7 +166,7 @@ struct RequestRouter: Sendable {
     if context.isShuttingDown, request.consistency != .stale {
       return Refusals.shuttingDown(node, leader: successor == node ? nil : successor)
     }
-    if !isAdmitted { return unformed(context) }
+    if !isAdmitted { return unformed }
     if let epoch = request.epoch, Int(group.rawValue) < epochs.count,
       epoch > epochs[Int(group.rawValue)]
     {
@@ -172,14 +175,11 @@ struct RequestRouter: Sendable {
     return nil
   }
 
-  func unformed(_ context: borrowing ShardContext) -> Failure {
-    let missing = context.peers.peers.filter { $0.connection == nil }.map { "\($0.node)" }
-    return Failure(
+  /// The node does not serve yet.
+  var unformed: Failure {
+    Failure(
       .unavailable, .starting, notStarted: true,
-      isAdmitted
-        ? "the cluster of node \(node.rawValue) is being formed: retry"
-        : "node \(node.rawValue) is new and has not met enough of the others yet to know that it "
-          + "may begin (not met: \(missing.joined(separator: ", "))): start them",
+      "node \(node.rawValue) does not serve yet: \(waitsFor)",
       retryAfter: isAdmitted ? .milliseconds(20) : .milliseconds(100))
   }
 

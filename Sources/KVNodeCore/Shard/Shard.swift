@@ -101,7 +101,7 @@ struct Shard: Sendable {
     case .status: return .status
     case .health: return .health
     case .refused(let failure): outputs.fail(caller, failure)
-    case .unformed: outputs.fail(caller, router.unformed(context))
+    case .unformed: outputs.fail(caller, router.unformed)
     case .engine(let group, let engineRequest):
       let slot = table.slot(of: group)
       let successor = context.isShuttingDown ? slot.flatMap { table[$0].leader } : nil
@@ -191,6 +191,7 @@ struct Shard: Sendable {
   mutating func step(_ input: ShardInput, now: Now, _ outputs: inout NodeOutputs) {
     switch input {
     case .admitted: router.admitted()
+    case .waits(let reason): router.waits(for: reason)
     case .addReplica(let group, let id, let set):
       addReplica(group, id, set, now: now.instant, &outputs)
     case .removeReplica(let group): removeReplica(group, &outputs)

@@ -6,6 +6,8 @@ internal import KVCommand
 enum ShardInput: Sendable {
   /// The node may take part.
   case admitted
+  /// Why the node does not serve yet, in a sentence.
+  case waits(for: String)
   /// A new replica of a new group, with an empty log and state: its group begins with this set,
   /// whose preferred leader campaigns at once, so that a new cluster serves in milliseconds and its
   /// leaders are spread from the start.

@@ -1,0 +1,42 @@
+internal import KVBase
+internal import KVCommand
+internal import KVFiles
+internal import KVNodeCore
+internal import KVState
+
+/// What a person is told at the start that is allowed and may not be what was meant.
+struct StartNotices: Sendable {
+  let all: [String]
+
+  init(_ configuration: ServerConfiguration, _ opened: borrowing OpenedStores) {
+    let meta = opened.recovery.groups.first { $0.group == .meta }
+    self.init(configuration, map: meta?.status.meta, clusterID: opened.directory.identity.clusterID)
+  }
+
+  /// `map`: as the data directory has it. `clusterID`: 0 where no cluster is formed.
+  init(_ configuration: ServerConfiguration, map: ClusterMap?, clusterID: UInt64) {
+    let directory = configuration.dataDirectory
+    let given = configuration.node.members
+    var all: [String] = []
+    if clusterID == 0, map?.isFormed != true, given.count == 1 {
+      all.append(
+        "forming a cluster of one node, since --peers names no other. Records will have one copy, "
+          + "and no node can join later. If a cluster of several was meant: stop this node, remove "
+          + "\(directory), and start every node with the same --peers, such as --peers "
+          + "1=127.0.0.1:7401,2=127.0.0.1:7402,3=127.0.0.1:7403")
+    }
+    if let map, map.isFormed, given.count > 1, given.map(\.node) != map.members.map(\.node) {
+      all.append(
+        "warning: --peers has no effect: \(directory) belongs to a cluster that was formed of "
+          + "\(Self.list(map.members.map(\.node))), and --peers names "
+          + "\(Self.list(given.map(\.node))). To form a new cluster, start every node with an "
+          + "empty --data-dir")
+    }
+    self.all = all
+  }
+
+  private static func list(_ nodes: [NodeID]) -> String {
+    (nodes.count == 1 ? "node " : "nodes ")
+      + nodes.map { "\($0.rawValue)" }.joined(separator: ", ")
+  }
+}
