@@ -1,8 +1,8 @@
 package import KVBase
 package import KVRaft
 
-/// What all messages of one node to another in a turn have in common, which is said once in a frame:
-/// u8 service, u64 from, u64 to.
+/// What messages of one node to another have in common, and what is said once in a frame: u8
+/// service, u64 from, u64 to.
 package struct PeerEnvelope: Hashable, Sendable {
   var from: ReplicaID
   var to: ReplicaID
