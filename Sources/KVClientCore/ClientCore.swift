@@ -215,6 +215,11 @@ package struct ClientCore: Sendable {
 
   // MARK: Time
 
+  /// What does not hold in one of its links; `nil` where all does. For simulations.
+  package func brokenLinkInvariant(now: Now) -> String? {
+    peers.brokenLinkInvariant(now: now.instant)
+  }
+
   /// When `tick` is to be called next; `nil` where nothing waits.
   package var nextDeadline: Instant? {
     guard let link = peers.nextDeadline else { return calls.nextDeadline }

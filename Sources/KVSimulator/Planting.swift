@@ -4,11 +4,12 @@ import KVNodeCore
 
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
-  /// What `SimulationOptions.plant` takes, each with a profile that brings it out; empty where the
-  /// build has no planted faults.
-  package static var all: [(name: String, profile: String)] {
+  /// What `SimulationOptions.plant` takes, each with a profile that brings it out, and the checks
+  /// that are there to catch it: another one that fails first does not count. Empty where the build
+  /// has no planted faults.
+  package static var all: [(name: String, profile: String, checks: [Check])] {
     #if PlantedFaults
-      return PlantedFault.allCases.map { ($0.rawValue, profile(for: $0)) }
+      return PlantedFault.allCases.map { ($0.rawValue, profile(for: $0), checks(for: $0)) }
     #else
       return []
     #endif
@@ -32,6 +33,32 @@ package enum Planting {
       case .sessionsIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
+      }
+    }
+
+    private static func checks(for fault: PlantedFault) -> [Check] {
+      switch fault {
+      case .voteBeforePersist: [.electionSafety]
+      case .voteForgottenOnRestart: [.durability, .electionSafety]
+      case .voteWithoutComparingLogs, .commitOldTermByCounting: [.leaderCompleteness]
+      case .electionWithoutMajority: [.electionSafety]
+      case .countLeaderBeforeDurable, .commitAtHighestMatch, .acknowledgeBeforeDurable:
+        [.durableMajority]
+      case .acknowledgeBeforeCommit: [.realTime, .linearizability]
+      case .truncateOnEveryAppend: [.leaderCompleteness, .durableMajority]
+      // A log that has lost entries that the state has applied is found as it is opened.
+      case .skippedSync, .failedSyncIgnored, .neededSegmentRecycled: [.durability, .nodeStopped]
+      case .persistedBeforeSync: [.durability]
+      case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
+        .readFromFollower:
+        [.realTime]
+      case .conditionIgnored: [.stateMachineSafety, .linearizability]
+      case .sessionsIgnored: [.exactlyOnce]
+      case .forgetSessionsInSnapshot: [.stateMachineSafety, .exactlyOnce]
+      case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:
+        [.stateMachineSafety, .readContent]
+      case .linkNeverReconnects, .silentPeerUnnoticed: [.connection]
+      case .linkWithoutBackoff: [.backoff]
       }
     }
   #endif

@@ -107,11 +107,12 @@ extension SimulatedNode {
     }
     process.turns.end(inputs)
     finishTurn(now: now, &world)
-    // Not under a planted fault: that is for the checks from outside to find.
-    let turn = process.countTurn()
-    if turn % Self.turnsPerInvariantCheck == 0, world.options.plant == nil {
-      process.core?.checkInvariants()
+    guard process.countTurn() % Self.turnsPerInvariantCheck == 0 else { return }
+    if let broken = process.core?.brokenLinkInvariant(now: now.instant) {
+      world.violate(.linkInvariant, "\(id): \(broken)")
     }
+    // Not under a planted fault: that is for the checks from outside to find.
+    if world.options.plant == nil { process.core?.checkInvariants() }
   }
 
   private func deliver(_ input: LoopInput, now: Now, _ world: inout World) {

@@ -52,6 +52,9 @@ struct Host: Sendable {
   var clusterID: UInt64 { membership.clusterID }
   var clientCount: Int { inbound.clientCount }
   func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
+  func brokenLinkInvariant(now: Instant) -> String? {
+    peers.brokenInvariant(now: now) ?? inbound.brokenInvariant(now: now)
+  }
 
   // MARK: Time
 
