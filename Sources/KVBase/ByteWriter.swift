@@ -54,15 +54,11 @@ package struct ByteWriter: Sendable {
     }
   }
 
-  /// Four integers in one append: the head of a message between nodes.
+  /// Forgets what was written after the first `count` bytes.
   @inlinable
-  package mutating func append(_ a: UInt32, _ b: UInt64, _ c: UInt64, _ d: UInt64) {
-    unsafe append(fixed: 28) { header in
-      unsafe header.storeBytes(of: a.bigEndian, as: UInt32.self)
-      unsafe header.storeBytes(of: b.bigEndian, toByteOffset: 4, as: UInt64.self)
-      unsafe header.storeBytes(of: c.bigEndian, toByteOffset: 12, as: UInt64.self)
-      unsafe header.storeBytes(of: d.bigEndian, toByteOffset: 20, as: UInt64.self)
-    }
+  package mutating func truncate(to count: Int) {
+    precondition(count >= 0 && count <= bytes.count, "\(count) of \(bytes.count)")
+    bytes.removeLast(bytes.count - count)
   }
 
   /// A part of what another writer holds.

@@ -222,8 +222,11 @@ package struct ClientCore: Sendable {
 
   /// When `tick` is to be called next; `nil` where nothing waits.
   package var nextDeadline: Instant? {
-    guard let link = peers.nextDeadline else { return calls.nextDeadline }
-    return calls.nextDeadline.map { min($0, link) } ?? link
+    // Changes nothing, but what is not `mutating` is asked of a copy where a class holds the core.
+    mutating get {
+      guard let link = peers.nextDeadline else { return calls.nextDeadline }
+      return calls.nextDeadline.map { min($0, link) } ?? link
+    }
   }
 
   package mutating func tick(now: Now, into outputs: inout ClientOutputs) {

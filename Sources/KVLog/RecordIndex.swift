@@ -199,12 +199,11 @@ extension RecordIndex.State {
       guard let first = entries.first, let last = entries.last,
         let slot = groups.index(forKey: group)
       else { return }
-      if first.index <= groups.values[slot].lastIndex || groups.values[slot].neededFrom == nil {
-        oldestNeeded = .unknown
-      }
-      groups.values[slot].append(
+      // In one change in place: asking the dictionary first would copy the value out.
+      let isNeededFromChanged = groups.values[slot].append(
         EntriesLocation(firstIndex: first.index, position: position, length: UInt32(length)),
         through: last.index)
+      if isNeededFromChanged { oldestNeeded = .unknown }
     case .reset(let group, _, let index, _, _):
       groups[group] = EntriesLocations(baseIndex: index, lastIndex: index, keptFrom: position)
       oldestNeeded = .unknown

@@ -82,7 +82,9 @@ struct EntriesLocations: Sendable {
     lastIndex == baseIndex || locations.first.map { $0.firstIndex <= baseIndex.next } ?? false
   }
 
-  mutating func append(_ location: EntriesLocation, through last: LogIndex) {
+  /// True where `neededFrom` may have changed.
+  mutating func append(_ location: EntriesLocation, through last: LogIndex) -> Bool {
+    let mayChange = location.firstIndex <= lastIndex || locations.isEmpty
     while let replaced = locations.last, replaced.firstIndex >= location.firstIndex {
       _ = locations.popLast()
       bytes -= Int(replaced.length)
@@ -92,6 +94,7 @@ struct EntriesLocations: Sendable {
     lastIndex = last
     // What a record had left after compaction may just have been replaced.
     removeCompacted()
+    return mayChange
   }
 
   /// `end` is the log's: where no entry is kept, nothing before it is.

@@ -50,7 +50,7 @@ package struct NodeCore: Sendable {
   package mutating func step(_ input: NodeInput, now: Now, into outputs: inout NodeOutputs) {
     switch input {
     case .tick(let gauges):
-      host.tick(gauges, meta: shard.metaStatus, now: now, &orders, &outputs)
+      host.tick(gauges, meta: shard.metaStatus(), now: now, &orders, &outputs)
       carryOutOrders(now: now, &outputs)
       if host.isAdmitted { shard.tick(now: now, &outputs) }
     case .accepted(let connection, let remote):
@@ -71,7 +71,7 @@ package struct NodeCore: Sendable {
     case .logRead(let number, let entries): shard.logRead(number, entries, now: now, &outputs)
     case .snapshot(let transfer, let step):
       shard.snapshotStep(transfer, step, now: now, &outputs)
-    case .stateFlushed(let applied): host.stateFlushed(applied, &orders)
+    case .stateFlushed(let groups): host.stateFlushed(groups, &orders)
     case .shutdown: host.beginShutdown(&orders)
     }
     carryOutOrders(now: now, &outputs)
@@ -84,7 +84,7 @@ package struct NodeCore: Sendable {
     case .none: return
     case .judge(let hello):
       host.judge(
-        hello, on: connection, canJudge: shard.metaStatus.isCurrent, now: now.instant, &outputs)
+        hello, on: connection, canJudge: shard.metaStatus().isCurrent, now: now.instant, &outputs)
     case .request:
       let caller = Caller(connection: connection, stream: frame.stream)
       switch shard.request(frame.payload, caller: caller, now: now, &outputs) {
@@ -151,7 +151,7 @@ package struct NodeCore: Sendable {
   }
 
   /// Stops where a part finds itself broken: too much for every turn of a real node.
-  package func checkInvariants() { shard.checkInvariants() }
+  package mutating func checkInvariants() { shard.checkInvariants() }
 
   /// What does not hold in one of its links; `nil` where all does. For simulations.
   package func brokenLinkInvariant(now: Instant) -> String? {

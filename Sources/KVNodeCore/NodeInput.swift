@@ -28,8 +28,8 @@ package enum NodeInput: Sendable {
   case logRead(UInt64, [LogEntry]?)
   /// Answers `NodeOutputs.snapshots`.
   indirect case snapshot(TransferID, SnapshotStep)
-  /// Answers `NodeOutputs.flushState`: the state is durable up to these indexes.
-  case stateFlushed([(group: GroupID, index: LogIndex)])
+  /// Answers `NodeOutputs.flushState`: see `NodeConfiguration.flushed`.
+  case stateFlushed([FlushedGroup])
   /// Refuse new work, hand over leaderships, finish what runs: until `NodeCore.isDrained`.
   case shutdown
 }

@@ -1,9 +1,16 @@
 package import KVBase
 package import KVRaft
 
-/// What replicas of one group send each other, as it stands in a PEER frame: an envelope (u8
-/// service, u32 group, u64 from, u64 to, u64 term), u8 kind, and what the kind has. A frame holds
-/// any number of them.
+/// What all messages of one node to another in a turn have in common, which is said once in a frame:
+/// u8 service, u64 from, u64 to.
+package struct PeerEnvelope: Hashable, Sendable {
+  var from: ReplicaID
+  var to: ReplicaID
+}
+
+/// What replicas of one group send each other, as it stands in a PEER frame: u8 kind, u32 group,
+/// u64 term, and what the kind has. An envelope comes before it, marked by a kind of 0, where it is
+/// not the one of the message before it in the frame. A frame holds any number of them.
 package struct PeerMessage: Hashable, Sendable {
   package enum Body: Hashable, Sendable {
     case raft(RaftMessage.Body)
@@ -37,6 +44,9 @@ package enum SnapshotMessage: Hashable, Sendable {
 }
 
 extension PeerMessage {
+  /// Stands where a kind does: an envelope comes first.
+  private static let envelopeMark: UInt8 = 0
+
   private enum Kind: UInt8 {
     case voteRequest = 1
     case voteResponse = 2
@@ -56,29 +66,54 @@ extension PeerMessage {
     case raft = 1
   }
 
-  package func encode(into writer: inout ByteWriter) {
-    writer.append(Service.raft.rawValue)
-    writer.append(group.rawValue, from.rawValue, to.rawValue, term.rawValue)
+  private var envelope: PeerEnvelope { PeerEnvelope(from: from, to: to) }
+
+  /// Appends the message. `last`: the envelope of the message before it in the frame, and then this
+  /// one's.
+  package func encode(after last: inout PeerEnvelope?, into writer: inout ByteWriter) {
+    if last != envelope {
+      writer.append(Self.envelopeMark)
+      writer.append(Service.raft.rawValue)
+      writer.append(from.rawValue)
+      writer.append(to.rawValue)
+      last = envelope
+    }
+    writer.append(kind.rawValue)
+    writer.append(group.rawValue)
+    writer.append(term.rawValue)
     switch body {
     case .raft(let raft): Self.encode(raft, into: &writer)
     case .snapshot(let snapshot): Self.encode(snapshot, into: &writer)
     }
   }
 
+  private var kind: Kind {
+    switch body {
+    case .raft(.voteRequest): .voteRequest
+    case .raft(.voteResponse): .voteResponse
+    case .raft(.append): .append
+    case .raft(.appendResponse): .appendResponse
+    case .raft(.heartbeat): .heartbeat
+    case .raft(.heartbeatResponse): .heartbeatResponse
+    case .raft(.timeoutNow): .timeoutNow
+    case .snapshot(.offer): .snapshotOffer
+    case .snapshot(.request): .snapshotRequest
+    case .snapshot(.chunk): .snapshotChunk
+    case .snapshot(.done): .snapshotDone
+    }
+  }
+
   private static func encode(_ body: RaftMessage.Body, into writer: inout ByteWriter) {
     switch body {
     case .voteRequest(let request):
-      writer.append(Kind.voteRequest.rawValue)
       writer.append(request.isPreVote)
       writer.append(request.isTransfer)
       writer.append(request.lastIndex.rawValue)
       writer.append(request.lastTerm.rawValue)
     case .voteResponse(let response):
-      writer.append(Kind.voteResponse.rawValue)
       writer.append(response.isPreVote)
       writer.append(response.granted)
     case .append(let append):
-      writer.append(Kind.append.rawValue)
       writer.append(append.previousIndex.rawValue)
       writer.append(append.previousTerm.rawValue)
       writer.append(append.commit.rawValue)
@@ -86,7 +121,6 @@ extension PeerMessage {
       writer.append(UInt32(append.entries.count))
       for entry in append.entries { entry.encode(into: &writer) }
     case .appendResponse(let response):
-      writer.append(Kind.appendResponse.rawValue)
       writer.append(response.round)
       switch response.outcome {
       case .accepted(let match):
@@ -99,56 +133,54 @@ extension PeerMessage {
         writer.append(hintTerm.rawValue)
       }
     case .heartbeat(let heartbeat):
-      writer.append(Kind.heartbeat.rawValue)
       writer.append(heartbeat.commit.rawValue)
       writer.append(heartbeat.round)
       writer.append(heartbeat.leaderCommit.rawValue)
       writer.append(heartbeat.quorumAgeMilliseconds)
     case .heartbeatResponse(let response):
-      writer.append(Kind.heartbeatResponse.rawValue)
       writer.append(response.round)
-    case .timeoutNow:
-      writer.append(Kind.timeoutNow.rawValue)
+    case .timeoutNow: break
     }
   }
 
   private static func encode(_ body: SnapshotMessage, into writer: inout ByteWriter) {
     switch body {
     case .offer(let transfer, let index, let term):
-      writer.append(Kind.snapshotOffer.rawValue)
       writer.append(transfer)
       writer.append(index.rawValue)
       writer.append(term.rawValue)
     case .request(let transfer, let sequence):
-      writer.append(Kind.snapshotRequest.rawValue)
       writer.append(transfer)
       writer.append(sequence)
     case .chunk(let transfer, let sequence, let isLast, let bytes):
-      writer.append(Kind.snapshotChunk.rawValue)
       writer.append(transfer)
       writer.append(sequence)
       writer.append(isLast)
       writer.append(sized: bytes)
     case .done(let transfer, let succeeded):
-      writer.append(Kind.snapshotDone.rawValue)
       writer.append(transfer)
       writer.append(succeeded)
     }
   }
 
-  package init(from reader: inout ByteReader) throws(WireError) {
-    let service = try reader.read(UInt8.self)
-    guard Service(rawValue: service) != nil else {
-      throw .unknownValue(what: "service of a peer message", value: UInt64(service))
+  /// Reads the next message of a frame. `envelope`: that of the message before it, and then this
+  /// one's; `nil` at the begin of a frame.
+  package init(
+    from reader: inout ByteReader, after envelope: inout PeerEnvelope?
+  ) throws(WireError) {
+    var raw = try reader.read(UInt8.self)
+    if raw == Self.envelopeMark {
+      envelope = try Self.envelope(from: &reader)
+      raw = try reader.read(UInt8.self)
     }
-    group = GroupID(try reader.read(UInt32.self))
-    from = ReplicaID(rawValue: try reader.read(UInt64.self))
-    to = ReplicaID(rawValue: try reader.read(UInt64.self))
-    term = Term(try reader.read(UInt64.self))
-    let raw = try reader.read(UInt8.self)
     guard let kind = Kind(rawValue: raw) else {
       throw .unknownValue(what: "peer message", value: UInt64(raw))
     }
+    guard let envelope else { throw .invalid("peer message: no envelope before it") }
+    from = envelope.from
+    to = envelope.to
+    group = GroupID(try reader.read(UInt32.self))
+    term = Term(try reader.read(UInt64.self))
     switch kind {
     case .voteRequest:
       let isPreVote = try reader.readBool()
@@ -180,6 +212,18 @@ extension PeerMessage {
     case .snapshotOffer, .snapshotRequest, .snapshotChunk, .snapshotDone:
       body = .snapshot(try Self.snapshot(kind, from: &reader))
     }
+  }
+
+  private static func envelope(
+    from reader: inout ByteReader
+  ) throws(WireError) -> PeerEnvelope {
+    let service = try reader.read(UInt8.self)
+    guard Service(rawValue: service) != nil else {
+      throw .unknownValue(what: "service of a peer message", value: UInt64(service))
+    }
+    return PeerEnvelope(
+      from: ReplicaID(rawValue: try reader.read(UInt64.self)),
+      to: ReplicaID(rawValue: try reader.read(UInt64.self)))
   }
 
   private static func append(

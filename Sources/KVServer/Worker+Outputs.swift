@@ -82,7 +82,9 @@ extension Worker {
     inBackground { () throws(StorageError) in
       try machines.value.flush()
     } then: { worker, applied in
-      worker.give(.stateFlushed(applied))
+      worker.orStop { () throws(StorageError) in
+        worker.give(try worker.configuration.node.flushed(applied, log: worker.log.value))
+      }
     }
   }
 
@@ -90,9 +92,7 @@ extension Worker {
 
   func logWritten(_ result: Result<UInt64, StorageError>) {
     switch result {
-    case .success(let number):
-      logWrittenBytes = UInt64(log.value.statistics.bytesWritten)
-      give(.persisted(number))
+    case .success(let number): give(.persisted(number))
     case .failure(let error): stop(error.description)
     }
   }

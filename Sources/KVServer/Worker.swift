@@ -29,7 +29,6 @@ actor Worker {
 
   var logThread: LogThread?
   let background = BackgroundThread(name: "kv-background")
-  var logWrittenBytes: UInt64 = 0
   var stateBytes = 0
   private var ticksSinceGauges = 0
 
@@ -102,10 +101,11 @@ actor Worker {
       ticksSinceGauges = 0
       stateBytes = machines.value.approximateStateBytes
     }
+    let log = log.value.statistics
     give(
       .tick(
         NodeGauges(
-          logRetainedBytes: log.value.retainedBytes, logWrittenBytes: logWrittenBytes,
+          logRetainedBytes: log.retainedBytes, logWrittenBytes: UInt64(log.bytesWritten),
           stateBytes: stateBytes, isUnderPressure: machines.value.store.isUnderPressure)))
   }
 

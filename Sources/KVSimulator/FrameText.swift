@@ -21,7 +21,8 @@ extension SimulatedItem {
     }
     var parts: [String] = []
     var reader = ByteReader(payload)
-    while !reader.isAtEnd, let message = try? PeerMessage(from: &reader) {
+    var envelope: PeerEnvelope?
+    while !reader.isAtEnd, let message = try? PeerMessage(from: &reader, after: &envelope) {
       parts.append("\(message.group) term \(message.term) \(Self.text(message.body))")
     }
     return parts.joined(separator: "; ")

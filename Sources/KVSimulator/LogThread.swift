@@ -47,6 +47,13 @@ struct LogThread {
     try log.compact(group, through: through)
   }
 
+  /// The answer to a flush of the state.
+  func flushed(
+    _ applied: [(group: GroupID, index: LogIndex)], _ configuration: NodeConfiguration
+  ) throws(StorageError) -> NodeInput {
+    try configuration.flushed(applied, log: log)
+  }
+
   mutating func measureRetainedBytes() -> Int {
     if ticksSinceMeasured == 0 { retainedBytes = log.retainedBytes }
     ticksSinceMeasured = (ticksSinceMeasured + 1) % Self.ticksPerMeasurement

@@ -55,7 +55,7 @@ extension SimulatedNode {
 
   func flushDone(_ world: inout World) {
     do {
-      enqueue(.core(try state.endFlush()), &world)
+      enqueue(.core(try log.flushed(try state.endFlush(), configuration)), &world)
       if let id = formedClusterID { configuration.clusterID = id }
     } catch {
       stop(because: error, &world)
@@ -108,11 +108,11 @@ extension SimulatedNode {
     process.turns.end(inputs)
     finishTurn(now: now, &world)
     guard process.countTurn() % Self.turnsPerInvariantCheck == 0 else { return }
-    if let broken = process.core?.brokenLinkInvariant(now: now.instant) {
+    if let broken = process.brokenLinkInvariant(now: now.instant) {
       world.violate(.linkInvariant, "\(id): \(broken)")
     }
     // Not under a planted fault: that is for the checks from outside to find.
-    if world.options.plant == nil { process.core?.checkInvariants() }
+    if world.options.plant == nil { process.checkInvariants() }
   }
 
   private func deliver(_ input: LoopInput, now: Now, _ world: inout World) {
@@ -134,8 +134,7 @@ extension SimulatedNode {
   /// Carries outputs out until the core has nothing more to say.
   private func finishTurn(now: Now, _ world: inout World) {
     for _ in 0..<Self.maximumRounds {
-      process.finishTurn(now: now, &outputs)
-      if outputs.isEmpty { return }
+      guard process.finishTurn(now: now, &outputs) else { return }
       swap(&outputs, &carried)
       let hasInput = carryOut(now: now, &world)
       guard isRunning else { return }

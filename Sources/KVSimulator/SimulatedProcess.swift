@@ -43,9 +43,14 @@ struct SimulatedProcess {
     core?.step(input, now: now, into: &outputs)
   }
 
-  mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) {
+  /// False where there is nothing to carry out.
+  mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) -> Bool {
     core?.finishTurn(now: now, into: &outputs)
+    return !outputs.isEmpty
   }
+
+  mutating func checkInvariants() { core?.checkInvariants() }
+  func brokenLinkInvariant(now: Instant) -> String? { core?.brokenLinkInvariant(now: now) }
 
   /// Counts a turn: how many there were.
   mutating func countTurn() -> UInt64 {

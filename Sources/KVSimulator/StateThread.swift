@@ -32,9 +32,10 @@ struct StateThread {
     return true
   }
 
-  mutating func endFlush() throws(StorageError) -> NodeInput {
+  /// What each group had applied at least.
+  mutating func endFlush() throws(StorageError) -> [(group: GroupID, index: LogIndex)] {
     isFlushing = false
-    return .stateFlushed(try machines.flush())
+    return try machines.flush()
   }
 
   /// Carries out work on a snapshot: the answer, and what it waits for.

@@ -1,5 +1,5 @@
 package import KVBase
-package import KVCommand
+internal import KVCommand
 
 extension StateMachines {
   /// Opens the state of a replica that the log has recovered, at a node's start. The state is

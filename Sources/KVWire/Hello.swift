@@ -4,7 +4,7 @@ package import KVBase
 package struct Hello: Hashable, Sendable {
   package enum Role: UInt8, Sendable { case client = 0, node = 1 }
 
-  package static let protocolVersion: UInt16 = 1
+  package static let protocolVersion: UInt16 = 2
 
   package var role: Role
   /// The lowest and highest version of the protocol that the sender speaks.

@@ -27,8 +27,14 @@ extension FuzzTarget {
       encode: { $0.encode(into: &$1) }),
     value(
       "peer message", samples: peerSamples,
-      decode: { (reader: inout ByteReader) throws(WireError) in try PeerMessage(from: &reader) },
-      encode: { $0.encode(into: &$1) }),
+      decode: { (reader: inout ByteReader) throws(WireError) in
+        var envelope: PeerEnvelope?
+        return try PeerMessage(from: &reader, after: &envelope)
+      },
+      encode: {
+        var envelope: PeerEnvelope?
+        $0.encode(after: &envelope, into: &$1)
+      }),
   ]
 
   /// What comes from disks, and in snapshots from peers.

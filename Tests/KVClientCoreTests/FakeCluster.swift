@@ -46,7 +46,7 @@ final class FakeCluster {
   /// Instead of HELLO.
   var refusal: Goaway?
   /// Of the protocol.
-  var versions: ClosedRange<UInt16> = 1...1
+  var versions = Hello.protocolVersion...Hello.protocolVersion
   private(set) var open: [PeerID: NodeID] = [:]
   /// Which connection to a peer is the present one: what belongs to an earlier one is lost.
   private var connection: [PeerID: Int] = [:]

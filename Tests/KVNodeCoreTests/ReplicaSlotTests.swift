@@ -272,10 +272,10 @@ import Testing
     bench.lead()
     let report = try #require(bench.report)
     bench.give(
-      .flushed(
-        [(group, report.applied)],
-        RetentionPolicy(
-          keepsForFollowers: false, keepsForTransfers: false, followerSilence: .zero)))
+      .flushed([
+        FlushedGroup(
+          group: group, index: report.applied, firstForFollowers: nil, firstForTransfers: nil)
+      ]))
     #expect(try #require(bench.report).base == report.applied)
     for _ in 0..<200 {
       bench.tick()

@@ -93,7 +93,8 @@ struct ShardBench {
     let message = PeerMessage(
       group: GroupID(1), from: Self.other, to: Self.own, term: term, body: body)
     var writer = ByteWriter()
-    message.encode(into: &writer)
+    var envelope: PeerEnvelope?
+    message.encode(after: &envelope, into: &writer)
     try shard.peerFrame(from: NodeID(2), writer.take(), now: now, &outputs)
   }
 
@@ -139,7 +140,8 @@ extension NodeOutputs {
     var found: [PeerMessage] = []
     for payload in payloads {
       var reader = ByteReader(payload)
-      while !reader.isAtEnd { found.append(try PeerMessage(from: &reader)) }
+      var envelope: PeerEnvelope?
+      while !reader.isAtEnd { found.append(try PeerMessage(from: &reader, after: &envelope)) }
     }
     return found
   }

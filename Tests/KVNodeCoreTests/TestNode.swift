@@ -109,7 +109,8 @@ final class TestNode {
     }
     for (group, through) in asked.compactions { try log.compact(group, through: through) }
     if asked.flushState {
-      core.step(.stateFlushed(try machines.flush()), now: now, into: &outputs)
+      let flushed = try configuration.flushed(try machines.flush(), log: log)
+      core.step(flushed, now: now, into: &outputs)
     }
     if let id = asked.clusterID { clusterID = id }
     if let problem = asked.fatal { fatal = problem }

@@ -143,11 +143,8 @@ struct Host: Sendable {
     writes.popFinished(through: number)
   }
 
-  mutating func stateFlushed(
-    _ applied: [(group: GroupID, index: LogIndex)], _ orders: inout [ShardInput]
-  ) {
-    guard let policy = retention.flushed(gauges) else { return }
-    orders.append(.flushed(applied, policy))
+  mutating func stateFlushed(_ groups: [FlushedGroup], _ orders: inout [ShardInput]) {
+    if retention.flushed(gauges) { orders.append(.flushed(groups)) }
   }
 
   // MARK: The map

@@ -52,14 +52,18 @@ struct RaftGroup: Engine {
   var highestGeneration: Generation { transfers.highestGeneration }
   var hasOpenProposals: Bool { !proposals.isEmpty }
 
-  /// What is committed is known here as far as the present leader knows it.
-  var isCurrent: Bool {
-    raft.leader != nil && raft.commitIndex > .zero && applying.index >= raft.commitIndex
-      && raft.term(at: raft.commitIndex) == raft.term
+  /// What is asked of the meta group's replica. Mutating, as everything that is asked with each
+  /// tick: a table lends its replicas for a change, and copies them out to be read.
+  mutating func status() -> MetaStatus {
+    let commit = raft.commitIndex
+    return MetaStatus(
+      leads: leadsSafely, isIdle: !hasOpenProposals,
+      isCurrent: raft.leader != nil && commit > .zero && applying.index >= commit
+        && raft.term(at: commit) == raft.term)
   }
 
   /// It leads, and everything that earlier leaders committed is committed here.
-  var leadsSafely: Bool { isLeader && raft.hasCommittedInOwnTerm }
+  private var leadsSafely: Bool { isLeader && raft.hasCommittedInOwnTerm }
 
   var nextDeadline: Instant {
     min(raft.nextDeadline, min(reads.nextDeadline, transfers.nextDeadline))
@@ -72,7 +76,7 @@ struct RaftGroup: Engine {
       base: raft.baseIndex, digest: applying.digest)
   }
 
-  func checkInvariants() {
+  mutating func checkInvariants() {
     raft.checkInvariants()
     precondition(
       applying.index <= raft.commitIndex || transfers.isResetting,
@@ -467,23 +471,24 @@ struct RaftGroup: Engine {
     return hasProposed
   }
 
-  /// The state is durable up to `flushed`: what of the log may be forgotten, or `nil`.
+  /// The state is durable: the entry up to which the log may be forgotten, or `nil`.
   mutating func compact(
-    flushed: LogIndex, policy: RetentionPolicy, now: Instant
+    _ flushed: FlushedGroup, _ context: borrowing ShardContext, now: Instant
   ) -> LogIndex? {
     guard !transfers.isResetting else { return nil }
-    var through = min(flushed, applying.index)
-    if policy.keepsForFollowers, isLeader {
+    var through = min(flushed.index, applying.index)
+    // What a live follower still needs, within the group's share of the log.
+    if isLeader, let first = flushed.firstForFollowers {
       for follower in raft.progress {
-        guard let heard = follower.lastContact, now - heard < policy.followerSilence else {
+        guard let heard = follower.lastContact, now - heard < context.electionTimeout * 2 else {
           continue
         }
-        through = min(through, follower.match)
+        through = min(through, max(follower.match, first.previous))
       }
     }
     // What follows a snapshot on its way is needed when it has arrived.
-    if policy.keepsForTransfers, let lowest = transfers.lowestIndexOnItsWay {
-      through = min(through, lowest)
+    if let lowest = transfers.lowestIndexOnItsWay, let first = flushed.firstForTransfers {
+      through = min(through, max(lowest, first.previous))
     }
     guard through > raft.baseIndex else { return nil }
     raft.compacted(through: through)

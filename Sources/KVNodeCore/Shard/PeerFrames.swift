@@ -1,14 +1,34 @@
 package import KVBase
 
 /// The payloads of PEER frames that a turn sends: what all groups of the node have to say to
-/// another node goes into one frame, or a few where one would be too long. The buffers are kept
-/// from turn to turn.
+/// another node goes into one frame, or a few where one would be too long, with what the messages
+/// have in common said once in each. The buffers are kept from turn to turn.
 package struct PeerFrames: Sendable {
   private struct Lane: Sendable {
     var connection: ConnectionID
     var writer = ByteWriter()
     /// Where frames end, but for the last one.
     var boundaries: [Int] = []
+    /// Of the last message, where the next one can share it.
+    var envelope: PeerEnvelope?
+
+    mutating func append(_ message: PeerMessage) {
+      let mark = writer.count
+      message.encode(after: &envelope, into: &writer)
+      let start = boundaries.last ?? 0
+      guard writer.count - start > Limits.peerFrameBytes, mark > start else { return }
+      // It begins a frame of its own, where it shares nothing with what came before.
+      boundaries.append(mark)
+      writer.truncate(to: mark)
+      envelope = nil
+      message.encode(after: &envelope, into: &writer)
+    }
+
+    mutating func removeAll() {
+      writer.removeAll()
+      boundaries.removeAll(keepingCapacity: true)
+      envelope = nil
+    }
   }
 
   private var lanes: [Lane] = []
@@ -18,13 +38,7 @@ package struct PeerFrames: Sendable {
   package var isEmpty: Bool { lanes.allSatisfy { $0.writer.count == 0 } }
 
   mutating func append(_ message: PeerMessage, on connection: ConnectionID) {
-    let at = lane(of: connection)
-    let mark = lanes[at].writer.count
-    message.encode(into: &lanes[at].writer)
-    let start = lanes[at].boundaries.last ?? 0
-    if lanes[at].writer.count - start > Limits.peerFrameBytes, mark > start {
-      lanes[at].boundaries.append(mark)
-    }
+    lanes[lane(of: connection)].append(message)
   }
 
   /// Few nodes: found by looking at each. Lanes of earlier connections are used again.
@@ -57,9 +71,6 @@ package struct PeerFrames: Sendable {
   }
 
   mutating func removeAll() {
-    for at in lanes.indices where lanes[at].writer.count > 0 {
-      lanes[at].writer.removeAll()
-      lanes[at].boundaries.removeAll(keepingCapacity: true)
-    }
+    for at in lanes.indices where lanes[at].writer.count > 0 { lanes[at].removeAll() }
   }
 }

@@ -124,8 +124,9 @@ struct Shard: Sendable {
     from peer: NodeID, _ payload: Bytes, now: Now, _ outputs: inout NodeOutputs
   ) throws(WireError) {
     var reader = ByteReader(payload)
+    var envelope: PeerEnvelope?
     while !reader.isAtEnd {
-      let message = try PeerMessage(from: &reader)
+      let message = try PeerMessage(from: &reader, after: &envelope)
       guard message.from.node == peer else { throw .invalid("peer message: another's replica") }
       guard let slot = table.slot(of: message.group) else { continue }
       touch(slot)
@@ -212,8 +213,7 @@ struct Shard: Sendable {
       guard let slot = table.slot(of: .meta) else { return }
       touch(slot)
       _ = table[slot].proposeOwn(.meta(command), now: now, &context)
-    case .flushed(let applied, let policy):
-      compact(applied, policy, now: now.instant, &outputs)
+    case .flushed(let groups): compact(groups, now: now.instant, &outputs)
     case .shutdown: context.isShuttingDown = true
     }
   }
@@ -279,9 +279,9 @@ struct Shard: Sendable {
   private mutating func balance(_ limit: Int, now: Now, _ outputs: inout NodeOutputs) {
     var begun = 0
     for slot in table.live where begun < limit {
-      guard table[slot].isLeader else { continue }
+      guard table[slot].balance(now: now, &context, &outputs) else { continue }
       touch(slot)
-      if table[slot].balance(now: now, &context, &outputs) { begun += 1 }
+      begun += 1
     }
   }
 
@@ -293,14 +293,13 @@ struct Shard: Sendable {
   }
 
   private mutating func compact(
-    _ flushed: [(group: GroupID, index: LogIndex)], _ policy: RetentionPolicy, now: Instant,
-    _ outputs: inout NodeOutputs
+    _ flushed: [FlushedGroup], now: Instant, _ outputs: inout NodeOutputs
   ) {
-    for (group, index) in flushed {
-      guard let slot = table.slot(of: group),
-        let through = table[slot].compact(flushed: index, policy: policy, now: now)
+    for flushed in flushed {
+      guard let slot = table.slot(of: flushed.group),
+        let through = table[slot].compact(flushed, context, now: now)
       else { continue }
-      outputs.compactions.append((group, through))
+      outputs.compactions.append((flushed.group, through))
     }
   }
 
@@ -350,11 +349,9 @@ struct Shard: Sendable {
 
   // MARK: What it says of itself
 
-  var metaStatus: MetaStatus {
+  mutating func metaStatus() -> MetaStatus {
     guard let slot = table.slot(of: .meta) else { return MetaStatus() }
-    return MetaStatus(
-      leads: table[slot].leadsSafely, isIdle: !table[slot].hasOpenProposals,
-      isCurrent: table[slot].isCurrent)
+    return table[slot].status()
   }
 
   /// Nothing is left to do for a node that shuts down.
@@ -378,7 +375,7 @@ struct Shard: Sendable {
   var groupCount: Int { table.live.reduce(0) { count, _ in count + 1 } }
   var groupsWithLeader: Int { table.live.reduce(0) { $0 + (table[$1].leader == nil ? 0 : 1) } }
 
-  func checkInvariants() {
+  mutating func checkInvariants() {
     for slot in table.live { table[slot].checkInvariants() }
   }
 

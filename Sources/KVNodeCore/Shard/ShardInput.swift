@@ -33,19 +33,9 @@ enum ShardInput: Sendable {
   case dropRecords
   /// Propose this to the meta group, where its leader is here.
   case propose(MetaCommand)
-  /// The state is durable up to these indexes: let go of the log what the policy allows.
-  case flushed([(group: GroupID, index: LogIndex)], RetentionPolicy)
+  /// The state is durable: let go of the log what is not needed, or beyond a group's share.
+  case flushed([FlushedGroup])
   case shutdown
-}
-
-/// What the log keeps although the state is durable.
-struct RetentionPolicy: Sendable {
-  /// What a live follower of a group led here still needs.
-  var keepsForFollowers: Bool
-  /// What follows a snapshot that is on its way.
-  var keepsForTransfers: Bool
-  /// A follower that has been silent for this long is not waited for.
-  var followerSilence: TimeAmount
 }
 
 /// What the host asks of the shard that holds the meta group.
