@@ -1,6 +1,7 @@
 import KVBase
 import KVLog
 import KVNodeCore
+import KVState
 
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
@@ -39,22 +40,22 @@ package enum Planting {
     private static func checks(for fault: PlantedFault) -> [Check] {
       switch fault {
       case .voteBeforePersist: [.electionSafety]
-      case .voteForgottenOnRestart: [.durability, .electionSafety]
+      case .voteForgottenOnRestart, .persistedBeforeSync: [.durability]
       case .voteWithoutComparingLogs, .commitOldTermByCounting: [.leaderCompleteness]
-      case .electionWithoutMajority: [.electionSafety]
+      // The entries of two leaders of one term may be seen before the second of them is.
+      case .electionWithoutMajority: [.electionSafety, .logMatching]
       case .countLeaderBeforeDurable, .commitAtHighestMatch, .acknowledgeBeforeDurable:
         [.durableMajority]
       case .acknowledgeBeforeCommit: [.realTime, .linearizability]
       case .truncateOnEveryAppend: [.leaderCompleteness, .durableMajority]
-      // A log that has lost entries that the state has applied is found as it is opened.
-      case .skippedSync, .failedSyncIgnored, .neededSegmentRecycled: [.durability, .nodeStopped]
-      case .persistedBeforeSync: [.durability]
+      // A log that lacks entries that the state has applied is refused as it is opened.
+      case .skippedSync, .failedSyncIgnored: [.durability, .nodeStopped]
+      case .neededSegmentRecycled: [.nodeStopped]
       case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
         .readFromFollower:
         [.realTime]
-      case .conditionIgnored: [.stateMachineSafety, .linearizability]
       case .sessionsIgnored: [.exactlyOnce]
-      case .forgetSessionsInSnapshot: [.stateMachineSafety, .exactlyOnce]
+      case .conditionIgnored, .forgetSessionsInSnapshot: [.stateMachineSafety]
       case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:
         [.stateMachineSafety, .readContent]
       case .linkNeverReconnects, .silentPeerUnnoticed: [.connection]

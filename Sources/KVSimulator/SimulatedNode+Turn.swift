@@ -107,12 +107,14 @@ extension SimulatedNode {
     }
     process.turns.end(inputs)
     finishTurn(now: now, &world)
-    guard process.countTurn() % Self.turnsPerInvariantCheck == 0 else { return }
-    if let broken = process.brokenLinkInvariant(now: now.instant) {
-      world.violate(.linkInvariant, "\(id): \(broken)")
-    }
     // Not under a planted fault: that is for the checks from outside to find.
-    if world.options.plant == nil { process.checkInvariants() }
+    let turn = process.countTurn()
+    if turn % Self.turnsPerInvariantCheck == 0, world.options.plant == nil {
+      process.checkInvariants()
+      if let broken = process.brokenLinkInvariant(now: now.instant) {
+        world.violate(.linkInvariant, "\(id): \(broken)")
+      }
+    }
   }
 
   private func deliver(_ input: LoopInput, now: Now, _ world: inout World) {
