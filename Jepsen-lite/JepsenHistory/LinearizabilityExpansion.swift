@@ -12,6 +12,11 @@
 /// blind write before the operation that returns is then needed only where something sees it; else
 /// it may as well come after that return, or be hidden.
 ///
+/// Two things follow that are easily missed. A blind write of the present state is not idle: it
+/// hides others, as a delete of an absent key hides a write that was under way. And one that is
+/// hidden as it returns can still be wanted for the state that it ends: not only the present one,
+/// but any that stands if it is left out.
+///
 /// So a slot has two bits: that an update is linearized, and that an operation is free, which is an
 /// observation that is linearized or a blind write that is hidden. It is never worse to have more
 /// of the latter.
@@ -65,16 +70,38 @@ struct SearchExpansion<Model: SearchModel> {
   }
 
   /// Whether anything that is still to be explained can make use of the effect of the operation
-  /// that returns: needs its state, or must not find the present one.
+  /// that returns: needs its state, or must not find the state that would stand instead.
+  ///
+  /// Without it, what stands until the next update is the present state, what another operation
+  /// that is open has led to in the meantime, or a blind write that this one would have hidden.
   func isReturningOfUse(_ words: [UInt64]) -> Bool {
-    let action = Int(space.actions[Int(space.returns[cursor.position])])
-    if Int(space.usefulUntil[action]) >= cursor.position { return true }
-    // One that may be left out can still hide others from what must not find them.
-    if !space.optional.isEmpty && space.excludedUntil.contains(where: { $0 >= cursor.position }) {
-      return true
+    let returning = Int(space.returns[cursor.position])
+    if Int(space.usefulUntil[Int(space.actions[returning])]) >= cursor.position { return true }
+    if space.excludedUntil.isEmpty { return false }
+    if isExcluded(Int64(bitPattern: words[0])) { return true }
+    for word in cursor.updates.indices {
+      var pending = cursor.updates[word] & ~words[2 + word]
+      while pending != 0 {
+        let operation = Int(cursor.open[word << 6 + pending.trailingZeroBitCount])
+        pending &= pending - 1
+        if operation != returning, leadsToExcluded(Int(space.actions[operation])) { return true }
+      }
     }
-    let state = Int64(bitPattern: words[0])
-    return state >= 0 && state < Int64(space.excludedUntil.count)
+    return cursor.liveClassSlots.contains { slot in
+      let kind = space.classes[Int(cursor.classes[Int(slot)])]
+      let used = Int(words[firstClassWord + Int(slot)])
+      return used < kind.born.count && Int(kind.born[used]) <= cursor.position
+        && leadsToExcluded(kind.action)
+    }
+  }
+
+  private func leadsToExcluded(_ action: Int) -> Bool {
+    model.produced(by: action).map { isExcluded($0) } ?? false
+  }
+
+  /// Whether an operation that has not returned yet must not find the state.
+  private func isExcluded(_ state: Int64) -> Bool {
+    state >= 0 && state < Int64(space.excludedUntil.count)
       && Int(space.excludedUntil[Int(state)]) >= cursor.position
   }
 
@@ -145,13 +172,21 @@ struct SearchExpansion<Model: SearchModel> {
       let kind = space.classes[Int(cursor.classes[Int(slot)])]
       let used = Int(words[firstClassWord + Int(slot)])
       guard used < kind.born.count, Int(kind.born[used]) <= cursor.position,
-        let after = model.next(kind.action, after: state), after != state
+        let after = model.next(kind.action, after: state),
+        after != state || model.isBlind(kind.action) && canHideMore(words)
       else { continue }
       // Where an operation that must end does the same, it goes first.
       if candidates[..<open].contains(where: { $0.action == kind.action }) { continue }
       candidates.append(
         Candidate(action: kind.action, slot: Int(slot), isOfClass: true, state: after))
     }
+  }
+
+  /// Whether a blind write is open that another one would hide.
+  private func canHideMore(_ words: [UInt64]) -> Bool {
+    for word in cursor.blind.indices
+    where cursor.blind[word] & ~(words[2 + word] | words[firstFreeWord + word]) != 0 { return true }
+    return false
   }
 
   /// Of open operations that do the same, only the one that returns first: in an order that has

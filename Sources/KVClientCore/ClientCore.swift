@@ -214,6 +214,11 @@ package struct ClientCore: Sendable {
 
   // MARK: Time
 
+  /// What does not hold in one of its links; `nil` where all does. For simulations.
+  package func brokenLinkInvariant(now: Now) -> String? {
+    peers.brokenLinkInvariant(now: now.instant)
+  }
+
   /// When `tick` is to be called next; `nil` where nothing waits.
   package var nextDeadline: Instant? {
     // Changes nothing, but what is not `mutating` is asked of a copy where a class holds the core.

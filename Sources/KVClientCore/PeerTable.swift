@@ -335,6 +335,16 @@ struct PeerTable: Sendable {
     if end.reopens { outputs.steps.append(.connect(PeerID(peer))) }
   }
 
+  /// What does not hold in a link; `nil` where all does.
+  func brokenLinkInvariant(now: Instant) -> String? {
+    for peer in peers {
+      if let broken = peer.link.brokenInvariant(now: now) {
+        return "the link to \(peer.addresses.current): \(broken)"
+      }
+    }
+    return nil
+  }
+
   // MARK: Sentences
 
   func describe(_ peer: Int, _ now: Instant) -> String { peers[peer].describe(now) }

@@ -155,6 +155,11 @@ package struct NodeCore: Sendable {
   /// Stops where a part finds itself broken: too much for every turn of a real node.
   package mutating func checkInvariants() { shard.checkInvariants() }
 
+  /// What does not hold in one of its links; `nil` where all does. For simulations.
+  package func brokenLinkInvariant(now: Instant) -> String? {
+    host.brokenLinkInvariant(now: now)
+  }
+
   #if PlantedFaults
     /// Builds a fault into this node and every part of it.
     package mutating func plant(_ fault: PlantedFault) {

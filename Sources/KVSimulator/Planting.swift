@@ -1,14 +1,16 @@
 import KVBase
 import KVLog
 import KVNodeCore
+import KVState
 
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
-  /// What `SimulationOptions.plant` takes, each with a profile that brings it out; empty where the
-  /// build has no planted faults.
-  package static var all: [(name: String, profile: String)] {
+  /// What `SimulationOptions.plant` takes, each with a profile that brings it out, and the checks
+  /// that are there to catch it: another one that fails first does not count. Empty where the build
+  /// has no planted faults.
+  package static var all: [(name: String, profile: String, checks: [Check])] {
     #if PlantedFaults
-      return PlantedFault.allCases.map { ($0.rawValue, profile(for: $0)) }
+      return PlantedFault.allCases.map { ($0.rawValue, profile(for: $0), checks(for: $0)) }
     #else
       return []
     #endif
@@ -32,6 +34,32 @@ package enum Planting {
       case .sessionsIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
+      }
+    }
+
+    private static func checks(for fault: PlantedFault) -> [Check] {
+      switch fault {
+      case .voteBeforePersist: [.electionSafety]
+      case .voteForgottenOnRestart, .persistedBeforeSync: [.durability]
+      case .voteWithoutComparingLogs, .commitOldTermByCounting: [.leaderCompleteness]
+      // The entries of two leaders of one term may be seen before the second of them is.
+      case .electionWithoutMajority: [.electionSafety, .logMatching]
+      case .countLeaderBeforeDurable, .commitAtHighestMatch, .acknowledgeBeforeDurable:
+        [.durableMajority]
+      case .acknowledgeBeforeCommit: [.realTime, .linearizability]
+      case .truncateOnEveryAppend: [.leaderCompleteness, .durableMajority]
+      // A log that lacks entries that the state has applied is refused as it is opened.
+      case .skippedSync, .failedSyncIgnored: [.durability, .nodeStopped]
+      case .neededSegmentRecycled: [.nodeStopped]
+      case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
+        .readFromFollower:
+        [.realTime]
+      case .sessionsIgnored: [.exactlyOnce]
+      case .conditionIgnored, .forgetSessionsInSnapshot: [.stateMachineSafety]
+      case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:
+        [.stateMachineSafety, .readContent]
+      case .linkNeverReconnects, .silentPeerUnnoticed: [.connection]
+      case .linkWithoutBackoff: [.backoff]
       }
     }
   #endif

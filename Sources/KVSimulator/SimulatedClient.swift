@@ -90,7 +90,11 @@ final class SimulatedClient {
   func wake(_ world: inout World) -> Bool {
     guard wakeAt == world.time else { return false }
     wakeAt = .max
-    core.tick(now: Self.now(world.time), into: &outputs)
+    let now = Self.now(world.time)
+    core.tick(now: now, into: &outputs)
+    if world.options.plant == nil, let broken = core.brokenLinkInvariant(now: now) {
+      world.violate(.linkInvariant, "c\(index + 1): \(broken)")
+    }
     return true
   }
 

@@ -111,6 +111,9 @@ extension SimulatedNode {
     let turn = process.countTurn()
     if turn % Self.turnsPerInvariantCheck == 0, world.options.plant == nil {
       process.checkInvariants()
+      if let broken = process.brokenLinkInvariant(now: now.instant) {
+        world.violate(.linkInvariant, "\(id): \(broken)")
+      }
     }
   }
 

@@ -216,7 +216,29 @@ import Testing
     #expect(link.dial(now: now) == .open)
   }
 
+  /// Seen from an earlier time, a link waits for longer than its settings say.
+  @Test func invariantsCanBeBroken() {
+    let earlier = Instant(nanoseconds: now.nanoseconds - 1)
+    var link = dialed()
+    #expect(link.brokenInvariant(now: earlier) == nil)
+    _ = link.dial(now: now)
+    #expect(link.brokenInvariant(now: now) == nil)
+    #expect(link.brokenInvariant(now: earlier)?.contains("connects") ?? false)
+    _ = link.opened(now: now)
+    #expect(link.brokenInvariant(now: now) == nil)
+    #expect(link.brokenInvariant(now: earlier)?.contains("HELLO") ?? false)
+    #expect(ready().brokenInvariant(now: now) == nil)
+    #expect(ready().brokenInvariant(now: earlier)?.contains("future") ?? false)
+  }
+
   #if PlantedFaults
+    @Test func aLinkThatNeverReconnectsBreaksAnInvariant() {
+      var link = ready()
+      link.plantedFault = .linkNeverReconnects
+      _ = link.closed(isRefused: false, now: now)
+      #expect(link.brokenInvariant(now: now)?.contains("backs off") ?? false)
+    }
+
     @Test mutating func plantedFaultsTakeTheirRuleAway() {
       var never = ready()
       never.plantedFault = .linkNeverReconnects

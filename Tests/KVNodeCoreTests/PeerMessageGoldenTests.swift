@@ -1,6 +1,7 @@
 import GoldenBytes
 import KVBase
 import KVRaft
+import KVWire
 import Testing
 
 @testable import KVNodeCore
@@ -73,7 +74,8 @@ import Testing
 
   @Test func everyMessageHasItsGoldenBytes() throws {
     let problems = try GoldenBytes.problems(
-      "peer-messages", Self.samples.map { ($0.name, Self.encoded($0.body).hexadecimal) })
+      "peer-messages", version: Int(Hello.protocolVersion),
+      Self.samples.map { ($0.name, Self.encoded($0.body).hexadecimal) })
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
   }
 

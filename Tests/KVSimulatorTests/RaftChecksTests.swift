@@ -232,4 +232,141 @@ import Testing
     recover([entry(1, 1)])
     expect(&checks, [.durability])
   }
+
+  // MARK: Resets and configurations
+
+  private var three: GroupConfiguration {
+    GroupConfiguration(voters: [n1, n2, n3].map { ReplicaID(node: $0) })
+  }
+  private var two: GroupConfiguration {
+    GroupConfiguration(voters: [n1, n2].map { ReplicaID(node: $0) })
+  }
+
+  private func reset(
+    _ checks: inout RaftChecks, _ node: NodeID, _ number: UInt64, generation: UInt32,
+    after index: UInt64 = 0, term: UInt64 = 0, _ configuration: GroupConfiguration
+  ) {
+    let record = LogRecord.reset(
+      group, generation: Generation(rawValue: generation), index: LogIndex(index), term: Term(term),
+      configuration: configuration)
+    checks.turn(of: node, persists: [(number, [record])], events: [])
+    checks.persisted(number, by: node)
+  }
+
+  private func recover(
+    _ checks: inout RaftChecks, _ node: NodeID, generation: UInt32, base: UInt64 = 0,
+    _ entries: [LogEntry], inLog: GroupConfiguration, inState: GroupConfiguration,
+    applied: UInt64 = 0
+  ) {
+    let generation = Generation(rawValue: generation)
+    let last = entries.last?.index ?? LogIndex(base)
+    checks.recovered(
+      node, group,
+      log: RecoveredLog(
+        hardState: HardState(), generation: generation, baseIndex: LogIndex(base),
+        baseTerm: base == 0 ? .zero : Term(1), lastIndex: last,
+        termRuns: entries.first.map { [TermRun(firstIndex: $0.index, value: $0.term)] } ?? [],
+        configurations: [IndexedConfiguration(firstIndex: LogIndex(base), value: inLog)]),
+      entries: entries,
+      status: GroupStatus(
+        generation: generation, appliedIndex: LogIndex(applied), appliedTerm: .zero,
+        configuration: inState, digest: 0, logTimeMilliseconds: 0, sessionFloorMilliseconds: 0,
+        sessionCount: 0, droppedKeyspaces: [], meta: nil))
+  }
+
+  /// n1 and n2 hold and commit one entry; all three are created with the same voters.
+  private func committedOnce() -> RaftChecks {
+    var checks = checks()
+    for node in [n1, n2, n3] { reset(&checks, node, 1, generation: 1, three) }
+    write(&checks, n1, 2, [entry(1, 1)], events: [role(.leader, 1)])
+    write(&checks, n2, 2, [entry(1, 1)])
+    checks.turn(of: n1, persists: [], events: [.committed(group: group, index: LogIndex(1))])
+    expect(&checks, [])
+    return checks
+  }
+
+  @Test func aSnapshotThatIsInstalledPasses() {
+    var checks = committedOnce()
+    reset(&checks, n3, 2, generation: 2, after: 1, term: 1, three)
+    recover(&checks, n3, generation: 2, base: 1, [], inLog: three, inState: three, applied: 1)
+    expect(&checks, [])
+  }
+
+  @Test func aSnapshotOfWhatIsNotCommitted() {
+    var checks = committedOnce()
+    reset(&checks, n3, 2, generation: 2, after: 2, term: 1, three)
+    expect(&checks, [.stateMachineSafety])
+    checks = committedOnce()
+    reset(&checks, n3, 2, generation: 2, after: 1, term: 2, three)
+    expect(&checks, [.stateMachineSafety])
+  }
+
+  @Test func aResetIntoAGenerationThatIsInUse() {
+    var checks = committedOnce()
+    reset(&checks, n3, 2, generation: 1, after: 1, term: 1, three)
+    expect(&checks, [.stateMachineSafety])
+  }
+
+  @Test func aResetThatGoesBack() {
+    var checks = committedOnce()
+    apply(&checks, n1, [entry(1, 1)])
+    expect(&checks, [])
+    reset(&checks, n1, 3, generation: 2, three)
+    expect(&checks, [.applyOrder])
+  }
+
+  @Test func aResetThatIsGoneAfterACrash() {
+    var checks = committedOnce()
+    reset(&checks, n3, 2, generation: 2, after: 1, term: 1, three)
+    expect(&checks, [])
+    recover(&checks, n3, generation: 1, base: 1, [], inLog: three, inState: three, applied: 1)
+    expect(&checks, [.durability])
+  }
+
+  @Test func votersThatTheLogDidNotMake() {
+    var checks = committedOnce()
+    reset(&checks, n3, 2, generation: 2, after: 1, term: 1, two)
+    expect(&checks, [.configuration])
+    checks = committedOnce()
+    recover(&checks, n1, generation: 1, [entry(1, 1)], inLog: two, inState: three)
+    expect(&checks, [.configuration])
+    checks = committedOnce()
+    recover(&checks, n1, generation: 1, [entry(1, 1)], inLog: three, inState: two, applied: 1)
+    expect(&checks, [.configuration])
+    // Nor do they decide from then on what a majority is.
+    #expect(checks.groups[1].voters == [0, 1, 2])
+  }
+
+  @Test func replicasThatAreCreatedWithOtherVoters() {
+    var checks = checks()
+    reset(&checks, n1, 1, generation: 1, three)
+    expect(&checks, [])
+    reset(&checks, n2, 1, generation: 1, two)
+    expect(&checks, [.configuration])
+  }
+
+  @Test func aCommittedChangeOfVotersIsWhatIsStatedAfterIt() {
+    var writer = ByteWriter()
+    two.encode(into: &writer)
+    let change = LogEntry(
+      index: LogIndex(2), term: Term(1), kind: .configuration, logTimeMilliseconds: 1,
+      payload: writer.take())
+    func changed() -> RaftChecks {
+      var checks = committedOnce()
+      write(&checks, n1, 3, [change])
+      write(&checks, n2, 3, [change])
+      checks.turn(of: n1, persists: [], events: [.committed(group: group, index: LogIndex(2))])
+      expect(&checks, [])
+      return checks
+    }
+    var checks = changed()
+    reset(&checks, n3, 2, generation: 2, after: 2, term: 1, two)
+    expect(&checks, [])
+    checks = changed()
+    reset(&checks, n3, 2, generation: 2, after: 1, term: 1, three)
+    expect(&checks, [])
+    checks = changed()
+    reset(&checks, n3, 2, generation: 2, after: 2, term: 1, three)
+    expect(&checks, [.configuration])
+  }
 }

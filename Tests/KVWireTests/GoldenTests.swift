@@ -13,10 +13,11 @@ import Testing
   }
 
   private static func expectGolden(
-    _ file: String, _ samples: [(name: String, bytes: Bytes)]
+    _ file: String, version: Int = Int(Hello.protocolVersion),
+    _ samples: [(name: String, bytes: Bytes)]
   ) throws {
     let problems = try GoldenBytes.problems(
-      file, samples.map { ($0.name, $0.bytes.hexadecimal) })
+      file, version: version, samples.map { ($0.name, $0.bytes.hexadecimal) })
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
   }
 
@@ -33,7 +34,7 @@ import Testing
         #expect(try decodeFrames(encoded.array) == [frame])
       }
     }
-    try Self.expectGolden("frames", samples)
+    try Self.expectGolden("frames", version: Int(Frame.version), samples)
   }
 
   @Test func helloAndGoawayHaveTheirGoldenBytes() throws {
@@ -233,9 +234,39 @@ import Testing
   // MARK: The comparison itself
 
   @Test func aChangeIsFound() {
-    #expect(GoldenBytes.compare([("a", "00"), ("b", "0102")], recorded: "a 00\nb 0102\n").isEmpty)
-    #expect(GoldenBytes.compare([("a", "01")], recorded: "a 00\n") == ["a was 00 and is 01"])
-    #expect(GoldenBytes.compare([("a", "01")], recorded: "") == ["a has no recorded bytes"])
-    #expect(GoldenBytes.compare([], recorded: "a 00\n") == ["a is recorded, and has no sample"])
+    func compare(_ samples: [(name: String, bytes: String)], _ recorded: String) -> [String] {
+      GoldenBytes.compare(samples, version: 1, recorded: "version 1\n" + recorded)
+    }
+    #expect(compare([("a", "00"), ("b", "0102")], "a 00\nb 0102\n").isEmpty)
+    #expect(compare([("a", "01")], "a 00\n") == ["a was 00 and is 01"])
+    #expect(compare([("a", "01")], "") == ["a has no recorded bytes"])
+    #expect(compare([], "a 00\n") == ["a is recorded, and has no sample"])
+  }
+
+  @Test func bytesOfAnotherVersionAreFound() {
+    let recorded = "version 1\na 00\n"
+    #expect(
+      GoldenBytes.compare([("a", "00")], version: 2, recorded: recorded)
+        == ["recorded for version 1, and this is 2"])
+    #expect(
+      GoldenBytes.compare([("a", "00")], version: 1, recorded: "a 00\n")
+        == ["recorded for version ?, and this is 1"])
+  }
+
+  /// What has gone out under a version stays what it is: to record another needs a new version.
+  @Test func recordedBytesChangeOnlyWithTheVersion() {
+    let recorded = GoldenBytes.text([("a", "00"), ("b", "01")], version: 1)
+    func changes(_ samples: [(name: String, bytes: String)], version: Int) -> [String] {
+      GoldenBytes.changes(samples, version: version, recorded: recorded)
+    }
+    #expect(changes([("a", "00"), ("b", "01"), ("c", "02")], version: 1).isEmpty)
+    #expect(
+      changes([("a", "09"), ("b", "01")], version: 1)
+        == ["a was 00 and is 09: raise the version of the format, 1, first"])
+    #expect(
+      changes([("a", "00")], version: 1)
+        == ["b is recorded, and has no sample: raise the version of the format, 1, first"])
+    #expect(changes([("a", "09")], version: 2).isEmpty)
+    #expect(changes([("a", "00"), ("b", "01")], version: 0).count == 1)
   }
 }

@@ -45,6 +45,17 @@ struct InboundLinks: Sendable {
     self.clientLimit = clientLimit
   }
 
+  /// What does not hold in a link; `nil` where all does.
+  func brokenInvariant(now: Instant) -> String? {
+    for connection in links.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
+      guard let inbound = links[connection] else { continue }
+      if let broken = inbound.link.brokenInvariant(now: now) {
+        return "the link that \(inbound.remote) opened: \(broken)"
+      }
+    }
+    return nil
+  }
+
   // MARK: Events
 
   mutating func accepted(_ connection: ConnectionID, from remote: String, now: Instant) {

@@ -63,6 +63,16 @@ struct PeerDirectory: Sendable {
     }
   }
 
+  /// What does not hold in a link; `nil` where all does.
+  func brokenInvariant(now: Instant) -> String? {
+    for peer in peers {
+      if let broken = peer.link.brokenInvariant(now: now) {
+        return "the link to \(peer.node): \(broken)"
+      }
+    }
+    return nil
+  }
+
   // MARK: Events
 
   /// These are the other nodes from now on: dials those that are new, and closes the links to those

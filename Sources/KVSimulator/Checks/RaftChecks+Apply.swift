@@ -99,6 +99,12 @@ extension RaftChecks {
         "\(name(at)) had term \(before.durableHardState.term) of g\(group) durable with its vote, "
           + "and found another")
     }
+    if let generation = before.durableGeneration, log.generation < generation {
+      report(
+        .durability,
+        "\(name(at)) had generation \(generation) of g\(group) durable, and found "
+          + "\(log.generation)")
+    }
     if UInt64(entries.count) != lasts - log.baseIndex.rawValue {
       report(
         .durability,
@@ -107,14 +113,18 @@ extension RaftChecks {
     }
     groups[group].replicas[at].recover(
       base: log.baseIndex.rawValue, baseTerm: log.baseTerm.rawValue,
-      marks: entries.map { EntryMark($0) }, hardState: log.hardState,
+      marks: entries.map { EntryMark($0) }, hardState: log.hardState, generation: log.generation,
       applied: status.appliedIndex.rawValue)
     if status.appliedIndex > .zero {
       checkDigest(group, at, index: status.appliedIndex.rawValue, digest: status.digest)
     }
-    if !status.configuration.isJoint {
-      setVoters(status.configuration.voters.map(\.node), of: id)
+    // One without voters stands where the log has none yet.
+    for stated in log.configurations where !stated.configuration.voters.isEmpty {
+      checkConfiguration(
+        stated.configuration, asOf: stated.index.rawValue, group, at, "its log at the start")
     }
+    checkConfiguration(
+      status.configuration, asOf: status.appliedIndex.rawValue, group, at, "its state at the start")
   }
 
   /// The last index applied on each node, for the end of a run.

@@ -23,6 +23,7 @@ package struct RaftChecks: Sendable {
     var digests: [UInt64: UInt64] = [:]
     var replicas: [ReplicaView]
     var voters: [Int]
+    var configurations = ConfigurationLedger()
     /// By index - 1: what the first replica that applied an entry answered.
     var results: [CommandResult] = []
   }
@@ -119,16 +120,18 @@ package struct RaftChecks: Sendable {
       for entry in entries { append(entry, group, node) }
       groups[group].replicas[node].awaits(number)
       appended.append((group, start))
-    case .reset(let id, _, let index, let term, let configuration):
+    case .reset(let id, let generation, let index, let term, let configuration):
       let group = Int(id.rawValue)
-      if index.rawValue > 0 { checkReset(group, node, index.rawValue, term.rawValue) }
-      groups[group].replicas[node].reset(base: index.rawValue, term: term.rawValue)
-      groups[group].replicas[node].awaits(number)
-      if !configuration.isJoint {
+      checkReset(group, node, index.rawValue, term.rawValue, generation)
+      if groups[group].configurations.isEmpty, !configuration.isJoint {
         setVoters(configuration.voters.map(\.node), of: id)
       }
+      checkConfiguration(configuration, asOf: index.rawValue, group, node, "a reset")
+      groups[group].replicas[node].reset(
+        base: index.rawValue, term: term.rawValue, generation: generation)
+      groups[group].replicas[node].awaits(number, generation)
     case .removed(let id):
-      groups[Int(id.rawValue)].replicas[node].reset(base: 0, term: 0)
+      groups[Int(id.rawValue)].replicas[node].remove()
     case .data: break
     }
   }
@@ -166,6 +169,7 @@ package struct RaftChecks: Sendable {
           + "term \(previousTerm)")
     }
     groups[group].replicas[node].append(mark)
+    groups[group].configurations.wrote(entry, mark)
     while groups[group].seen.count < Int(index) { groups[group].seen.append([]) }
     let position = Int(index) - 1
     if let known = groups[group].seen[position].first(where: { $0.mark.term == mark.term }) {
@@ -208,7 +212,24 @@ package struct RaftChecks: Sendable {
       "\(name(node)) removed entry \(index) (term \(mark.term)) of g\(group), which is committed")
   }
 
-  private mutating func checkReset(_ group: Int, _ node: Int, _ index: UInt64, _ term: UInt64) {
+  /// A replica's log is to begin anew: for a new replica, or after a snapshot.
+  private mutating func checkReset(
+    _ group: Int, _ node: Int, _ index: UInt64, _ term: UInt64, _ generation: Generation
+  ) {
+    let replica = groups[group].replicas[node]
+    if let present = replica.generation, generation <= present {
+      report(
+        .stateMachineSafety,
+        "\(name(node)) begins its log of g\(group) anew in generation \(generation), and has "
+          + "generation \(present)")
+    }
+    if index < replica.appliedIndex || index < replica.base || index == 0 && replica.last > 0 {
+      report(
+        .applyOrder,
+        "\(name(node)) begins its log of g\(group) anew after entry \(index), and had applied "
+          + "\(replica.appliedIndex) of \(replica.last)")
+    }
+    guard index > 0 else { return }
     guard index <= UInt64(groups[group].committed.count) else {
       report(
         .stateMachineSafety,
@@ -223,6 +244,19 @@ package struct RaftChecks: Sendable {
         "\(name(node)) installed a snapshot of g\(group) up to \(index) of term \(term), and the "
           + "entry committed there has term \(committed.term)")
     }
+  }
+
+  /// What `who` says is the group's configuration as of an index, where that is committed.
+  mutating func checkConfiguration(
+    _ configuration: GroupConfiguration, asOf index: UInt64, _ group: Int, _ node: Int,
+    _ who: String
+  ) {
+    guard index <= UInt64(groups[group].committed.count) else { return }
+    guard let known = groups[group].configurations.check(configuration, asOf: index) else { return }
+    report(
+      .configuration,
+      "\(name(node)): \(who) says that the configuration of g\(group) as of entry \(index) is "
+        + "\(configuration), and the log made it \(known)")
   }
 
   // MARK: Events
@@ -310,6 +344,7 @@ package struct RaftChecks: Sendable {
     }
     groups[group].committed.append(
       Committed(mark: mark, learnedInTerm: groups[group].replicas[node].term))
+    groups[group].configurations.committed(index, mark)
     let holders = groups[group].voters.count {
       groups[group].replicas[$0].holds(mark, at: index)
     }

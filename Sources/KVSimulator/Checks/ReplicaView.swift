@@ -28,9 +28,13 @@ struct ReplicaView: Sendable {
   private(set) var durableLast: UInt64 = 0
   /// Persists on their way, and the last entry of each that still stands.
   private var pending: [(number: UInt64, last: UInt64)] = []
+  private var pendingGenerations: [(number: UInt64, generation: Generation)] = []
   private var pendingHardStates: [(number: UInt64, state: HardState)] = []
   var hardState = HardState()
   private(set) var durableHardState = HardState()
+  /// Of the data that the replica has, or will have when its last reset is durable.
+  private(set) var generation: Generation?
+  private(set) var durableGeneration: Generation?
   var isLeader = false
   var term: UInt64 = 0
   var appliedIndex: UInt64 = 0
@@ -63,17 +67,37 @@ struct ReplicaView: Sendable {
 
   mutating func awaits(_ number: UInt64) { pending.append((number, last)) }
 
+  /// A reset on its way.
+  mutating func awaits(_ number: UInt64, _ generation: Generation) {
+    awaits(number)
+    pendingGenerations.append((number, generation))
+  }
+
   mutating func awaits(_ number: UInt64, _ state: HardState) {
     pendingHardStates.append((number, state))
   }
 
   /// The log is to begin after `base`; until that is durable, the disk has what it had.
-  mutating func reset(base: UInt64, term: UInt64) {
+  mutating func reset(base: UInt64, term: UInt64, generation: Generation) {
+    self.generation = generation
     self.base = base
     baseTerm = term
     marks = []
     durableLast = min(durableLast, base)
     for at in pending.indices { pending[at].last = min(pending[at].last, base) }
+  }
+
+  /// The replica is no longer on the node. What it voted for stays.
+  mutating func remove() {
+    base = 0
+    baseTerm = 0
+    marks = []
+    durableLast = 0
+    for at in pending.indices { pending[at].last = 0 }
+    pendingGenerations = []
+    generation = nil
+    durableGeneration = nil
+    appliedIndex = 0
   }
 
   /// The entry at `index` is durable here, and is this one.
@@ -86,6 +110,10 @@ struct ReplicaView: Sendable {
       durableLast = max(durableLast, first.last)
       pending.removeFirst()
     }
+    while let first = pendingGenerations.first, first.number <= number {
+      durableGeneration = first.generation
+      pendingGenerations.removeFirst()
+    }
     while let first = pendingHardStates.first, first.number <= number {
       durableHardState = first.state
       pendingHardStates.removeFirst()
@@ -94,13 +122,17 @@ struct ReplicaView: Sendable {
 
   /// The node starts again from what its disk has.
   mutating func recover(
-    base: UInt64, baseTerm: UInt64, marks: [EntryMark], hardState: HardState, applied: UInt64
+    base: UInt64, baseTerm: UInt64, marks: [EntryMark], hardState: HardState,
+    generation: Generation, applied: UInt64
   ) {
     self.base = base
     self.baseTerm = baseTerm
     self.marks = marks
     durableLast = last
     pending = []
+    pendingGenerations = []
+    self.generation = generation
+    durableGeneration = generation
     pendingHardStates = []
     self.hardState = hardState
     durableHardState = hardState

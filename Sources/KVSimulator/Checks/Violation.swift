@@ -18,6 +18,9 @@ package enum Check: String, Sendable, CaseIterable {
   case durableMajority = "durable majority"
   /// What was durable is there after a crash.
   case durability = "durability"
+  /// A group's configuration at an index is what the committed log makes it, wherever it is said:
+  /// by a reset, and by what a node finds when it starts.
+  case configuration = "configuration"
   /// Entries are applied in order, once, and not before they are durable on the node.
   case applyOrder = "apply order"
   /// A client's mutation takes effect at most once.
@@ -38,6 +41,8 @@ package enum Check: String, Sendable, CaseIterable {
   case connection = "connection"
   /// A link that fails waits before it is dialed again.
   case backoff = "back-off"
+  /// A link is in a state that it can be in, and waits for nothing longer than its settings say.
+  case linkInvariant = "link invariant"
   /// A node stops only where its disk gives it a reason.
   case nodeStopped = "node stopped"
   /// Nodes understand what nodes say.
