@@ -2,6 +2,10 @@ import KVBase
 import KVLog
 import KVNodeCore
 
+#if PlantedFaults
+  import KVState
+#endif
+
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
   /// What `SimulationOptions.plant` takes, each with a profile that brings it out; empty where the
@@ -24,11 +28,15 @@ package enum Planting {
       case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
         .readFromFollower, .electionWithoutMajority:
         "lease"
-      case .forgetSessionsInSnapshot, .snapshotMissesRecords: "snapshot"
+      case .forgetSessionsInSnapshot, .snapshotMissesRecords, .compactedPastFlush,
+        .installBeforeDurable:
+        "snapshot"
       case .voteWithoutComparingLogs, .commitAtHighestMatch, .acknowledgeBeforeCommit,
         .truncateOnEveryAppend:
         "network"
-      case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled: "disk"
+      case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled, .lostDiskAdmitted,
+        .formsWithoutAsking:
+        "disk"
       case .sessionsIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
