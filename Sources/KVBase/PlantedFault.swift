@@ -41,6 +41,18 @@
     /// goes by the furthest of the replicas, not by the one furthest back.
     case neededSegmentRecycled
 
+    /// The log forgets what is applied, although the state is not durable that far.
+    case compactedPastFlush
+    /// An installed snapshot becomes a replica's state before it is durable.
+    case installBeforeDurable
+
+    // Members.
+
+    /// Nobody compares incarnations: a node that has lost its disk is let in under its id.
+    case lostDiskAdmitted
+    /// A blank node takes part without asking anybody.
+    case formsWithoutAsking
+
     // Reads.
 
     /// A leader serves lease reads although its lease has run out.

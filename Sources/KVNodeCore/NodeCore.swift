@@ -43,11 +43,14 @@ package struct NodeCore: Sendable {
       configuration, recovery: recovery, map: map, random: random.fork(), now: now.instant)
     host = Host(
       configuration, recovery: recovery, map: map, random: random, now: now.instant)
+    host.update(shard.standing)
   }
 
   // MARK: Inputs
 
   package mutating func step(_ input: NodeInput, now: Now, into outputs: inout NodeOutputs) {
+    // Before anything is said to others.
+    if host.standing != .begun { host.update(shard.standing) }
     switch input {
     case .tick(let gauges):
       host.tick(gauges, meta: shard.metaStatus(), now: now, &orders, &outputs)
@@ -137,7 +140,8 @@ package struct NodeCore: Sendable {
 
   var health: HealthReport {
     HealthReport(
-      node: node, groupsWithLeader: UInt32(shard.groupsWithLeader),
+      node: node,
+      groupsWithLeader: host.holdsPartitions ? UInt32(shard.groupsWithLeader) : 0,
       groups: UInt32(shard.groupCount), isShuttingDown: host.isShuttingDown,
       waitsFor: host.waitsFor)
   }

@@ -51,11 +51,6 @@ package struct NodeRecovery: Sendable {
     }
   }
 
-  /// The node has never voted or appended anything: it has not been part of a cluster yet, although
-  /// its replicas may have been made.
-  package var isBlank: Bool {
-    groups.allSatisfy {
-      $0.log.hardState.term == .zero && $0.log.lastIndex == .zero && $0.log.baseIndex == .zero
-    }
-  }
+  /// The node holds no replica: it is new, or its disk was lost.
+  package var isBlank: Bool { groups.isEmpty }
 }

@@ -29,6 +29,8 @@ package enum Fault: Hashable, Sendable {
   case slowDisk(node: Int, factor: UInt64)
   case stuckDisk(node: Int)
   case failedSync(node: Int)
+  /// A node stops and starts with an empty disk: it is refused, until a person gives it its own.
+  case wipe(node: Int)
   /// Within the drift bound where the profile says so.
   case clockRate(node: Int, partsPerMillion: Int64)
   case wallJump(node: Int, milliseconds: Int64)
@@ -57,6 +59,7 @@ package enum Fault: Hashable, Sendable {
     case .slowDisk: .slowDisk
     case .stuckDisk: .stuckDisk
     case .failedSync: .failedSync
+    case .wipe: .wipe
     case .clockRate: .clockRate
     case .wallJump: .wallJump
     }
@@ -67,7 +70,7 @@ package enum FaultKind: String, Hashable, Sendable, CaseIterable {
   case halves, isolate, isolateLeader, oneWay, deafLeader, muteLeader, muteNewLeaders
   case flapping, unruly, slowLinks, breakConnections, halfOpen, crash, crashLeader, crashMajority,
     crashAll, shutdown, pause, pauseLeader
-  case slowDisk, stuckDisk, failedSync, clockRate, wallJump
+  case slowDisk, stuckDisk, failedSync, wipe, clockRate, wallJump
 
   package var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }

@@ -118,6 +118,12 @@ struct FaultInjector {
     case .stuckDisk(let node):
       nodes[node].machine.disk.stuckUntil = time + planned.lengthNanoseconds
     case .failedSync(let node): nodes[node].machine.disk.failsNextSync = true
+    case .wipe(let node):
+      // Never more than a minority.
+      guard nodes.count(where: { $0.lostDisk != nil }) < (nodes.count - 1) / 2,
+        nodes[node].loseDisk(&world)
+      else { return }
+      active.nodes = [node]
     case .clockRate(let node, let partsPerMillion):
       nodes[node].machine.clock.setRate(partsPerMillion: partsPerMillion, at: time)
       active.didBite = nodes[node].isRunning
@@ -162,6 +168,8 @@ struct FaultInjector {
         nodes[node].process.release()
         nodes[node].start(&world)
       }
+    case .wipe:
+      for node in ended.nodes { ended.didBite = nodes[node].giveDiskBack(&world) }
     case .pause, .pauseLeader:
       for node in ended.nodes { ended.didBite = nodes[node].resume(&world) }
     case .slowDisk(let node, _):

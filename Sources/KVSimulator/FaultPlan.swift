@@ -11,14 +11,15 @@ package struct FaultPlan: Hashable, Sendable {
 
   package static let none = FaultPlan(faults: [])
 
-  /// Faults of the profile's kinds, from `start` to `end`.
+  /// Faults of the profile's kinds that begin within `span`.
   package static func make(
-    _ profile: SimulationProfile, from start: UInt64, to end: UInt64, random: inout SeededRandom
+    _ profile: SimulationProfile, in span: Range<UInt64>, random: inout SeededRandom
   ) -> FaultPlan {
     var plan = FaultPlan.none
     let total = profile.faults.reduce(0) { $0 + $1.weight }
     guard total > 0 else { return plan }
-    var time = start
+    let end = span.upperBound
+    var time = span.lowerBound
     while true {
       time += random.below(2 * profile.meanGapNanoseconds) + 1
       guard time < end else { return plan }
@@ -78,6 +79,7 @@ package struct FaultPlan: Hashable, Sendable {
     case .slowDisk: return .slowDisk(node: node, factor: 4 + random.below(200))
     case .stuckDisk: return .stuckDisk(node: node)
     case .failedSync: return .failedSync(node: node)
+    case .wipe: return .wipe(node: node)
     case .clockRate:
       let bound = UInt64(profile.clockBoundPartsPerMillion)
       return .clockRate(

@@ -135,6 +135,9 @@ struct LogThread {
 
   // MARK: Ends and starts
 
+  /// A new log, for the same node with another disk. This one can be opened again (`end`).
+  func emptied() throws(StorageError) -> LogThread { LogThread(try log.wiped()) }
+
   var unsyncedBytes: Int { log.extent.end - log.extent.synced }
 
   /// The process is gone. With the power, writes that were not synced may be lost or torn; without,

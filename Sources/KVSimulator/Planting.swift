@@ -3,6 +3,10 @@ import KVLog
 import KVNodeCore
 import KVState
 
+#if PlantedFaults
+  import KVState
+#endif
+
 /// Faults that can be built in, to show that the checks catch them.
 package enum Planting {
   /// What `SimulationOptions.plant` takes, each with a profile that brings it out, and the checks
@@ -26,11 +30,15 @@ package enum Planting {
       case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
         .readFromFollower, .electionWithoutMajority:
         "lease"
-      case .forgetSessionsInSnapshot, .snapshotMissesRecords: "snapshot"
+      case .forgetSessionsInSnapshot, .snapshotMissesRecords, .compactedPastFlush,
+        .installBeforeDurable:
+        "snapshot"
       case .voteWithoutComparingLogs, .commitAtHighestMatch, .acknowledgeBeforeCommit,
         .truncateOnEveryAppend:
         "network"
-      case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled: "disk"
+      case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled, .lostDiskAdmitted,
+        .formsWithoutAsking:
+        "disk"
       case .sessionsIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"

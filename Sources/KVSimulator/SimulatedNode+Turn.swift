@@ -54,12 +54,27 @@ extension SimulatedNode {
   }
 
   func flushDone(_ world: inout World) {
-    do {
-      enqueue(.core(try log.flushed(try state.endFlush(), configuration)), &world)
-      if let id = formedClusterID { configuration.clusterID = id }
+    do throws(StorageError) {
+      let ended = try state.endFlush()
+      if ended.isFollowed { scheduleFlushDone(&world) }
+      switch ended.flush {
+      case .retention:
+        enqueue(.core(try log.flushed(ended.applied, configuration)), &world)
+      case .identity(let id): configuration.clusterID = id
+      case .installation(let transfer, let status):
+        enqueue(.core(.snapshot(transfer, .installed(status))), &world)
+      }
     } catch {
       stop(because: error, &world)
     }
+  }
+
+  private func flush(_ flush: StateThread.Flush, _ world: inout World) {
+    if state.flush(flush) { scheduleFlushDone(&world) }
+  }
+
+  private func scheduleFlushDone(_ world: inout World) {
+    world.schedule(.flushDone(life), at: machine.disk.flushEnds(world.time))
   }
 
   /// A process that was paused goes on. Whether anything had waited for it.
@@ -152,6 +167,7 @@ extension SimulatedNode {
   /// Persists first, then all else. True where the core was given something.
   private func carryOut(now: Now, _ world: inout World) -> Bool {
     if !carried.persists.isEmpty || !carried.events.isEmpty { observe(&world) }
+    checkThatItStaysOut(&world)
     for persist in carried.persists { log.append(.persist(persist)) }
     for read in carried.logReads { log.append(.read(read)) }
     startLogWork(&world)
@@ -242,16 +258,15 @@ extension SimulatedNode {
         let answer = try state.carryOut(
           order, maximumChunkBytes: maximum, &world.observer.counts)
       else { continue }
-      if case .stepDone(let problem?) = answer.step {
-        world.violate(.nodeStopped, "\(id) refuses a chunk that a leader sent: \(problem)")
-      }
-      let due =
-        switch answer.delay {
-        case .read: machine.disk.readEnds(world.time)
-        case .flush: machine.disk.flushEnds(world.time)
+      switch answer {
+      case .flush(let flush): self.flush(flush, &world)
+      case .step(let transfer, let step):
+        if case .stepDone(let problem?) = step {
+          world.violate(.nodeStopped, "\(id) refuses a chunk that a leader sent: \(problem)")
         }
-      world.schedule(
-        .answer(life, .core(.snapshot(answer.transfer, answer.step))), at: due)
+        world.schedule(
+          .answer(life, .core(.snapshot(transfer, step))), at: machine.disk.readEnds(world.time))
+      }
     }
   }
 
@@ -302,19 +317,12 @@ extension SimulatedNode {
   // MARK: Flushes, identity, fatal errors
 
   private func carryOutOthers(_ world: inout World) {
-    if carried.flushState, state.beginFlush() {
-      world.schedule(.flushDone(life), at: machine.disk.flushEnds(world.time))
-    }
+    if carried.flushState { flush(.retention, &world) }
     // The identity says that the cluster is formed once the map is durable.
     if let id = carried.clusterID {
       formedClusterID = id
-      if state.beginFlush() {
-        world.schedule(.flushDone(life), at: machine.disk.flushEnds(world.time))
-      }
+      flush(.identity(id), &world)
     }
-    if let reason = carried.fatal {
-      world.violate(.nodeStopped, "\(id) stopped: \(reason)")
-      stop(losesPower: false, &world)
-    }
+    if let reason = carried.fatal { stop(saying: reason, &world) }
   }
 }

@@ -23,6 +23,8 @@ final class SimulatedNode {
   var log: LogThread
   var state = StateThread()
   var process = SimulatedProcess()
+  /// While the node has an empty disk instead.
+  var lostDisk: LostDisk?
   var outputs = NodeOutputs()
   /// The outputs that are being carried out.
   var carried = NodeOutputs()
@@ -43,6 +45,8 @@ final class SimulatedNode {
 
   var life: Life { Life(index: index, number: process.life) }
   var isRunning: Bool { process.isRunning }
+  /// It has applied the first version of the map, in this life or, durably, before.
+  var knowsCluster: Bool { formedClusterID != nil || configuration.clusterID != 0 }
 
   func now(_ time: UInt64) -> Now { machine.clock.now(at: time) }
 
@@ -96,6 +100,9 @@ final class SimulatedNode {
         try state.machines.recover(
           group, generation: log.generation, log: (log.baseIndex, log.lastIndex),
           configuration: log.configurations.first?.configuration)
+      }
+      if lostDisk == nil {
+        world.observer.raft.recovered(id, only: recovery.groups.map(\.group))
       }
       for group in recovery.groups {
         let entries = try log.readAll(group.group, group.log)

@@ -35,7 +35,8 @@ package final class Simulation {
     let plan =
       options.plan
       ?? FaultPlan.make(
-        profile, from: min(2_000_000_000, loadEnds / 4), to: loadEnds, random: &planRandom)
+        profile, in: profile.faultSpan ?? min(2_000_000_000, loadEnds / 4)..<loadEnds,
+        random: &planRandom)
     if options.variant > 0 {
       random = SeededRandom(seed: random.next() &+ options.variant &* 0x9E37_79B9_7F4A_7C15)
     }
@@ -56,6 +57,10 @@ package final class Simulation {
   /// Runs to the end, or to the first violation.
   package func run() -> SimulationReport {
     faults.schedule(&world)
+    let profile = world.options.profile
+    if let span = profile.faultSpan, let limit = profile.formsWithinNanoseconds {
+      world.schedule(.formationDue, at: span.upperBound + limit)
+    }
     runUntil(world.loadEnds)
     if !world.isOver {
       faults.heal(&world)
@@ -104,6 +109,7 @@ package final class Simulation {
     case .faultBegins(let index): faults.begin(index, &world)
     case .faultEnds(let index): faults.end(index, &world)
     case .unmute(let node): world.unmute(node)
+    case .formationDue: checkFormation()
     case .flap(let index, let isBlocked): faults.flap(index, isBlocked: isBlocked, &world)
     }
   }
@@ -121,6 +127,14 @@ package final class Simulation {
   private func running(_ life: SimulatedNode.Life) -> SimulatedNode? {
     let node = nodes[life.index]
     return node.isRunning && node.life == life ? node : nil
+  }
+
+  /// With the faults of its first seconds over, a new cluster is formed after a bounded time.
+  private func checkFormation() {
+    for node in nodes where !node.knowsCluster {
+      world.violate(
+        .liveness, "\(node.id) knows of no cluster, long after all nodes were left alone")
+    }
   }
 
   // MARK: The end

@@ -16,6 +16,7 @@ enum SimulationEvent: Sendable {
   case faultBegins(Int)
   case faultEnds(Int)
   case unmute(node: Int)
+  case formationDue
   case flap(fault: Int, isBlocked: Bool)
 }
 

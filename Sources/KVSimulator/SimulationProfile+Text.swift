@@ -9,10 +9,11 @@ extension SimulationProfile {
     case "lease": "leaders cut off or asleep while others take over; reads by lease"
     case "snapshot": "followers that fall behind what the log keeps, and retries"
     case "network": "partitions of all kinds, loss, doubling, reordering, slow links"
-    case "disk": "slow, stuck and failing disks, and losses of power"
+    case "disk": "slow, stuck, failing and lost disks, and losses of power"
     case "clocks": "clocks far beyond the drift bound, and reads without them"
     case "sessions": "answers that get lost, so that clients ask again"
     case "links": "connections that break, are refused, or end without a word"
+    case "forming": "crashes and losses of power while the cluster is being formed, then calm"
     default: ""
     }
   }

@@ -9,6 +9,11 @@ package struct SimulationProfile: Sendable {
   package var faults: [(kind: FaultKind, weight: UInt64)] = []
   package var meanGapNanoseconds: UInt64 = 900_000_000
   package var longestFaultNanoseconds: UInt64 = 3_000_000_000
+  /// When faults begin and end; `nil`: from the time when the cluster serves to the end of the
+  /// load.
+  package var faultSpan: Range<UInt64>?
+  /// After `faultSpan` until every node knows its cluster, where that is held against the clock.
+  package var formsWithinNanoseconds: UInt64?
   /// How far a clock's rate may be off. The lease's margin allows 45,000 on both sides.
   package var clockBoundPartsPerMillion = 45_000
   package var reads = Reads.mixed
@@ -39,7 +44,7 @@ package struct SimulationProfile: Sendable {
 extension SimulationProfile {
   package static let names = [
     "cp", "calm", "crash-votes", "figure-8", "lease", "snapshot", "network", "disk", "clocks",
-    "sessions", "links",
+    "sessions", "links", "forming",
   ]
 
   package static func named(_ name: String) -> SimulationProfile? {
@@ -55,6 +60,7 @@ extension SimulationProfile {
     case "clocks": .clocks
     case "sessions": .sessions
     case "links": .links
+    case "forming": .forming
     default: nil
     }
   }
@@ -145,7 +151,7 @@ extension SimulationProfile {
       name: "disk",
       faults: [
         (.slowDisk, 4), (.stuckDisk, 4), (.failedSync, 5), (.crash, 4), (.crashMajority, 2),
-        (.crashAll, 2), (.crashLeader, 3),
+        (.crashAll, 2), (.crashLeader, 3), (.wipe, 3),
       ])
     profile.meanGapNanoseconds = 500_000_000
     profile.longestFaultNanoseconds = 1_500_000_000
@@ -175,6 +181,21 @@ extension SimulationProfile {
       ])
     profile.meanGapNanoseconds = 250_000_000
     profile.longestFaultNanoseconds = 700_000_000
+    return profile
+  }
+
+  /// A new cluster whose nodes crash, lose power and start again in its first two seconds, and are
+  /// then left alone: it must be formed.
+  package static var forming: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "forming",
+      faults: [(.crash, 4), (.crashMajority, 3), (.crashAll, 5), (.pause, 1)])
+    profile.faultSpan = 10_000_000..<2_000_000_000
+    profile.meanGapNanoseconds = 130_000_000
+    profile.longestFaultNanoseconds = 80_000_000
+    // So that it takes about as long to form a cluster as from one crash to the next.
+    profile.diskSlowness = 100
+    profile.formsWithinNanoseconds = 4_000_000_000
     return profile
   }
 

@@ -6,14 +6,30 @@ import KVState
 /// The state machines of a node, and the work on them that is not done within a turn: flushes and
 /// snapshots.
 struct StateThread {
-  /// When an answer comes.
-  enum Delay {
-    case read, flush
+  /// Why the state is made durable, and so what follows.
+  enum Flush: Sendable {
+    /// So that the log can forget.
+    case retention
+    /// The identity is to say this cluster's id.
+    case identity(UInt64)
+    /// The installation of a snapshot is whole.
+    case installation(TransferID, GroupStatus)
+  }
+
+  /// What comes of an order.
+  enum Answer {
+    /// When the disk has read or written a little.
+    case step(TransferID, SnapshotStep)
+    /// When this flush has ended.
+    case flush(Flush)
   }
 
   var machines: StateMachines<MemoryState>
   private var readers: [(transfer: TransferID, reader: SnapshotReader<MemoryStateView>)] = []
-  private var isFlushing = false
+  /// One runs at a time: the first. What is written while it runs is not part of it.
+  private var flushes: [Flush] = []
+  /// What had been applied when it began.
+  private var flushed: [(group: GroupID, index: LogIndex)] = []
 
   init() { machines = StateMachines(store: MemoryState()) }
 
@@ -22,31 +38,47 @@ struct StateThread {
   mutating func end(keeping kept: Int) {
     machines = StateMachines(store: machines.store.crash(keeping: kept))
     readers = []
-    isFlushing = false
+    flushes = []
+    flushed = []
   }
 
-  /// Whether a flush begins: not while another runs.
-  mutating func beginFlush() -> Bool {
-    guard !isFlushing else { return false }
-    isFlushing = true
+  // MARK: Flushes
+
+  /// Whether it begins now; else when those before it have ended.
+  mutating func flush(_ flush: Flush) -> Bool {
+    flushes.append(flush)
+    guard flushes.count == 1 else { return false }
+    beginFlush()
     return true
   }
 
-  /// What each group had applied at least.
-  mutating func endFlush() throws(StorageError) -> [(group: GroupID, index: LogIndex)] {
-    isFlushing = false
-    return try machines.flush()
+  private mutating func beginFlush() {
+    flushed = machines.publishedIndexes()
+    machines.store.beginFlush()
   }
 
-  /// Carries out work on a snapshot: the answer, and what it waits for.
+  /// The flush that ran is done: what it was for, what had been applied when it began, and whether
+  /// the next one begins.
+  mutating func endFlush() throws(StorageError) -> (
+    flush: Flush, applied: [(group: GroupID, index: LogIndex)], isFollowed: Bool
+  ) {
+    try machines.store.endFlush()
+    let ended = (flush: flushes.removeFirst(), applied: flushed, isFollowed: !flushes.isEmpty)
+    if ended.isFollowed { beginFlush() }
+    return ended
+  }
+
+  // MARK: Snapshots
+
+  /// Carries out work on a snapshot.
   mutating func carryOut(
     _ order: NodeOutputs.Snapshot, maximumChunkBytes: Int, _ counts: inout SimulationCounts
-  ) throws(StorageError) -> (transfer: TransferID, step: SnapshotStep, delay: Delay)? {
+  ) throws(StorageError) -> Answer? {
     switch order {
     case .open(let transfer, let group):
       let reader = try machines.beginSnapshot(group)
       readers.append((transfer, reader))
-      return (transfer, .opened(reader.status), .read)
+      return .step(transfer, .opened(reader.status))
     case .read(let transfer, let cursor, let maxBytes):
       guard let reader = readers.first(where: { $0.transfer == transfer })?.reader else {
         return nil
@@ -54,13 +86,13 @@ struct StateThread {
       let (bytes, next) = try reader.chunk(
         at: cursor, maxBytes: min(maxBytes, maximumChunkBytes))
       counts.snapshotChunks += 1
-      return (transfer, .chunk(bytes, next: next), .read)
+      return .step(transfer, .chunk(bytes, next: next))
     case .close(let transfer):
       readers.removeAll { $0.transfer == transfer }
       return nil
     case .beginInstall(let transfer, let group, let generation):
       try machines.beginInstall(group, generation: generation)
-      return (transfer, .stepDone(problem: nil), .read)
+      return .step(transfer, .stepDone(problem: nil))
     case .installChunk(let transfer, let group, let generation, let chunk):
       var problem: String?
       do throws(StorageError) {
@@ -68,14 +100,23 @@ struct StateThread {
       } catch {
         problem = error.description
       }
-      return (transfer, .stepDone(problem: problem), .read)
+      return .step(transfer, .stepDone(problem: problem))
     case .finishInstall(let transfer, let group, let generation):
-      let status = try machines.finishInstall(group, generation: generation)
-      return (transfer, .installed(status), .flush)
+      let status = try machines.sealInstall(group, generation: generation)
+      if installsWithoutFlush { return .step(transfer, .installed(status)) }
+      return .flush(.installation(transfer, status))
     case .activate(let group, let generation):
       counts.snapshotsInstalled += 1
       try machines.activate(group, generation: generation)
       return nil
     }
+  }
+
+  private var installsWithoutFlush: Bool {
+    #if PlantedFaults
+      return machines.plantedFault == .installBeforeDurable
+    #else
+      return false
+    #endif
   }
 }

@@ -37,6 +37,8 @@ package final class MemoryState: StateStore, Sendable {
     var flushed = OrderedMap()
     /// Written since, in order.
     var unflushed: [[MemoryBatch.Operation]] = []
+    /// What is on its way to files, with how many of `unflushed` are in it.
+    var flushing: (map: OrderedMap, batches: Int)?
     var isUnderPressure = false
     var missesMemory = false
     var failure: StorageError?
@@ -79,6 +81,7 @@ package final class MemoryState: StateStore, Sendable {
       if let failure = contents.failure { throw failure }
       contents.flushed = contents.current
       contents.unflushed = []
+      contents.flushing = nil
     }
   }
 
@@ -100,6 +103,21 @@ package final class MemoryState: StateStore, Sendable {
 
 /// What a test or the simulator does to it.
 extension MemoryState {
+  /// `flush` as it takes time: what was written before `beginFlush` is durable after `endFlush`.
+  package func beginFlush() {
+    contents.withLock { $0.flushing = ($0.current, $0.unflushed.count) }
+  }
+
+  package func endFlush() throws(StorageError) {
+    try contents.withLock { (contents) throws(StorageError) in
+      if let failure = contents.failure { throw failure }
+      guard let (map, batches) = contents.flushing else { return }
+      contents.flushed = map
+      contents.unflushed.removeFirst(batches)
+      contents.flushing = nil
+    }
+  }
+
   /// Batches that a crash may lose.
   package var unflushedBatches: Int { contents.withLock { $0.unflushed.count } }
 

@@ -58,8 +58,7 @@ extension StateMachines {
     installs[group] = install
   }
 
-  /// Ends the installation: checks that it is whole and makes it durable. The group still answers
-  /// from its present generation until `activate`. Blocks.
+  /// For tests: `sealInstall`, and then what the interpreters do on another thread, or later.
   package func finishInstall(
     _ group: GroupID, generation: Generation
   ) throws(StorageError) -> GroupStatus {
@@ -68,7 +67,8 @@ extension StateMachines {
     return status
   }
 
-  /// `finishInstall` without its last step, for a caller that flushes the store on another thread.
+  /// Ends the installation: checks that it is whole. Once the caller has flushed the store it is
+  /// durable; the group still answers from its present generation until `activate`.
   package func sealInstall(
     _ group: GroupID, generation: Generation
   ) throws(StorageError) -> GroupStatus {

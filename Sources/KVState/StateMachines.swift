@@ -129,13 +129,19 @@ package final class StateMachines<Store: StateStore> {
   /// be called on another thread than `apply`.
   package func flush() throws(StorageError) -> [(group: GroupID, index: LogIndex)] {
     // Captured first: what is applied while the store flushes may or may not be in it.
-    let applied = published.withLock { published in
+    let applied = publishedIndexes()
+    try store.flush()
+    return applied
+  }
+
+  /// What each group has applied and written to the store: what a flush that begins now makes
+  /// durable.
+  package func publishedIndexes() -> [(group: GroupID, index: LogIndex)] {
+    published.withLock { published in
       published.groups.indices.map {
         (group: published.groups[$0], index: published[slot: $0].appliedIndex)
       }
-    }
-    try store.flush()
-    return applied.sorted { $0.group < $1.group }
+    }.sorted { $0.group < $1.group }
   }
 
   /// What a group's state says of itself now; `nil` where it is not open. On the applying thread.

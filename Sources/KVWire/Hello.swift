@@ -4,6 +4,16 @@ package import KVBase
 package struct Hello: Hashable, Sendable {
   package enum Role: UInt8, Sendable { case client = 0, node = 1 }
 
+  /// How far a node has come on its way into a cluster.
+  package enum Standing: UInt8, Sendable {
+    /// Its replica of the meta group has entered a term, or it knows its cluster.
+    case begun = 0
+    /// It holds no replica, durably: it may have lost its disk, and asks to be let in.
+    case blank = 1
+    /// It holds its replica of the meta group, which has entered no term.
+    case unbegun = 2
+  }
+
   package static let protocolVersion: UInt16 = 2
 
   package var role: Role
@@ -18,13 +28,13 @@ package struct Hello: Hashable, Sendable {
   package var creationDigest: UInt64
   package var node: NodeID
   package var incarnation: UInt64
-  /// The sender's data directory has never been part of a cluster.
-  package var isBlank: Bool
+  package var standing: Standing
   package var frameBytes: UInt32 = UInt32(Limits.frameBytes)
   package var software: String
   /// Where the sender serves, `host:port`; empty from a client.
   package var address: String
 
+  package var isBlank: Bool { standing == .blank }
   /// There is a version of the protocol that both sides speak.
   package var speaksThisVersion: Bool {
     lowestVersion <= Hello.protocolVersion && highestVersion >= Hello.protocolVersion
@@ -39,14 +49,14 @@ package struct Hello: Hashable, Sendable {
     self.creationDigest = creationDigest
     self.node = node
     self.incarnation = incarnation
-    self.isBlank = isBlank
+    standing = isBlank ? .blank : .begun
     self.software = software
     self.address = address
   }
 
   /// u8 role, u16 lowest, u16 highest version, u32 features, u64 cluster, u64 digest, u32 node,
-  /// u64 incarnation, u8 blank, u32 frame limit, short software, short address. Bytes after these
-  /// are passed over, so that later versions can say more.
+  /// u64 incarnation, u8 standing, u32 frame limit, short software, short address. Bytes after
+  /// these are passed over, so that later versions can say more.
   package func encode(into writer: inout ByteWriter) {
     writer.append(role.rawValue)
     writer.append(lowestVersion)
@@ -56,7 +66,7 @@ package struct Hello: Hashable, Sendable {
     writer.append(creationDigest)
     writer.append(node.rawValue)
     writer.append(incarnation)
-    writer.append(isBlank)
+    writer.append(standing.rawValue)
     writer.append(frameBytes)
     writer.append(short: software)
     writer.append(short: address)
@@ -76,7 +86,11 @@ package struct Hello: Hashable, Sendable {
     creationDigest = try reader.read(UInt64.self)
     node = NodeID(try reader.read(UInt32.self))
     incarnation = try reader.read(UInt64.self)
-    isBlank = try reader.readBool()
+    let rawStanding = try reader.read(UInt8.self)
+    guard let standing = Standing(rawValue: rawStanding) else {
+      throw .unknownValue(what: "standing", value: UInt64(rawStanding))
+    }
+    self.standing = standing
     frameBytes = try reader.read(UInt32.self)
     software = try reader.readText(limit: Limits.addressBytes, what: "software")
     address = try reader.readText(limit: Limits.addressBytes, what: "address")

@@ -10,9 +10,9 @@ import Testing
 
 /// Nodes on their way into a cluster, and those that come back into one.
 @Suite struct ReadinessTests {
-  /// A node whose replicas were made and which was cut off before it voted has been part of
-  /// nothing: it vouches for the other blank ones, as they do for it.
-  @Test func aNodeCutOffBetweenItsReplicasAndItsFirstVoteIsBlank() throws {
+  /// A node whose replicas were made and which was cut off before it voted is where it was: it asks
+  /// nobody, and vouches for the blank ones.
+  @Test func aNodeCutOffBetweenItsReplicasAndItsFirstVoteGoesOn() throws {
     let cluster = try TestCluster(down: 0..<3)
     let log = try TestCluster.makeLog(node: 1)
     for (at, set) in Bootstrap.replicaSets(cluster.nodes[0].configuration).enumerated() {

@@ -146,6 +146,35 @@ import Testing
     }
   }
 
+  /// A crash of all nodes, or of one, in a cluster that is being formed: where one had voted and
+  /// the others only made their replicas, or not yet, they asked it for ever, and it could not
+  /// judge.
+  @Test(arguments: [(61, 3), (67, 3), (101, 3), (112, 5)] as [(UInt64, Int)])
+  func aClusterIsFormedWhateverCrashesMeanwhile(seed: UInt64, nodes: Int) throws {
+    var profile = SimulationProfile.forming
+    profile.nodes = nodes
+    let report = try run(seed, profile, seconds: 8)
+    #expect(report.violations == [])
+    #expect(report.counts.definite > 100)
+  }
+
+  /// It is refused, the others go on, and a person gives it its own disk again.
+  @Test func aNodeThatHasLostItsDiskStaysOut() throws {
+    let plan = FaultPlan(faults: [
+      PlannedFault(
+        startNanoseconds: 2_000_000_000, lengthNanoseconds: 3_000_000_000, fault: .wipe(node: 1))
+    ])
+    for seed: UInt64 in 1...4 {
+      let report = try run(
+        seed, SimulationProfile(name: "calm"), seconds: 6, trace: true, plan: plan)
+      #expect(report.violations == [], "seed \(seed)")
+      let faults = report.faults[FaultKind.wipe.index]
+      #expect(faults.injected == 1 && faults.bit == 1)
+      #expect(report.traceLines.contains { $0.contains("n2 is refused") })
+      #expect(report.counts.definite > 200)
+    }
+  }
+
   #if PlantedFaults
     /// Each planted fault is caught from outside within some seeds of its profile, and by a check
     /// that is there for it: that anything at all fails would show little.

@@ -37,6 +37,21 @@ import Testing
     try Self.expectGolden("frames", version: Int(Frame.version), samples)
   }
 
+  @Test func everyStandingIsReadBack() throws {
+    for standing in [Hello.Standing.begun, .blank, .unbegun] {
+      var hello = Hello(
+        role: .node, clusterID: 0, creationDigest: 9, node: NodeID(3), incarnation: 10,
+        isBlank: false, software: "kvnode 1")
+      hello.standing = standing
+      let bytes = Self.bytes { hello.encode(into: &$0) }
+      #expect(try Hello(decoding: bytes) == hello)
+      var unknown = bytes.array
+      // After role, versions, features, cluster, digest, node and incarnation.
+      unknown[37] = 3
+      #expect(throws: WireError.self) { try Hello(decoding: Bytes(unknown)) }
+    }
+  }
+
   @Test func helloAndGoawayHaveTheirGoldenBytes() throws {
     let client = Hello(
       role: .client, clusterID: 0, creationDigest: 0, node: NodeID(0), incarnation: 0,

@@ -36,7 +36,7 @@ struct SelfTestFault: Hashable, Sendable {
 /// Every fault that a build with planted faults has. Some are matters of a coincidence that only
 /// simulated time brings about often enough; the others are caught on real processes as well.
 enum SelfTestCatalogue {
-  static let all: [SelfTestFault] = elections + commit + disk + reads + state + links
+  static let all: [SelfTestFault] = elections + commit + disk + members + reads + state + links
 
   private static let elections = [
     SelfTestFault(
@@ -95,6 +95,21 @@ enum SelfTestCatalogue {
       [.simulation(profile: "crash-votes")]),
     SelfTestFault(
       "neededSegmentRecycled", "a segment of the log that a replica needs is recycled",
+      [.simulation(profile: "disk")]),
+    SelfTestFault(
+      "compactedPastFlush", "the log forgets what is applied, and not durable in the state",
+      [.simulation(profile: "snapshot")]),
+    SelfTestFault(
+      "installBeforeDurable", "an installed snapshot is used before it is durable",
+      [.simulation(profile: "snapshot")]),
+  ]
+
+  private static let members = [
+    SelfTestFault(
+      "lostDiskAdmitted", "a node that has lost its disk is let in under its id",
+      [.simulation(profile: "disk")]),
+    SelfTestFault(
+      "formsWithoutAsking", "a blank node takes part without asking anybody",
       [.simulation(profile: "disk")]),
   ]
 

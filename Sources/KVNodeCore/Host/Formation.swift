@@ -1,36 +1,101 @@
 internal import KVBase
+internal import KVWire
 
 /// Whether this node may take part in a cluster.
 ///
-/// A data directory that has never been part of a cluster may be a wiped one, so a blank node asks
-/// its peers, who know the incarnations of members, before it votes: one that knows the cluster
-/// judges it alone; where all are blank, as many must have met as rule out that the rest has formed
-/// a cluster without them. Then it is `forming`: its replicas are made, once, and from then on the
-/// node is admitted. A node that has voted or appended is admitted from the start. One whose
-/// replicas were made before a restart and never voted keeps them, and asks again.
+/// **Why there is admission.** Raft takes a replica's word that it has forgotten nothing. A node
+/// whose disk was lost has forgotten its votes and what it acknowledged, and must not vote again
+/// under its id. What tells it from a new one is its incarnation (a random number made with the
+/// data directory), which the cluster map has. So a node that holds no replica asks before it makes
+/// one: it is `asking`, then `forming` (its replica of the meta group is made, once), then
+/// `admitted`. A node that holds replicas is admitted from the start, whether it has voted or not:
+/// it was let in before, and its disk is there with what it has promised.
+///
+/// **Who lets it in.** Every peer says in HELLO how far it is (`Hello.Standing`). One that is
+/// `blank` (holds no replica) or `unbegun` (its replica of the meta group has entered no term)
+/// knows of no cluster: it vouches. One that has `begun` is a judge, and suffices alone, but lets
+/// the node in only where its map has this very incarnation, or where it has a formed map with
+/// everything that the present leader knows to be committed, and no other incarnation is there.
+/// Else it answers `cannotJudgeYet`. With `m` voters of the meta group, `q` of them a majority, the
+/// vouchers of `m − q + 1` other voters let the node in (two of three, three of five).
+///
+/// **Every node gets past it, where no disk was lost.** A replica sends nothing before the record
+/// that makes it is durable (`HeldMessages`), and a term begins only with a majority's pre-votes.
+/// So where any voter has begun, `q` voters hold replicas durably, whatever crashes: they ask
+/// nobody, elect, form the map, and judge the others. Where none has begun, every voter vouches. It
+/// is the meta group alone that this counts: replicas of partitions are made after the map
+/// (`Host.makeReplicas`).
+///
+/// **It lets no lost disk in.** Say that X lost its disk after it had voted or acknowledged and
+/// came back blank, and that no other disk is lost.
+/// - *In a partition's group* X had a replica only since the map named X's incarnation, by a
+///   committed entry. Whoever can judge has applied that entry, and refuses.
+/// - *Vouchers.* If the meta group had a leader before X came back, `q − 1` voters beside X had
+///   entered its term, and do not vouch: those left are too few by one. So X is let in only where
+///   it has acknowledged nothing. It may have voted for a candidate C that was not elected. C has
+///   begun, and does not vouch; of three voters both others must, so X stays out. Of four or more
+///   the rest may suffice. Then, while C is cut off from X, is still a candidate of that term (an
+///   election time-out at most), and is given one of the vouchers' votes of this same term, X could
+///   give its vote of the term to another: two leaders in one term of the meta group. It takes a
+///   disk that is lost and replaced within an election time-out of a new cluster's first vote. No
+///   client has been answered by then; at stake is the first version of the map, and two of those
+///   have two cluster ids, whose nodes refuse each other.
+/// - *A judge whose map has no incarnation of X yet.* It follows a leader that has committed in its
+///   term without X: a majority is in that term and holds what is committed, so that X's votes in
+///   earlier ones and its lost copies of entries decide nothing. Only entries that X acknowledged
+///   to this leader while it was not registered (a round of maintenance) could be counted wrongly.
+///
+/// What an unformed cluster can't get over by itself is the loss of a disk of those `q`: the node
+/// says what a person must do (`advice`).
 struct Formation: Sendable {
-  private enum State: Sendable, Hashable {
-    case asking(vouchers: [NodeID])
+  private struct Inquiry: Sendable {
+    var since: Instant
+    /// Voters of the meta group that know of no cluster.
+    var vouchers: [NodeID] = []
+    /// They have begun, and can't judge yet.
+    var undecided: [NodeID] = []
+    var hasAdvised = false
+  }
+
+  private enum State: Sendable {
+    case asking(Inquiry)
     case forming
     case admitted
   }
 
-  private let members: Int
+  /// A cluster that has a leader judges within a second.
+  private static let adviceDelay = TimeAmount.seconds(10)
+
+  private let others: [NodeID]
+  /// Of the meta group.
+  private let voters: [NodeID]
   private var state: State
 
-  init(isBlank: Bool, members: Int) {
-    self.members = members
-    state = !isBlank ? .admitted : members == 1 ? .forming : .asking(vouchers: [])
+  init(_ configuration: NodeConfiguration, isBlank: Bool, now: Instant) {
+    let members = configuration.members.map(\.node)
+    others = members.filter { $0 != configuration.node }
+    voters = Array(members.prefix(Bootstrap.metaVoters))
+    state =
+      if !isBlank { .admitted } else if others.isEmpty { .forming } else {
+        .asking(Inquiry(since: now))
+      }
   }
 
-  var isAdmitted: Bool { state == .admitted }
+  var isAdmitted: Bool {
+    if case .admitted = state { true } else { false }
+  }
 
-  /// A peer has let this node in. `isJudge`: it knows the cluster.
-  mutating func vouched(by peer: NodeID, isJudge: Bool, _ outputs: inout NodeOutputs) {
-    guard case .asking(var vouchers) = state else { return }
-    if !vouchers.contains(peer) { vouchers.append(peer) }
-    guard isJudge || vouchers.count >= members - members / 2 else {
-      state = .asking(vouchers: vouchers)
+  /// A peer has let this node in.
+  mutating func met(_ peer: NodeID, _ standing: Hello.Standing, _ outputs: inout NodeOutputs) {
+    guard case .asking(var inquiry) = state else { return }
+    inquiry.undecided.removeAll { $0 == peer }
+    let isJudge = standing == .begun
+    if !isJudge, voters.contains(peer), !inquiry.vouchers.contains(peer) {
+      inquiry.vouchers.append(peer)
+    }
+    let majority = voters.count / 2 + 1
+    guard isJudge || inquiry.vouchers.count > voters.count - majority else {
+      state = .asking(inquiry)
       return
     }
     state = .forming
@@ -42,10 +107,41 @@ struct Formation: Sendable {
           : "nobody knows of a cluster yet: beginning a new one"))
   }
 
-  /// True once: the node's replicas are to be made now.
+  /// A peer has begun and can't judge yet.
+  mutating func refused(by peer: NodeID) {
+    guard case .asking(var inquiry) = state, !inquiry.undecided.contains(peer) else { return }
+    inquiry.vouchers.removeAll { $0 == peer }
+    inquiry.undecided.append(peer)
+    state = .asking(inquiry)
+  }
+
+  /// All peers have answered, and for long none of them could judge. Said once.
+  mutating func tick(now: Instant, _ outputs: inout NodeOutputs) {
+    guard case .asking(var inquiry) = state, !inquiry.hasAdvised, !inquiry.undecided.isEmpty,
+      now - inquiry.since >= Self.adviceDelay,
+      others.allSatisfy({ inquiry.undecided.contains($0) || inquiry.vouchers.contains($0) })
+    else { return }
+    inquiry.hasAdvised = true
+    state = .asking(inquiry)
+    outputs.events.append(.note(.warning, Self.advice(undecided: inquiry.undecided)))
+  }
+
+  private static func advice(undecided: [NodeID]) -> String {
+    let names = undecided.map { "\($0.rawValue)" }.joined(separator: " and ")
+    return "all nodes answer, and node \(names) has voted in a cluster that has no leader now: a "
+      + "majority of its first data directories is missing. Start the nodes with those; if they "
+      + "are lost and this cluster has never served, stop all nodes, remove their data "
+      + "directories, and start them again"
+  }
+
+  /// True once: the node's replica of the meta group is to be made now.
   mutating func begins() -> Bool {
-    guard state == .forming else { return false }
+    guard case .forming = state else { return false }
     state = .admitted
     return true
   }
+
+  #if PlantedFaults
+    mutating func skipAsking() { if case .asking = state { state = .forming } }
+  #endif
 }

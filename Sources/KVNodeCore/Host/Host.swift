@@ -18,6 +18,8 @@ struct Host: Sendable {
   private let configuration: NodeConfiguration
   private var membership: Membership
   private var formation: Formation
+  /// The replicas of this node's partitions were made.
+  private(set) var holdsPartitions: Bool
   private var peers: PeerDirectory
   private var inbound: InboundLinks
   private var duties: MetaDuties
@@ -38,7 +40,8 @@ struct Host: Sendable {
     var random = random
     self.configuration = configuration
     membership = Membership(configuration, isBlank: recovery.isBlank, map: map)
-    formation = Formation(isBlank: recovery.isBlank, members: configuration.members.count)
+    formation = Formation(configuration, isBlank: recovery.isBlank, now: now)
+    holdsPartitions = recovery.groups.contains { $0.group != .meta }
     peers = PeerDirectory(random: random.fork())
     inbound = InboundLinks(node: configuration.node, clientLimit: configuration.clientLimit)
     duties = MetaDuties(random: random)
@@ -48,6 +51,9 @@ struct Host: Sendable {
   }
 
   var isAdmitted: Bool { formation.isAdmitted }
+  /// Where it is `begun` it stays so.
+  var standing: Hello.Standing { membership.standing }
+  mutating func update(_ standing: Hello.Standing) { membership.update(standing) }
   var map: ClusterMap { membership.map }
   var clusterID: UInt64 { membership.clusterID }
   var clientCount: Int { inbound.clientCount }
@@ -74,12 +80,12 @@ struct Host: Sendable {
       apply(change, now: now.instant, &orders, &outputs)
     }
     if formation.begins() {
-      makeReplicas(&orders)
+      makeMetaReplica(&orders)
       startWatch.mayHaveChanged()
     }
     if startWatch.isStale { watchStart(now: now.instant, &orders) }
     startWatch.tick(now: now.instant, &outputs)
-    guard formation.isAdmitted else { return }
+    guard formation.isAdmitted else { return formation.tick(now: now.instant, &outputs) }
     if !peers.nodes.isEmpty,
       let isStalled = disk.tick(oldest: writes.oldest, now: now.instant, &outputs)
     {
@@ -97,7 +103,9 @@ struct Host: Sendable {
   ) {
     hasStarted = true
     setPeers(now: now, &orders, &outputs)
-    if formation.isAdmitted { orders.append(.admitted) }
+    guard formation.isAdmitted else { return }
+    orders.append(.admitted)
+    makeReplicas(&orders)
   }
 
   /// The other nodes are those of the map, or of what this one was started with.
@@ -136,9 +144,23 @@ struct Host: Sendable {
   }
 
   /// The node is admitted, and was blank.
-  private func makeReplicas(_ orders: inout [ShardInput]) {
+  private func makeMetaReplica(_ orders: inout [ShardInput]) {
     orders.append(.admitted)
-    for (group, set) in Bootstrap.replicaSets(configuration).enumerated() {
+    guard let set = Bootstrap.replicaSets(configuration).first,
+      let id = set.replica(on: configuration.node)
+    else { return }
+    orders.append(.addReplica(.meta, id, set))
+  }
+
+  /// Makes the replicas of partitions, once, as soon as the map names this node's data directory: a
+  /// node that has voted in a partition's group is one whose lost disk the map would show
+  /// (`Formation`). All of them are in one log batch, so that a crash leaves all or none.
+  private mutating func makeReplicas(_ orders: inout [ShardInput]) {
+    guard !holdsPartitions, map.isFormed,
+      map.member(configuration.node)?.incarnation == configuration.incarnation
+    else { return }
+    holdsPartitions = true
+    for (group, set) in map.replicaSets.enumerated() where group > 0 {
       guard let id = set.replica(on: configuration.node) else { continue }
       orders.append(.addReplica(GroupID(UInt32(group)), id, set))
     }
@@ -187,6 +209,7 @@ struct Host: Sendable {
     membership.tellClusterID(&outputs)
     startWatch.mayHaveChanged()
     orders.append(.map(map))
+    makeReplicas(&orders)
     setPeers(now: now, &orders, &outputs)
   }
 
@@ -274,7 +297,7 @@ struct Host: Sendable {
       let decision = peers.decide(
         node, hello, membership.problem(withDialed: hello, expected: node),
         own: membership.hello, now: now, &outputs)
-      if case .up = decision { formation.vouched(by: node, isJudge: !hello.isBlank, &outputs) }
+      if case .up = decision { formation.met(node, hello.standing, &outputs) }
       apply(decision, now: now, &orders, &outputs)
     case .up(let node, let connection):
       orders.append(.peer(node, connection, isRefusing: false))
@@ -290,6 +313,9 @@ struct Host: Sendable {
   private mutating func note(
     _ end: LinkEnd, of node: NodeID, because: String?, _ outputs: inout NodeOutputs
   ) {
+    if case .goaway(let goaway) = end.cause, goaway.reason == .cannotJudgeYet {
+      formation.refused(by: node)
+    }
     let warning = problems.ended(end, node, at: peers.address(of: node), because: because)
     guard let warning else { return }
     if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
@@ -307,6 +333,10 @@ struct Host: Sendable {
   }
 
   #if PlantedFaults
-    mutating func plant(_ fault: PlantedFault) { peers.plant(fault) }
+    mutating func plant(_ fault: PlantedFault) {
+      peers.plant(fault)
+      membership.plantedFault = fault
+      if fault == .formsWithoutAsking { formation.skipAsking() }
+    }
   #endif
 }

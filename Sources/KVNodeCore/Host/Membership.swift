@@ -6,14 +6,13 @@ internal import KVWire
 /// nodes and clients can be talked with.
 struct Membership: Sendable {
   private let configuration: NodeConfiguration
-  /// The data directory had never been part of a cluster when the node started.
-  private let startedBlank: Bool
+  private(set) var standing: Hello.Standing
   private(set) var map: ClusterMap
   private var hasToldClusterID = false
 
   init(_ configuration: NodeConfiguration, isBlank: Bool, map: ClusterMap) {
     self.configuration = configuration
-    startedBlank = isBlank
+    standing = isBlank ? .blank : .begun
     self.map = map
   }
 
@@ -33,14 +32,16 @@ struct Membership: Sendable {
 
   /// What this node says first on every connection.
   var hello: Hello {
-    Hello(
+    var hello = Hello(
       role: .node, clusterID: clusterID, creationDigest: configuration.creationDigest,
-      node: configuration.node, incarnation: configuration.incarnation,
-      isBlank: startedBlank && !map.isFormed, software: configuration.software,
-      address: configuration.address)
+      node: configuration.node, incarnation: configuration.incarnation, isBlank: false,
+      software: configuration.software, address: configuration.address)
+    hello.standing = standing
+    return hello
   }
 
   mutating func update(_ new: ClusterMap) { map = new }
+  mutating func update(_ new: Hello.Standing) { standing = new }
 
   /// Has the identity file say what the meta group says, once in a life of this node.
   mutating func tellClusterID(_ outputs: inout NodeOutputs) {
@@ -72,11 +73,14 @@ struct Membership: Sendable {
     return problem(withNode: hello)
   }
 
-  /// Why a node that dialed this one can't be talked with, or `nil`. `canJudge`: the members in the
-  /// map are those that the cluster has agreed on so far.
+  /// Why a node that dialed this one can't be talked with, or `nil`. `canJudge`: the map here holds
+  /// all that the present leader knows to be committed. `Formation` says why a blank node is let in
+  /// or not.
   func problem(withDialing hello: Hello, canJudge: Bool) -> Goaway? {
     if let problem = problem(withNode: hello) { return problem }
-    guard hello.isBlank, !startedBlank || map.isFormed, !canJudge else { return nil }
+    guard hello.isBlank, standing == .begun, !(canJudge && map.isFormed) else { return nil }
+    // A data directory that is registered stays so.
+    if map.member(hello.node)?.incarnation == hello.incarnation { return nil }
     return Goaway(
       .cannotJudgeYet,
       "node \(configuration.node.rawValue) does not know yet whether node "
@@ -116,7 +120,7 @@ struct Membership: Sendable {
         "node \(hello.node.rawValue) belongs to another cluster: check --peers and --data-dir")
     }
     if let member = map.member(hello.node), member.incarnation != 0,
-      member.incarnation != hello.incarnation
+      member.incarnation != hello.incarnation, !letsLostDisksIn
     {
       return Goaway(
         .wipedDisk,
@@ -128,4 +132,16 @@ struct Membership: Sendable {
     }
     return nil
   }
+
+  private var letsLostDisksIn: Bool {
+    #if PlantedFaults
+      return plantedFault == .lostDiskAdmitted
+    #else
+      return false
+    #endif
+  }
+
+  #if PlantedFaults
+    var plantedFault: PlantedFault?
+  #endif
 }

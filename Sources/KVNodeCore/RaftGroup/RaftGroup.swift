@@ -22,14 +22,18 @@ struct RaftGroup: Engine {
   /// Of the replica's state: an installed snapshot begins a new one.
   private(set) var generation: Generation
   private var raft: RaftCore
-  private var held = HeldMessages()
+  private var held: HeldMessages
   private var applying: ApplyProgress
   private var proposals = ProposalQueue()
   private var reads = GroupReads()
   private var transfers: SnapshotTransfers
   private var duties: LeaderDuties
 
-  init(_ recovered: NodeRecovery.Group, raft: RaftCore, handle: ReplicaHandle) {
+  /// `isDurable`: the record that makes the replica is; else its persist completes as `made`.
+  init(
+    _ recovered: NodeRecovery.Group, raft: RaftCore, handle: ReplicaHandle, isDurable: Bool
+  ) {
+    held = HeldMessages(holdsAll: !isDurable)
     identity = ReplicaIdentity(group: recovered.group, id: raft.id)
     self.handle = handle
     self.raft = raft
@@ -46,6 +50,11 @@ struct RaftGroup: Engine {
   var isLeader: Bool { raft.role == .leader }
   var leader: NodeID? { raft.leader?.node }
   var term: Term { raft.term }
+  /// What HELLO says of the meta group's replica. A term is entered in memory first, so what is
+  /// said is never less than what is durable.
+  var standing: Hello.Standing {
+    held.holdsAll ? .blank : raft.term > .zero || raft.lastIndex > .zero ? .begun : .unbegun
+  }
   var appliedIndex: LogIndex { applying.index }
   var digest: UInt64 { applying.digest }
   /// Of the states ever begun here, finished or not.
@@ -214,6 +223,9 @@ struct RaftGroup: Engine {
   ) {
     switch completion {
     case .removed: return
+    case .made:
+      held.replicaIsDurable()
+      while let send = held.popReleased() { self.send(send, &context, &outputs) }
     case .reset: finishReset(now: now, &context, &outputs)
     case .raft(let token):
       held.persisted(token)
@@ -477,6 +489,9 @@ struct RaftGroup: Engine {
   ) -> LogIndex? {
     guard !transfers.isResetting else { return nil }
     var through = min(flushed.index, applying.index)
+    #if PlantedFaults
+      if raft.plantedFault == .compactedPastFlush { through = applying.index }
+    #endif
     // What a live follower still needs, within the group's share of the log.
     if isLeader, let first = flushed.firstForFollowers {
       for follower in raft.progress {

@@ -52,7 +52,9 @@ struct Shard: Sendable {
     return ReplicaID(node: node)
   }
 
-  private mutating func add(_ recovered: NodeRecovery.Group, id: ReplicaID, now: Instant) {
+  private mutating func add(
+    _ recovered: NodeRecovery.Group, id: ReplicaID, isDurable: Bool = true, now: Instant
+  ) {
     let log = recovered.log
     let raft = RaftCore(
       group: recovered.group, id: id, settings: raftSettings,
@@ -63,7 +65,7 @@ struct Shard: Sendable {
         logTimeMilliseconds: recovered.status.logTimeMilliseconds),
       random: random.fork(), now: now)
     let handle = table.nextHandle
-    table.add(RaftGroup(recovered, raft: raft, handle: handle))
+    table.add(RaftGroup(recovered, raft: raft, handle: handle, isDurable: isDurable))
     #if PlantedFaults
       if let fault = context.plantedFault { table[Int(handle.slot)].plant(fault) }
     #endif
@@ -254,7 +256,11 @@ struct Shard: Sendable {
     outputs.creations.append(
       NodeOutputs.Creation(
         group: group, generation: new.log.generation, configuration: configuration, map: map))
-    add(new, id: id, now: now)
+    let handle = table.nextHandle
+    context.log.append(LogBatch.Completion(replica: handle, kind: .made))
+    add(new, id: id, isDurable: false, now: now)
+    guard router.map.isFormed else { return }
+    table[Int(handle.slot)].setPreferredLeader(set.voters.first?.node)
   }
 
   private mutating func removeReplica(_ group: GroupID, _ outputs: inout NodeOutputs) {
@@ -354,6 +360,9 @@ struct Shard: Sendable {
     guard let slot = table.slot(of: .meta) else { return MetaStatus() }
     return table[slot].status()
   }
+
+  /// What HELLO says of the meta group's replica here.
+  var standing: Hello.Standing { table.slot(of: .meta).map { table[$0].standing } ?? .blank }
 
   /// Nothing is left to do for a node that shuts down.
   var isDrained: Bool {

@@ -61,6 +61,8 @@ struct LogBatch: Sendable {
   struct Completion: Sendable {
     enum Kind: Sendable {
       case raft(PersistToken)
+      /// The record that begins a new replica.
+      case made
       /// The record that switches the replica to the generation of an installed snapshot.
       case reset
       /// The record that says that the replica is gone: its state may go too.

@@ -10,7 +10,8 @@ enum ShardInput: Sendable {
   case waits(for: String)
   /// A new replica of a new group, with an empty log and state: its group begins with this set,
   /// whose preferred leader campaigns at once, so that a new cluster serves in milliseconds and its
-  /// leaders are spread from the start.
+  /// leaders are spread from the start. It sends nothing before the record that makes it is
+  /// durable.
   case addReplica(GroupID, ReplicaID, ReplicaSet)
   /// The replica is no longer on this node.
   case removeReplica(GroupID)

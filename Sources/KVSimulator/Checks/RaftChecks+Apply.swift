@@ -127,6 +127,22 @@ extension RaftChecks {
       status.configuration, asOf: status.appliedIndex.rawValue, group, at, "its state at the start")
   }
 
+  /// A node starts again and finds nothing of the groups that are not among these: nothing of them
+  /// was durable.
+  package mutating func recovered(_ node: NodeID, only found: [GroupID]) {
+    let at = Int(node.rawValue) - 1
+    for group in groups.indices where !found.contains(GroupID(UInt32(group))) {
+      let before = groups[group].replicas[at]
+      if before.durableLast > 0 || before.durableHardState.term > .zero {
+        report(
+          .durability,
+          "\(name(at)) had entry \(before.durableLast) and term \(before.durableHardState.term) of "
+            + "g\(group) durable, and found no replica")
+      }
+      groups[group].replicas[at] = ReplicaView()
+    }
+  }
+
   /// The last index applied on each node, for the end of a run.
   package func appliedIndexes(of group: Int) -> [UInt64] {
     groups[group].replicas.map(\.appliedIndex)

@@ -45,6 +45,8 @@ package enum Check: String, Sendable, CaseIterable {
   case linkInvariant = "link invariant"
   /// A node stops only where its disk gives it a reason.
   case nodeStopped = "node stopped"
+  /// A node that has lost its disk takes no part.
+  case admission = "admission"
   /// Nodes understand what nodes say.
   case peerProtocol = "peer protocol"
 }
