@@ -181,11 +181,12 @@ import Testing
     refusedBy refusing: UInt32? = nil
   ) -> Int? {
     let configuration = TestCluster.configuration(node, of: count, partitions: 4)
-    var formation = Formation(configuration, isBlank: true, now: .zero)
+    var formation = Formation(configuration, holds: [], now: .zero)
     var outputs = NodeOutputs()
+    var orders: [ShardInput] = []
     for (at, peer) in peers.enumerated() {
       formation.met(NodeID(peer.0), peer.1, &outputs)
-      if formation.begins() { return at + 1 }
+      if formation.begins(&orders) { return at + 1 }
       if at == 0, let refusing { formation.refused(by: NodeID(refusing)) }
     }
     return nil

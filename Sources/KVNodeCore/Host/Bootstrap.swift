@@ -3,9 +3,9 @@ internal import KVCommand
 internal import KVPlacement
 
 /// The first version of a cluster's map, as a pure function of what its nodes are started with:
-/// every one of them computes the same, but for the cluster's id. It says which replicas a blank
-/// node makes when it is admitted, and the first leader of the meta group proposes it. From then on
-/// nothing is routed by the flags of a process.
+/// every one of them computes the same, but for the cluster's id. A node that is let in makes its
+/// replica of the meta group by it, and that group's first leader proposes it. From then on nothing
+/// is routed by the flags of a process.
 enum Bootstrap {
   /// At most this many nodes vote in the meta group: the lowest ids. The others learn.
   static let metaVoters = 5

@@ -1,4 +1,5 @@
 internal import KVBase
+internal import KVCommand
 internal import KVWire
 
 /// Whether this node may take part in a cluster.
@@ -24,7 +25,7 @@ internal import KVWire
 /// So where any voter has begun, `q` voters hold replicas durably, whatever crashes: they ask
 /// nobody, elect, form the map, and judge the others. Where none has begun, every voter vouches. It
 /// is the meta group alone that this counts: replicas of partitions are made after the map
-/// (`Host.makeReplicas`).
+/// (`makeReplicas`).
 ///
 /// **It lets no lost disk in.** Say that X lost its disk after it had voted or acknowledged and
 /// came back blank, and that no other disk is lost.
@@ -66,17 +67,23 @@ struct Formation: Sendable {
   /// A cluster that has a leader judges within a second.
   private static let adviceDelay = TimeAmount.seconds(10)
 
+  private let configuration: NodeConfiguration
   private let others: [NodeID]
   /// Of the meta group.
   private let voters: [NodeID]
   private var state: State
+  /// The replicas of this node's partitions were made.
+  private(set) var holdsPartitions: Bool
 
-  init(_ configuration: NodeConfiguration, isBlank: Bool, now: Instant) {
+  /// `holds`: the groups of which the node has replicas.
+  init(_ configuration: NodeConfiguration, holds groups: [GroupID], now: Instant) {
+    self.configuration = configuration
+    holdsPartitions = groups.contains { $0 != .meta }
     let members = configuration.members.map(\.node)
     others = members.filter { $0 != configuration.node }
     voters = Array(members.prefix(Bootstrap.metaVoters))
     state =
-      if !isBlank { .admitted } else if others.isEmpty { .forming } else {
+      if !groups.isEmpty { .admitted } else if others.isEmpty { .forming } else {
         .asking(Inquiry(since: now))
       }
   }
@@ -134,11 +141,33 @@ struct Formation: Sendable {
       + "directories, and start them again"
   }
 
-  /// True once: the node's replica of the meta group is to be made now.
-  mutating func begins() -> Bool {
+  // MARK: Replicas
+
+  /// True once, when the node begins: its replica of the meta group is made.
+  mutating func begins(_ orders: inout [ShardInput]) -> Bool {
     guard case .forming = state else { return false }
     state = .admitted
+    orders.append(.admitted)
+    if let set = Bootstrap.replicaSets(configuration).first,
+      let id = set.replica(on: configuration.node)
+    {
+      orders.append(.addReplica(.meta, id, set))
+    }
     return true
+  }
+
+  /// Makes the replicas of partitions, once, as soon as the map names this node's data directory: a
+  /// node that has voted in a partition's group is one whose lost disk the map would show. All of
+  /// them are in one log batch, so that a crash leaves all or none.
+  mutating func makeReplicas(_ map: ClusterMap, _ orders: inout [ShardInput]) {
+    guard !holdsPartitions, map.isFormed,
+      map.member(configuration.node)?.incarnation == configuration.incarnation
+    else { return }
+    holdsPartitions = true
+    for (group, set) in map.replicaSets.enumerated() where group > 0 {
+      guard let id = set.replica(on: configuration.node) else { continue }
+      orders.append(.addReplica(GroupID(UInt32(group)), id, set))
+    }
   }
 
   #if PlantedFaults

@@ -18,19 +18,14 @@ struct Host: Sendable {
   private let configuration: NodeConfiguration
   private var membership: Membership
   private var formation: Formation
-  /// The replicas of this node's partitions were made.
-  private(set) var holdsPartitions: Bool
   private var peers: PeerDirectory
   private var inbound: InboundLinks
   private var duties: MetaDuties
-  private var writes = LogWrites()
-  private var disk: DiskWatch
-  private var retention: LogRetention
+  private var log: NodeLog
   private(set) var gauges = NodeGauges()
   private var nextMaintenance: Instant
   private(set) var isShuttingDown = false
   private var hasStarted = false
-  private var problems = PeerProblems()
   private var startWatch = StartWatch()
 
   init(
@@ -40,17 +35,16 @@ struct Host: Sendable {
     var random = random
     self.configuration = configuration
     membership = Membership(configuration, isBlank: recovery.isBlank, map: map)
-    formation = Formation(configuration, isBlank: recovery.isBlank, now: now)
-    holdsPartitions = recovery.groups.contains { $0.group != .meta }
+    formation = Formation(configuration, holds: recovery.groups.map(\.group), now: now)
     peers = PeerDirectory(random: random.fork())
     inbound = InboundLinks(node: configuration.node, clientLimit: configuration.clientLimit)
     duties = MetaDuties(random: random)
-    disk = DiskWatch(configuration.raft)
-    retention = LogRetention(configuration)
+    log = NodeLog(configuration)
     nextMaintenance = now
   }
 
   var isAdmitted: Bool { formation.isAdmitted }
+  var holdsPartitions: Bool { formation.holdsPartitions }
   /// Where it is `begun` it stays so.
   var standing: Hello.Standing { membership.standing }
   mutating func update(_ standing: Hello.Standing) { membership.update(standing) }
@@ -79,15 +73,12 @@ struct Host: Sendable {
     for change in peers.tick(hello: membership.hello, now: now.instant, &outputs) {
       apply(change, now: now.instant, &orders, &outputs)
     }
-    if formation.begins() {
-      makeMetaReplica(&orders)
-      startWatch.mayHaveChanged()
-    }
+    if formation.begins(&orders) { startWatch.mayHaveChanged() }
     if startWatch.isStale { watchStart(now: now.instant, &orders) }
     startWatch.tick(now: now.instant, &outputs)
     guard formation.isAdmitted else { return formation.tick(now: now.instant, &outputs) }
     if !peers.nodes.isEmpty,
-      let isStalled = disk.tick(oldest: writes.oldest, now: now.instant, &outputs)
+      let isStalled = log.watchDisk(now: now.instant, &outputs)
     {
       orders.append(.diskStalled(isStalled))
     }
@@ -105,7 +96,7 @@ struct Host: Sendable {
     setPeers(now: now, &orders, &outputs)
     guard formation.isAdmitted else { return }
     orders.append(.admitted)
-    makeReplicas(&orders)
+    formation.makeReplicas(map, &orders)
   }
 
   /// The other nodes are those of the map, or of what this one was started with.
@@ -116,7 +107,7 @@ struct Host: Sendable {
     let gone = peers.set(membership.others, hello: membership.hello, now: now, &outputs)
     for node in gone {
       orders.append(.peerRemoved(node))
-      problems.clear(node)
+      startWatch.clear(node)
     }
     for node in peers.nodes where !before.contains(node) {
       orders.append(.peer(node, nil, isRefusing: false))
@@ -125,45 +116,10 @@ struct Host: Sendable {
 
   /// Says anew what the node waits for, where it does.
   private mutating func watchStart(now: Instant, _ orders: inout [ShardInput]) {
-    let missing = peers.unreachable
-    let lacksMajority = missing.count * 2 >= peers.nodes.count + 1
-    let reason: String? =
-      if !formation.isAdmitted {
-        "this node is new, and waits until it has met enough of the others to take part; not met"
-      } else if !map.isFormed, missing.isEmpty {
-        "the cluster is being formed"
-      } else if !map.isFormed {
-        "waiting for a majority that forms the cluster; not reached"
-      } else {
-        lacksMajority ? "waiting for a majority of the nodes; not reached" : nil
-      }
-    let list = missing.isEmpty ? "" : ": " + problems.describe(missing)
-    if startWatch.update(reason.map { $0 + list } ?? "", now: now) {
-      orders.append(.waits(for: startWatch.text))
-    }
-  }
-
-  /// The node is admitted, and was blank.
-  private func makeMetaReplica(_ orders: inout [ShardInput]) {
-    orders.append(.admitted)
-    guard let set = Bootstrap.replicaSets(configuration).first,
-      let id = set.replica(on: configuration.node)
-    else { return }
-    orders.append(.addReplica(.meta, id, set))
-  }
-
-  /// Makes the replicas of partitions, once, as soon as the map names this node's data directory: a
-  /// node that has voted in a partition's group is one whose lost disk the map would show
-  /// (`Formation`). All of them are in one log batch, so that a crash leaves all or none.
-  private mutating func makeReplicas(_ orders: inout [ShardInput]) {
-    guard !holdsPartitions, map.isFormed,
-      map.member(configuration.node)?.incarnation == configuration.incarnation
-    else { return }
-    holdsPartitions = true
-    for (group, set) in map.replicaSets.enumerated() where group > 0 {
-      guard let id = set.replica(on: configuration.node) else { continue }
-      orders.append(.addReplica(GroupID(UInt32(group)), id, set))
-    }
+    let hasChanged = startWatch.update(
+      isAdmitted: formation.isAdmitted, isFormed: map.isFormed, unreachable: peers.unreachable,
+      others: peers.nodes.count, now: now)
+    if hasChanged { orders.append(.waits(for: startWatch.text)) }
   }
 
   private mutating func maintain(
@@ -177,26 +133,23 @@ struct Host: Sendable {
       if let command { orders.append(.propose(command)) }
     }
     orders.append(.dropRecords)
-    if retention.mustFlush(gauges) { outputs.flushState = true }
+    log.flushIfDue(gauges, &outputs)
   }
 
   // MARK: The log
 
-  /// False where too many writes are on their way: the next batch gathers on.
-  var mayWrite: Bool { !writes.isFull }
+  var mayWrite: Bool { log.mayWrite }
 
   mutating func write(_ batch: LogBatch, now: Instant, _ outputs: inout NodeOutputs) {
-    let number = writes.begin(batch.completions, now: now)
-    outputs.persists.append(NodeOutputs.Persist(number: number, records: batch.records))
+    log.write(batch, now: now, &outputs)
   }
 
-  /// Everything up to and including this write is durable: the next batch that is.
   mutating func nextPersisted(through number: UInt64) -> [LogBatch.Completion]? {
-    writes.popFinished(through: number)
+    log.nextPersisted(through: number)
   }
 
   mutating func stateFlushed(_ groups: [FlushedGroup], _ orders: inout [ShardInput]) {
-    if retention.flushed(gauges) { orders.append(.flushed(groups)) }
+    log.stateFlushed(groups, gauges, &orders)
   }
 
   // MARK: The map
@@ -209,7 +162,7 @@ struct Host: Sendable {
     membership.tellClusterID(&outputs)
     startWatch.mayHaveChanged()
     orders.append(.map(map))
-    makeReplicas(&orders)
+    formation.makeReplicas(map, &orders)
     setPeers(now: now, &orders, &outputs)
   }
 
@@ -302,7 +255,7 @@ struct Host: Sendable {
     case .up(let node, let connection):
       orders.append(.peer(node, connection, isRefusing: false))
       outputs.events.append(.peer(node, connected: true))
-      problems.clear(node)
+      startWatch.clear(node)
     case .down(let node, let end):
       orders.append(.peer(node, nil, isRefusing: end.cause == .refused))
       if end.wasReady { outputs.events.append(.peer(node, connected: false)) }
@@ -316,7 +269,7 @@ struct Host: Sendable {
     if case .goaway(let goaway) = end.cause, goaway.reason == .cannotJudgeYet {
       formation.refused(by: node)
     }
-    let warning = problems.ended(end, node, at: peers.address(of: node), because: because)
+    let warning = startWatch.ended(end, node, at: peers.address(of: node), because: because)
     guard let warning else { return }
     if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
       outputs.fatal = warning

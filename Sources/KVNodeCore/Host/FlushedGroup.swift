@@ -57,33 +57,3 @@ extension LogPosition {
     LogPosition(rawValue - min(rawValue, UInt64(bytes)))
   }
 }
-
-/// When the state is made durable, so that the log can forget what led to it.
-struct LogRetention: Sendable {
-  private let flushBytes: UInt64
-  private let roomBytes: Int
-  private var flushedAtLogBytes: UInt64 = 0
-  private var isFlushing = false
-
-  init(_ configuration: NodeConfiguration) {
-    flushBytes = UInt64(configuration.flushBytes)
-    roomBytes = configuration.logKeepBytes / 2
-  }
-
-  /// Whether to flush the state now.
-  mutating func mustFlush(_ gauges: NodeGauges) -> Bool {
-    let written = gauges.logWrittenBytes
-    let since = written - min(flushedAtLogBytes, written)
-    guard !isFlushing, since >= flushBytes else { return false }
-    isFlushing = true
-    flushedAtLogBytes = written
-    return true
-  }
-
-  /// The state is flushed. Whether the groups are to let go of their logs: while there is room for
-  /// all of it, what is kept spares nodes that were away a snapshot.
-  mutating func flushed(_ gauges: NodeGauges) -> Bool {
-    isFlushing = false
-    return gauges.logRetainedBytes > roomBytes
-  }
-}
