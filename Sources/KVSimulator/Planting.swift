@@ -1,7 +1,6 @@
 import KVBase
 import KVLog
 import KVNodeCore
-import KVState
 
 #if PlantedFaults
   import KVState
@@ -66,6 +65,9 @@ package enum Planting {
       case .conditionIgnored, .forgetSessionsInSnapshot: [.stateMachineSafety]
       case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:
         [.stateMachineSafety, .readContent]
+      // The log begins after what the state has after a crash.
+      case .compactedPastFlush, .installBeforeDurable: [.nodeStopped]
+      case .lostDiskAdmitted, .formsWithoutAsking: [.admission]
       case .linkNeverReconnects, .silentPeerUnnoticed: [.connection]
       case .linkWithoutBackoff: [.backoff]
       }

@@ -184,8 +184,9 @@ import Testing
       let profile = try #require(SimulationProfile.named(planting.profile))
       // Rare ones are begun with a seed that showed them before.
       let known: [String: UInt64] = [
-        "commitOldTermByCounting": 24, "readWithoutMajority": 32, "leaseReadAfterLease": 27,
-        "voteBeforePersist": 48, "forgetSessionsInSnapshot": 27, "readBeforeOwnTermCommit": 3,
+        "commitOldTermByCounting": 7, "readWithoutMajority": 9, "leaseReadAfterLease": 58,
+        "voteBeforePersist": 45, "forgetSessionsInSnapshot": 21, "readBeforeOwnTermCommit": 4,
+        "compactedPastFlush": 35, "installBeforeDurable": 21, "lostDiskAdmitted": 3,
       ]
       for seed in [known[name] ?? 1] + Array(1...400) {
         var options = SimulationOptions(seed: seed, profile: profile, seconds: 20)
