@@ -67,7 +67,8 @@ package enum Planting {
         [.stateMachineSafety, .readContent]
       // The log begins after what the state has after a crash.
       case .compactedPastFlush, .installBeforeDurable: [.nodeStopped]
-      case .lostDiskAdmitted, .formsWithoutAsking: [.admission]
+      // What it acknowledged before may be missed before it is seen to be let in.
+      case .lostDiskAdmitted, .formsWithoutAsking: [.admission, .stateMachineSafety]
       case .linkNeverReconnects, .silentPeerUnnoticed: [.connection]
       case .linkWithoutBackoff: [.backoff]
       }

@@ -186,7 +186,7 @@ import Testing
       let known: [String: UInt64] = [
         "commitOldTermByCounting": 7, "readWithoutMajority": 9, "leaseReadAfterLease": 58,
         "voteBeforePersist": 45, "forgetSessionsInSnapshot": 21, "readBeforeOwnTermCommit": 4,
-        "compactedPastFlush": 35, "installBeforeDurable": 21, "lostDiskAdmitted": 3,
+        "compactedPastFlush": 76,
       ]
       for seed in [known[name] ?? 1] + Array(1...400) {
         var options = SimulationOptions(seed: seed, profile: profile, seconds: 20)
