@@ -11,6 +11,13 @@ package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   /// A call that makes no sense, such as entries with a gap: a fault in the caller.
   case misuse(String)
 
+  /// What a person can do about a data directory that has lost something: the end of a message. An
+  /// empty one in its place is refused by the cluster, since the node would have forgotten votes.
+  package static let lostDataAdvice =
+    "restore this directory from a copy of the disk, and keep it, since the cluster refuses an "
+    + "empty one. The other nodes go on without this one; to have all copies again, 'kvctl export' "
+    + "every keyspace, form a new cluster, and 'kvctl import' there"
+
   package var description: String {
     switch self {
     case .io(let text), .damaged(let text), .foreign(let text), .misuse(let text): text

@@ -34,4 +34,10 @@ package enum ExitCode: Int32, Sendable, CaseIterable {
 
   /// Ends the process.
   package func exit() -> Never { Glibc.exit(rawValue) }
+
+  /// Ends the process while other threads run: nothing of what they may still use is taken down.
+  package func exitAtOnce() -> Never {
+    fflush(nil)
+    _exit(rawValue)
+  }
 }

@@ -30,8 +30,9 @@ package struct DataDirectory {
       // Once the cluster is formed, its map says what it is, whatever the flags say.
       guard identity.clusterID != 0 || identity.creationDigest == creationDigest else {
         throw .foreign(
-          "\(path) belongs to a cluster with other --peers ids, --partitions, --replication or "
-            + "--mode: start it as before, or choose another --data-dir")
+          "\(path) was made by a start with other --peers ids, --partitions, --replication, "
+            + "--zones or --mode, and no cluster has been formed there yet: start it with those again, or, "
+            + "if they were wrong, remove the directory and start again")
       }
       return DataDirectory(
         path: path, identity: identity, isNew: false, lock: try acquireLock(path))

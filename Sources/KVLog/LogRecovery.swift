@@ -36,8 +36,7 @@ struct LogRecovery<Directory: SegmentDirectory> {
     let present = names.compactMap { LogFormat.sequence(ofSegment: $0) }.sorted()
     guard let last = present.last else {
       throw .damaged(
-        "\(directory.path) holds no log segment: restore it, or remove the node and add it again "
-          + "with an empty data directory")
+        "\(directory.path) holds no log segment: " + StorageError.lostDataAdvice)
     }
     let lastFile = try open(last)
     guard lastFile.header.firstNeeded <= last else { throw damagedHeader(last) }
@@ -57,7 +56,7 @@ struct LogRecovery<Directory: SegmentDirectory> {
     for (group, log) in groups.sorted where state.groups[group]?.isComplete != true {
       throw .damaged(
         "\(directory.path): entries of \(group) after \(log.baseIndex) are missing: "
-          + Self.advice)
+          + StorageError.lostDataAdvice)
     }
   }
 
@@ -265,13 +264,13 @@ struct LogRecovery<Directory: SegmentDirectory> {
   ) -> StorageError {
     .damaged(
       "\(directory.path(ofSegment: header.sequence)) is damaged at offset \(offset): \(what): "
-        + Self.advice)
+        + StorageError.lostDataAdvice)
   }
 
   private func damagedHeader(_ sequence: UInt64) -> StorageError {
     .damaged(
       "\(directory.path(ofSegment: sequence)) is damaged at offset 0: the header is not valid: "
-        + Self.advice)
+        + StorageError.lostDataAdvice)
   }
 
   private func otherFormat(_ version: UInt16) -> StorageError {
@@ -285,12 +284,9 @@ struct LogRecovery<Directory: SegmentDirectory> {
   }
 
   private func missing(_ sequence: UInt64) -> StorageError {
-    .damaged("\(directory.path(ofSegment: sequence)) is missing: " + Self.advice)
+    .damaged("\(directory.path(ofSegment: sequence)) is missing: " + StorageError.lostDataAdvice)
   }
 
-  private static var advice: String {
-    "restore this node's disk, or remove the node and add it again with an empty data directory"
-  }
 }
 
 extension Bytes {

@@ -189,8 +189,7 @@ extension SegmentLog {
       }
     let damage = StorageError.damaged(
       "\(directory.path(ofSegment: segment.sequence)) is damaged: a record of \(replica) at offset "
-        + "\(position - segment.begin) can't be read (\(reason)): restore this node's disk, or "
-        + "remove the node and add it again")
+        + "\(position - segment.begin) can't be read (\(reason)): " + StorageError.lostDataAdvice)
     index.fail(damage)
     return damage
   }

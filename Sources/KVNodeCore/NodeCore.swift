@@ -53,7 +53,7 @@ package struct NodeCore: Sendable {
     if host.standing != .begun { host.update(shard.standing) }
     switch input {
     case .tick(let gauges):
-      host.tick(gauges, meta: shard.metaStatus(), now: now, &orders, &outputs)
+      host.tick(gauges, meta: shard.metaStatus(now: now.instant), now: now, &orders, &outputs)
       carryOutOrders(now: now, &outputs)
       if host.isAdmitted { shard.tick(now: now, &outputs) }
     case .accepted(let connection, let remote):
@@ -87,8 +87,10 @@ package struct NodeCore: Sendable {
     switch host.receive(frame, on: connection, now: now.instant, &orders, &outputs) {
     case .none: return
     case .judge(let hello):
-      host.judge(
-        hello, on: connection, canJudge: shard.metaStatus().isCurrent, now: now.instant, &outputs)
+      // The map that it is judged by must be as recent as it is said to be.
+      updateMap(now: now, &outputs)
+      let asOf = shard.metaStatus(now: now.instant).currentAsOf
+      host.judge(hello, on: connection, mapAsOf: asOf, now: now.instant, &outputs)
     case .request:
       let caller = Caller(connection: connection, stream: frame.stream)
       switch shard.request(frame.payload, caller: caller, now: now, &outputs) {
@@ -113,12 +115,16 @@ package struct NodeCore: Sendable {
     orders.removeAll(keepingCapacity: true)
   }
 
+  private mutating func updateMap(now: Now, _ outputs: inout NodeOutputs) {
+    guard let map = shard.takeAppliedMap() else { return }
+    host.mapApplied(map, now: now.instant, &orders, &outputs)
+    carryOutOrders(now: now, &outputs)
+  }
+
   /// Ends a turn: what the groups gathered becomes one log write and one frame for each peer.
   package mutating func finishTurn(now: Now, into outputs: inout NodeOutputs) {
-    if let map = shard.finishTurn(now: now, &outputs) {
-      host.mapApplied(map, now: now.instant, &orders, &outputs)
-      carryOutOrders(now: now, &outputs)
-    }
+    shard.finishTurn(now: now, &outputs)
+    updateMap(now: now, &outputs)
     guard host.mayWrite, let batch = shard.takeLogBatch() else { return }
     host.write(batch, now: now.instant, &outputs)
   }

@@ -116,9 +116,11 @@ extension RaftCore {
     into outputs: inout RaftOutputs
   ) {
     guard follow(from, now: now, into: &outputs) else { return }
-    volatile.noteLeaderCommit(
-      heartbeat.leaderCommit,
-      at: now.earlier(by: .milliseconds(UInt64(heartbeat.quorumAgeMilliseconds))))
+    if heartbeat.quorumAgeMilliseconds != RaftMessage.Heartbeat.unknownAge {
+      volatile.noteLeaderCommit(
+        heartbeat.leaderCommit,
+        at: now.earlier(by: .milliseconds(UInt64(heartbeat.quorumAgeMilliseconds))))
+    }
     // The leader names no more than it knows to be here; more is a faulty peer's.
     if heartbeat.commit <= persistent.log.lastIndex {
       advanceCommit(to: heartbeat.commit, into: &outputs)

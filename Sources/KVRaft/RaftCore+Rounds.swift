@@ -35,9 +35,17 @@ extension RaftCore {
 
   func sendHeartbeats(toVotersOnly: Bool, now: Instant, into outputs: inout RaftOutputs) {
     replication.sendHeartbeats(
-      toVotersOnly: toVotersOnly, heading,
-      quorumAgeMilliseconds: UInt32(clamping: (now - rounds.confirmedAt).milliseconds),
+      toVotersOnly: toVotersOnly, heading, quorumAgeMilliseconds: quorumAge(now),
       into: &outputs)
+  }
+
+  /// How long ago nobody had committed more than this leader's commit index. Not known before an
+  /// entry of its term is committed, whoever follows it: an earlier leader may have committed more.
+  private func quorumAge(_ now: Instant) -> UInt32 {
+    guard leadership.hasCommittedInOwnTerm(volatile.commitIndex) else {
+      return RaftMessage.Heartbeat.unknownAge
+    }
+    return UInt32(clamping: (now - rounds.confirmedAt).milliseconds)
   }
 
   mutating func confirmRounds(into outputs: inout RaftOutputs) {

@@ -92,8 +92,11 @@ package struct RaftMessage: Hashable, Sendable {
     /// What the leader has committed, whether or not the receiver holds it: says how fresh the
     /// receiver's state is, and nothing about what it may apply.
     package var leaderCommit: LogIndex
-    /// How long ago a majority was last known to follow the leader, in milliseconds.
+    /// How long ago a majority was last known to follow the leader, in milliseconds; `unknownAge`:
+    /// earlier leaders may have committed more than this one knows.
     package var quorumAgeMilliseconds: UInt32
+
+    package static var unknownAge: UInt32 { .max }
 
     package init(
       commit: LogIndex, round: UInt64, leaderCommit: LogIndex? = nil,

@@ -61,6 +61,12 @@ final class LogThread: Sendable {
   private static func carryOut(
     _ work: [Work], _ log: SegmentedLog
   ) throws(StorageError) -> UInt64? {
+    // Before what is written: a compaction is of entries that were durable when it was asked for,
+    // and the group may be made anew by a later record.
+    for item in work {
+      guard case .compact(let group, let through) = item else { continue }
+      try log.compact(group, through: through)
+    }
     var records: [LogRecord] = []
     var last: UInt64?
     for item in work {
@@ -71,10 +77,6 @@ final class LogThread: Sendable {
     if last != nil {
       try log.append(records)
       try log.sync()
-    }
-    for item in work {
-      guard case .compact(let group, let through) = item else { continue }
-      try log.compact(group, through: through)
     }
     return last
   }

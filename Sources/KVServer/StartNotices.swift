@@ -32,6 +32,15 @@ struct StartNotices: Sendable {
           + "\(Self.list(given.map(\.node))). To form a new cluster, start every node with an "
           + "empty --data-dir")
     }
+    let member = map?.member(configuration.node.node)
+    // Without --peers a node does not say where it serves, so that the map keeps what it has.
+    if map?.isFormed == true, let member, configuration.node.address.isEmpty,
+      member.address != configuration.listen
+    {
+      all.append(
+        "warning: the other nodes look for this one at \(member.address), and it listens on "
+          + "\(configuration.listen): give it --listen or --peers")
+    }
     self.all = all
   }
 

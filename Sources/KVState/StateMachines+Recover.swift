@@ -21,7 +21,7 @@ extension StateMachines {
       guard log.base == .zero, let configuration else {
         throw .damaged(
           "the state of group \(group) is missing, and its log begins only after entry "
-            + "\(log.base): remove the data directory and let the node join anew")
+            + "\(log.base): " + StorageError.lostDataAdvice)
       }
       return try create(
         group, generation: generation, configuration: configuration,

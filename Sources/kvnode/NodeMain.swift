@@ -67,18 +67,18 @@ enum NodeMain {
     do {
       server = try Server(configuration, log: log) { problem in
         if let problem { Console.say("kvnode \(id): stopped: \(problem)") }
-        (problem == nil ? ExitCode.ok : .other).exit()
+        (problem == nil ? ExitCode.ok : .other).exitAtOnce()
       }
     } catch {
       Console.say("kvnode \(id): can't start: \(error)")
       ExitCode.other.exit()
     }
-    log("serving on \(server.address), data in \(configuration.dataDirectory)")
+    log("listening on \(server.address), data in \(configuration.dataDirectory)")
     stopped.wait()
     server.beginShutdown()
     stopped.wait()
     log("told to stop a second time: stopping at once")
-    ExitCode.ok.exit()
+    ExitCode.ok.exitAtOnce()
   }
 }
 

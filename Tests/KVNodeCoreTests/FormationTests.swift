@@ -185,7 +185,7 @@ import Testing
     var outputs = NodeOutputs()
     var orders: [ShardInput] = []
     for (at, peer) in peers.enumerated() {
-      formation.met(NodeID(peer.0), peer.1, &outputs)
+      formation.met(NodeID(peer.0), peer.1, now: .zero, &outputs)
       if formation.begins(&orders) { return at + 1 }
       if at == 0, let refusing { formation.refused(by: NodeID(refusing)) }
     }

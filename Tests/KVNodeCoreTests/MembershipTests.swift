@@ -87,3 +87,12 @@ import Testing
     #expect(unmet.problem(withDialing: hello, canJudge: false)?.reason == .cannotJudgeYet)
   }
 }
+
+extension Membership {
+  /// `canJudge`: the map is as recent as the HELLO.
+  func problem(withDialing hello: Hello, canJudge: Bool) -> Goaway? {
+    var membership = self
+    let now = Instant(nanoseconds: 1_000)
+    return membership.problem(withDialing: hello, mapAsOf: canJudge ? now : nil, now: now)
+  }
+}

@@ -173,6 +173,43 @@ import Testing
     #expect(bench.endTurn().asked.fatal == nil)
   }
 
+  @Test func aMessageInAnothersNameIsRefused() throws {
+    var bench = ShardBench()
+    var writer = ByteWriter()
+    var envelope: PeerEnvelope?
+    PeerMessage(
+      group: group, from: ReplicaID(node: NodeID(3)), to: ShardBench.own, term: Term(9),
+      body: .raft(.timeoutNow)
+    ).encode(after: &envelope, into: &writer)
+    let payload = writer.take()
+    #expect(throws: WireError.invalid("peer message: another's replica")) {
+      try bench.shard.peerFrame(from: NodeID(2), payload, now: bench.now, &bench.outputs)
+    }
+  }
+
+  /// Such as one that the node had before it was made anew.
+  @Test func aMessageToAnotherReplicaIsPassedOver() throws {
+    var bench = ShardBench()
+    let pair = ReplicaSet(epoch: Epoch(1), voters: [ShardBench.other, ShardBench.own])
+    bench.give(.addReplica(group, ShardBench.own, pair))
+    bench.persisted(bench.endTurn().batch)
+    _ = bench.endTurn()
+    let term = try #require(bench.report).term
+    for (to, after) in [
+      (ReplicaID(node: NodeID(1), ordinal: 2), term), (ShardBench.own, Term(9)),
+    ] {
+      var writer = ByteWriter()
+      var envelope: PeerEnvelope?
+      PeerMessage(
+        group: group, from: ShardBench.other, to: to, term: Term(9),
+        body: .raft(.heartbeat(.init(commit: .zero, round: 1)))
+      ).encode(after: &envelope, into: &writer)
+      try bench.shard.peerFrame(from: NodeID(2), writer.take(), now: bench.now, &bench.outputs)
+      _ = bench.endTurn()
+      #expect(try #require(bench.report).term == after)
+    }
+  }
+
   /// The sender would compact its log up to there, with fewer durable copies than it counts.
   @Test func anOfferForWhatIsCommittedAndNotDurableIsNotAcknowledged() throws {
     var bench = ShardBench()

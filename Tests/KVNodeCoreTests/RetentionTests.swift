@@ -55,6 +55,16 @@ struct RetentionTests {
     #expect(try firstKept(&bench, followers: nil) == applied.next)
   }
 
+  /// What a follower has is not kept for it, however large the share.
+  @Test func whatAFollowerHasIsNotKept() throws {
+    var bench = try leaderWithLearner()
+    let term = try #require(bench.report).term
+    let outcome = RaftMessage.AppendResponse.Outcome.accepted(match: LogIndex(6))
+    try bench.receive(.raft(.appendResponse(.init(outcome: outcome, round: 0))), term: term)
+    bench.persisted(bench.endTurn().batch)
+    #expect(try firstKept(&bench, followers: LogIndex(1)) == LogIndex(7))
+  }
+
   @Test func aSilentFollowerIsNotWaitedFor() throws {
     var bench = try leaderWithLearner()
     for _ in 0..<500 {

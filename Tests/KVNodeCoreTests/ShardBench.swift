@@ -50,7 +50,7 @@ struct ShardBench {
 
   /// What the turn asked for, and its log batch.
   mutating func endTurn() -> (asked: NodeOutputs, batch: LogBatch?) {
-    _ = shard.finishTurn(now: now, &outputs)
+    shard.finishTurn(now: now, &outputs)
     defer { outputs = NodeOutputs() }
     return (outputs, shard.takeLogBatch())
   }

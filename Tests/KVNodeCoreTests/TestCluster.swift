@@ -161,6 +161,20 @@ final class TestCluster {
     }
   }
 
+  var cut: Set<[Int]> = []
+
+  /// `from` can't dial `to` from now on, and loses the connection that it has dialed.
+  func cutDial(_ from: Int, _ to: Int) throws {
+    cut.insert([from, to])
+    for end in transports.ends(of: from) where end.connection.rawValue >= 1 << 63 {
+      guard let other = transports.others[end], other.node == to else { continue }
+      _ = transports.close(end)
+      try nodes[to].give(.closed(other.connection, isRefused: false), now)
+      try nodes[from].give(.closed(end.connection, isRefused: false), now)
+    }
+    try deliver()
+  }
+
   private func carryOut(_ order: NodeOutputs.ConnectionOrder, of from: Int) throws {
     switch order {
     case .open(let connection, let address):
@@ -169,6 +183,9 @@ final class TestCluster {
         return try nodes[from].give(.closed(connection, isRefused: false, because: reason), now)
       }
       let to = proxies[address] ?? nodes.firstIndex { $0.configuration.address == address }
+      if let to, cut.contains([from, to]) {
+        return try nodes[from].give(.closed(connection, isRefused: false, because: "cut"), now)
+      }
       guard let to, !isDown[to] else {
         return try nodes[from].give(.closed(connection, isRefused: true), now)
       }

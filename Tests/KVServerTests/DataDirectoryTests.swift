@@ -82,16 +82,18 @@ final class TemporaryDirectory {
     let path = temporary.path + "/n1"
     try Self.fill(Self.configuration(path))
     let before = try temporary.image(of: "n1")
-    for other in [
-      Self.configuration(path, node: 2), Self.configuration(path, nodes: 3),
-      Self.configuration(path, partitions: 8),
+    let unformed = "start it with those again, or, if they were wrong, remove the directory"
+    for (other, advice) in [
+      (Self.configuration(path, node: 2), "choose another --data-dir or --id"),
+      (Self.configuration(path, nodes: 3), unformed),
+      (Self.configuration(path, partitions: 8), unformed),
     ] {
       var other = other
       #expect {
         try OpenedStores(&other, log: { _ in })
       } throws: { error in
         guard case .foreign(let text)? = error as? StorageError else { return false }
-        return text.contains("--data-dir")
+        return text.contains(advice)
       }
     }
     #expect(try temporary.image(of: "n1") == before)

@@ -107,6 +107,18 @@ import Testing
     #expect(notices(of: 1, map: Self.map([1, 2, 3]), clusterID: 7).isEmpty)
   }
 
+  /// A start without --peers listens at the default address, and nobody else knows.
+  @Test func anAddressThatOthersDoNotKnowIsSaid() {
+    let map = Self.map([1, 2, 3])
+    var configuration = DataDirectoryTests.configuration("./kvnode-1", nodes: 1)
+    configuration.node.address = ""
+    configuration.listen = "127.0.0.1:9"
+    let said = StartNotices(configuration, map: map, clusterID: 7).all
+    #expect(said.count == 1 && said[0].contains("it listens on 127.0.0.1:9"), "\(said)")
+    configuration.listen = map.member(NodeID(1))?.address ?? ""
+    #expect(StartNotices(configuration, map: map, clusterID: 7).all.isEmpty)
+  }
+
   @Test func aServerSaysItsNotices() throws {
     let temporary = try TemporaryDirectory()
     let lines = Locked<[String]>([])

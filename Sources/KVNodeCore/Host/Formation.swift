@@ -15,9 +15,11 @@ internal import KVWire
 /// **Who lets it in.** Every peer says in HELLO how far it is (`Hello.Standing`). One that is
 /// `blank` (holds no replica) or `unbegun` (its replica of the meta group has entered no term)
 /// knows of no cluster: it vouches. One that has `begun` is a judge, and suffices alone, but lets
-/// the node in only where its map has this very incarnation, or where it has a formed map with
-/// everything that the present leader knows to be committed, and no other incarnation is there.
-/// Else it answers `cannotJudgeYet`. With `m` voters of the meta group, `q` of them a majority, the
+/// the node in only where its map has this very incarnation, or where it has a formed map without
+/// another incarnation that lacks nothing of what was committed when this data directory was first
+/// seen here: what an earlier one was registered for, and acknowledged, was committed before. (As
+/// with a read, to follow a leader is not enough: the leader may be long gone, and a follower lag.)
+/// Else it answers `cannotJudgeYet`, and is asked again. With `m` voters of the meta group, `q` of them a majority, the
 /// vouchers of `m − q + 1` other voters let the node in (two of three, three of five).
 ///
 /// **Every node gets past it, where no disk was lost.** A replica sends nothing before the record
@@ -51,8 +53,9 @@ internal import KVWire
 struct Formation: Sendable {
   private struct Inquiry: Sendable {
     var since: Instant
-    /// Voters of the meta group that know of no cluster.
-    var vouchers: [NodeID] = []
+    /// Peers that know of no cluster, and when each was last asked. Voters of the meta group among
+    /// them are vouchers.
+    var unaware: [(node: NodeID, askedAt: Instant)] = []
     /// They have begun, and can't judge yet.
     var undecided: [NodeID] = []
     var hasAdvised = false
@@ -66,6 +69,8 @@ struct Formation: Sendable {
 
   /// A cluster that has a leader judges within a second.
   private static let adviceDelay = TimeAmount.seconds(10)
+  /// A peer that knew of no cluster is asked again after this: it may have begun, and judge.
+  private static let askInterval = TimeAmount.seconds(1)
 
   private let configuration: NodeConfiguration
   private let others: [NodeID]
@@ -93,15 +98,19 @@ struct Formation: Sendable {
   }
 
   /// A peer has let this node in.
-  mutating func met(_ peer: NodeID, _ standing: Hello.Standing, _ outputs: inout NodeOutputs) {
+  mutating func met(
+    _ peer: NodeID, _ standing: Hello.Standing, now: Instant, _ outputs: inout NodeOutputs
+  ) {
     guard case .asking(var inquiry) = state else { return }
     inquiry.undecided.removeAll { $0 == peer }
     let isJudge = standing == .begun
-    if !isJudge, voters.contains(peer), !inquiry.vouchers.contains(peer) {
-      inquiry.vouchers.append(peer)
+    if !isJudge {
+      inquiry.unaware.removeAll { $0.node == peer }
+      inquiry.unaware.append((peer, now))
     }
+    let vouchers = inquiry.unaware.count { voters.contains($0.node) }
     let majority = voters.count / 2 + 1
-    guard isJudge || inquiry.vouchers.count > voters.count - majority else {
+    guard isJudge || vouchers > voters.count - majority else {
       state = .asking(inquiry)
       return
     }
@@ -117,7 +126,7 @@ struct Formation: Sendable {
   /// A peer has begun and can't judge yet.
   mutating func refused(by peer: NodeID) {
     guard case .asking(var inquiry) = state, !inquiry.undecided.contains(peer) else { return }
-    inquiry.vouchers.removeAll { $0 == peer }
+    inquiry.unaware.removeAll { $0.node == peer }
     inquiry.undecided.append(peer)
     state = .asking(inquiry)
   }
@@ -126,11 +135,24 @@ struct Formation: Sendable {
   mutating func tick(now: Instant, _ outputs: inout NodeOutputs) {
     guard case .asking(var inquiry) = state, !inquiry.hasAdvised, !inquiry.undecided.isEmpty,
       now - inquiry.since >= Self.adviceDelay,
-      others.allSatisfy({ inquiry.undecided.contains($0) || inquiry.vouchers.contains($0) })
+      others.allSatisfy({ other in
+        inquiry.undecided.contains(other) || inquiry.unaware.contains { $0.node == other }
+      })
     else { return }
     inquiry.hasAdvised = true
     state = .asking(inquiry)
     outputs.events.append(.note(.warning, Self.advice(undecided: inquiry.undecided)))
+  }
+
+  /// The peer that knew of no cluster and was asked longest ago, where that is long enough; it is then asked now.
+  mutating func nextToAskAgain(now: Instant) -> NodeID? {
+    guard case .asking(var inquiry) = state, let oldest = inquiry.unaware.first,
+      now - oldest.askedAt >= Self.askInterval
+    else { return nil }
+    inquiry.unaware.removeFirst()
+    inquiry.unaware.append((oldest.node, now))
+    state = .asking(inquiry)
+    return oldest.node
   }
 
   private static func advice(undecided: [NodeID]) -> String {

@@ -76,7 +76,7 @@ struct Host: Sendable {
     if formation.begins(&orders) { startWatch.mayHaveChanged() }
     if startWatch.isStale { watchStart(now: now.instant, &orders) }
     startWatch.tick(now: now.instant, &outputs)
-    guard formation.isAdmitted else { return formation.tick(now: now.instant, &outputs) }
+    guard formation.isAdmitted else { return ask(now: now.instant, &orders, &outputs) }
     if !peers.nodes.isEmpty,
       let isStalled = log.watchDisk(now: now.instant, &outputs)
     {
@@ -87,6 +87,17 @@ struct Host: Sendable {
       nextMaintenance = now.instant + Self.maintenanceInterval
       maintain(meta, &orders, &outputs)
     }
+  }
+
+  /// The node is not let in yet. What a peer was when it answered may have changed meanwhile: it is
+  /// asked again by another HELLO.
+  private mutating func ask(
+    now: Instant, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
+  ) {
+    formation.tick(now: now, &outputs)
+    guard let peer = formation.nextToAskAgain(now: now) else { return }
+    let change = peers.dialAgain(peer, hello: membership.hello, now: now, &outputs)
+    apply(change, now: now, &orders, &outputs)
   }
 
   private mutating func start(
@@ -192,16 +203,16 @@ struct Host: Sendable {
     return .none
   }
 
-  /// The HELLO on a connection that was accepted. `canJudge`: the members in the map are those that
-  /// the cluster has agreed on so far.
+  /// The HELLO on a connection that was accepted. `mapAsOf`: the map here lacks nothing that the
+  /// cluster had agreed on at this time; `nil`: not known.
   mutating func judge(
-    _ hello: Hello, on connection: ConnectionID, canJudge: Bool, now: Instant,
+    _ hello: Hello, on connection: ConnectionID, mapAsOf: Instant?, now: Instant,
     _ outputs: inout NodeOutputs
   ) {
     let problem =
       switch hello.role {
       case .client: membership.problem(withClient: hello)
-      case .node: membership.problem(withDialing: hello, canJudge: canJudge)
+      case .node: membership.problem(withDialing: hello, mapAsOf: mapAsOf, now: now)
       }
     let isLetIn = inbound.decide(
       connection, hello, problem, own: membership.hello, now: now, &outputs)
@@ -250,7 +261,7 @@ struct Host: Sendable {
       let decision = peers.decide(
         node, hello, membership.problem(withDialed: hello, expected: node),
         own: membership.hello, now: now, &outputs)
-      if case .up = decision { formation.met(node, hello.standing, &outputs) }
+      if case .up = decision { formation.met(node, hello.standing, now: now, &outputs) }
       apply(decision, now: now, &orders, &outputs)
     case .up(let node, let connection):
       orders.append(.peer(node, connection, isRefusing: false))

@@ -9,6 +9,8 @@ struct Membership: Sendable {
   private(set) var standing: Hello.Standing
   private(set) var map: ClusterMap
   private var hasToldClusterID = false
+  /// Blank data directories that ask to be let in, one for a node, and since when.
+  private var asking: [(node: NodeID, incarnation: UInt64, since: Instant)] = []
 
   init(_ configuration: NodeConfiguration, isBlank: Bool, map: ClusterMap) {
     self.configuration = configuration
@@ -73,18 +75,32 @@ struct Membership: Sendable {
     return problem(withNode: hello)
   }
 
-  /// Why a node that dialed this one can't be talked with, or `nil`. `canJudge`: the map here holds
-  /// all that the present leader knows to be committed. `Formation` says why a blank node is let in
-  /// or not.
-  func problem(withDialing hello: Hello, canJudge: Bool) -> Goaway? {
+  /// Why a node that dialed this one can't be talked with, or `nil`. `mapAsOf`: the map here lacks
+  /// nothing that the cluster had agreed on at this time. `Formation` says why a blank node is let
+  /// in or not.
+  mutating func problem(withDialing hello: Hello, mapAsOf: Instant?, now: Instant) -> Goaway? {
     if let problem = problem(withNode: hello) { return problem }
-    guard hello.isBlank, standing == .begun, !(canJudge && map.isFormed) else { return nil }
+    guard hello.isBlank, standing == .begun else { return nil }
     // A data directory that is registered stays so.
     if map.member(hello.node)?.incarnation == hello.incarnation { return nil }
+    let since = noteAsking(hello, now: now)
+    if map.isFormed, let mapAsOf, mapAsOf >= since { return nil }
     return Goaway(
       .cannotJudgeYet,
       "node \(configuration.node.rawValue) does not know yet whether node "
         + "\(hello.node.rawValue) was a member before: no leader of the meta group yet")
+  }
+
+  /// When this data directory was first seen here. Only of members, so there are few.
+  private mutating func noteAsking(_ hello: Hello, now: Instant) -> Instant {
+    if let known = asking.first(where: { $0.node == hello.node }),
+      known.incarnation == hello.incarnation
+    {
+      return known.since
+    }
+    asking.removeAll { $0.node == hello.node }
+    asking.append((hello.node, hello.incarnation, now))
+    return now
   }
 
   private func problem(withNode hello: Hello) -> Goaway? {

@@ -119,6 +119,20 @@ struct PeerDirectory: Sendable {
     _ = carryOut(action, at, hello: hello, now: now, &outputs)
   }
 
+  /// Ends the link to a node and makes another one, so that both say anew what they are.
+  mutating func dialAgain(
+    _ node: NodeID, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
+  ) -> Change {
+    guard let at = peers.firstIndex(where: { $0.node == node }), peers[at].link.isReady else {
+      return .none
+    }
+    let action = peers[at].link.hangUp(now: now)
+    let change = carryOut(action, at, hello: hello, now: now, &outputs)
+    let dial = peers[at].link.dial(now: now)
+    _ = carryOut(dial, at, hello: hello, now: now, &outputs)
+    return change
+  }
+
   mutating func opened(
     _ connection: ConnectionID, hello: Hello, now: Instant, _ outputs: inout NodeOutputs
   ) {

@@ -63,12 +63,11 @@ struct RaftGroup: Engine {
 
   /// What is asked of the meta group's replica. Mutating, as everything that is asked with each
   /// tick: a table lends its replicas for a change, and copies them out to be read.
-  mutating func status() -> MetaStatus {
-    let commit = raft.commitIndex
+  mutating func status(now: Instant) -> MetaStatus {
+    let isApplied = applying.index > .zero && applying.index >= raft.commitIndex
     return MetaStatus(
       leads: leadsSafely, isIdle: !hasOpenProposals,
-      isCurrent: raft.leader != nil && commit > .zero && applying.index >= commit
-        && raft.term(at: commit) == raft.term)
+      currentAsOf: isApplied ? raft.age(now: now).map { now.earlier(by: $0) } : nil)
   }
 
   /// It leads, and everything that earlier leaders committed is committed here.

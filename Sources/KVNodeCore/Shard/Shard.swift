@@ -271,6 +271,8 @@ struct Shard: Sendable {
     timers.remove(handle.slot)
     armed[slot] = .distantFuture
     table.remove(slot)
+    // What is there under this name from now on has another log.
+    outputs.compactions.removeAll { $0.group == group }
     context.log.append(.removed(group))
     context.log.append(LogBatch.Completion(replica: handle, kind: .removed(group)))
   }
@@ -322,8 +324,8 @@ struct Shard: Sendable {
     }
   }
 
-  /// Ends a turn: what is to be written, and the latest map where one was applied.
-  mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) -> ClusterMap? {
+  /// Ends a turn: what is to be written.
+  mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) {
     // Ending a turn touches no further replica, so one pass does.
     var at = 0
     while at < dirty.count {
@@ -336,6 +338,11 @@ struct Shard: Sendable {
       at += 1
     }
     dirty.removeAll(keepingCapacity: true)
+  }
+
+  /// The latest map, where one was applied since this was last asked for.
+  mutating func takeAppliedMap() -> ClusterMap? {
+    guard context.appliedMap != nil else { return nil }
     defer { context.appliedMap = nil }
     return context.appliedMap
   }
@@ -356,9 +363,9 @@ struct Shard: Sendable {
 
   // MARK: What it says of itself
 
-  mutating func metaStatus() -> MetaStatus {
+  mutating func metaStatus(now: Instant) -> MetaStatus {
     guard let slot = table.slot(of: .meta) else { return MetaStatus() }
-    return table[slot].status()
+    return table[slot].status(now: now)
   }
 
   /// What HELLO says of the meta group's replica here.

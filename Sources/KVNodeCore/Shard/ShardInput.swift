@@ -47,6 +47,6 @@ struct MetaStatus: Sendable {
   var leads = false
   /// It waits for no proposal.
   var isIdle = false
-  /// What is committed is applied here, as far as the present leader knows.
-  var isCurrent = false
+  /// Nothing that was committed at this time is missing from what is applied here; `nil`: not known.
+  var currentAsOf: Instant?
 }

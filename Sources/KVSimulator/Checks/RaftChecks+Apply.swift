@@ -133,11 +133,11 @@ extension RaftChecks {
     let at = Int(node.rawValue) - 1
     for group in groups.indices where !found.contains(GroupID(UInt32(group))) {
       let before = groups[group].replicas[at]
-      if before.durableLast > 0 || before.durableHardState.term > .zero {
+      if before.durableGeneration != nil || before.durableHardState.term > .zero {
         report(
           .durability,
-          "\(name(at)) had entry \(before.durableLast) and term \(before.durableHardState.term) of "
-            + "g\(group) durable, and found no replica")
+          "\(name(at)) had made its replica of g\(group) durably, up to entry "
+            + "\(before.durableLast) and term \(before.durableHardState.term), and found none")
       }
       groups[group].replicas[at] = ReplicaView()
     }

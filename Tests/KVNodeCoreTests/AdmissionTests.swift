@@ -1,0 +1,150 @@
+import KVBase
+import KVCommand
+import KVLog
+import KVState
+import KVWire
+import Testing
+
+@testable import KVNodeCore
+
+/// Who may let a blank node in, where a member has lost its disk meanwhile: none of the writes that
+/// were acknowledged with it may be lost.
+struct AdmissionTests {
+  /// The log of a node that has made its replica of the meta group, and nothing else.
+  private func madeLog(_ cluster: TestCluster, _ at: Int) throws -> MemoryLog {
+    let log = try TestCluster.makeLog(node: UInt32(at + 1))
+    let set = try #require(Bootstrap.replicaSets(cluster.nodes[at].configuration).first)
+    try log.append([
+      .reset(
+        .meta, generation: Generation(1), index: .zero, term: .zero,
+        configuration: GroupConfiguration(voters: set.voters, learners: set.learners))
+    ])
+    try log.sync()
+    return try log.restart()
+  }
+
+  /// Nodes 1 and 2 form the cluster, and node 3 was never there. Positions of leader and follower.
+  private func formWithoutThird(
+    _ cluster: TestCluster
+  ) throws -> (leader: Int, follower: Int) {
+    for at in 0...1 {
+      let node = try TestNode(
+        cluster.nodes[at].configuration, log: madeLog(cluster, at), state: MemoryState(),
+        now: cluster.now)
+      try cluster.setUp(at, node)
+    }
+    try cluster.run(milliseconds: 5_000)
+    let leader = try #require(cluster.leader(of: .meta, seenBy: 0))
+    #expect(cluster.nodes[leader].map.isFormed)
+    return (leader, 1 - leader)
+  }
+
+  private func key(_ number: Int) -> Bytes { Bytes("key\(number)") }
+
+  /// The keys whose puts were acknowledged.
+  private func put(_ keys: Range<Int>, _ cluster: TestCluster, at nodes: [Int]) throws -> [Int] {
+    try keys.filter { number in
+      for at in nodes {
+        if case .applied? = try cluster.ask(at, cluster.put(key(number), "1"), timeout: 1000) {
+          return true
+        }
+      }
+      return false
+    }
+  }
+
+  /// Of these keys, those that a node answers to be absent.
+  private func lost(_ keys: [Int], _ cluster: TestCluster, at nodes: [Int]) throws -> [Int] {
+    try keys.filter { number in
+      for at in nodes {
+        let reply = try cluster.ask(at, cluster.get(key(number)), timeout: 500)
+        if case .read(.record(let record), _)? = reply { return record == nil }
+      }
+      return false
+    }
+  }
+
+  /// Node 3 with an empty disk.
+  private func blankThird(_ cluster: TestCluster) throws -> TestNode {
+    try TestNode(
+      TestCluster.configuration(3, of: 3, partitions: 4, incarnation: 3333),
+      log: TestCluster.makeLog(node: 3), state: MemoryState(), now: cluster.now)
+  }
+
+  /// A follower whose disk is stalled keeps the leader that it had for as long as the stall lasts.
+  @Test func aStalledFollowerLetsNoLostDiskIn() throws {
+    let cluster = try TestCluster(down: 0..<3)
+    let (leader, follower) = try formWithoutThird(cluster)
+    cluster.nodes[follower].isDiskStuck = true
+    _ = try put(100..<120, cluster, at: [leader])
+    try cluster.run(milliseconds: 400)
+    cluster.cut = [[2, follower], [follower, 2]]
+    try cluster.setUp(2)
+    try cluster.run(milliseconds: 5_000)
+    let acknowledged = try put(0..<20, cluster, at: [leader, 2, leader])
+    #expect(acknowledged.count == 20)
+    #expect(cluster.nodes[follower].map.member(NodeID(3))?.incarnation == 0)
+
+    try cluster.cutDial(follower, leader)
+    try cluster.cutDial(leader, follower)
+    try cluster.setDown(leader)
+    try cluster.setDown(2)
+    try cluster.run(milliseconds: 30_000)
+    cluster.cut = []
+    try cluster.setUp(2, blankThird(cluster))
+    try cluster.run(milliseconds: 1_000)
+    #expect(cluster.nodes[2].replicas.isEmpty)
+    let stalled = cluster.nodes[follower]
+    stalled.isDiskStuck = false
+    for number in stalled.stuck { try stalled.give(.persisted(number), cluster.now) }
+    try cluster.run(milliseconds: 10_000)
+    #expect(try lost(acknowledged, cluster, at: [follower, 2]) == [])
+    try cluster.restart(leader)
+    try cluster.run(milliseconds: 5_000)
+    #expect(cluster.nodes[leader].fatal == nil)
+    #expect(try lost(acknowledged, cluster, at: [leader, follower]) == [])
+  }
+
+  /// A follower that hears heartbeats, and whose answers are lost, follows a leader and lacks what
+  /// that has committed.
+  @Test func aFollowerThatLagsLetsNoLostDiskIn() throws {
+    let cluster = try TestCluster(down: 0..<3)
+    let (leader, follower) = try formWithoutThird(cluster)
+    try cluster.setUp(2)
+    for _ in 0..<500 where cluster.nodes[2].replicas.isEmpty { try cluster.run(milliseconds: 10) }
+    // The follower can't dial the leader any more; the leader's connection to it works.
+    try cluster.cutDial(follower, leader)
+    try cluster.run(milliseconds: 6_000)
+    let acknowledged = try put(0..<20, cluster, at: [leader, 2, leader])
+    #expect(!acknowledged.isEmpty)
+    #expect(cluster.nodes[follower].map.member(NodeID(3))?.incarnation == 0)
+
+    try cluster.setDown(2)
+    cluster.cut.formUnion([[2, leader], [leader, 2]])
+    try cluster.setUp(2, blankThird(cluster))
+    try cluster.run(milliseconds: 1_000)
+    #expect(cluster.nodes[2].replicas.isEmpty)
+    try cluster.setDown(leader)
+    try cluster.run(milliseconds: 10_000)
+    #expect(try lost(acknowledged, cluster, at: [follower, 2]) == [])
+  }
+
+  /// A blank node met a peer before that had begun, and can't reach the other one.
+  @Test func aPeerThatHasBegunMeanwhileIsAskedAgain() throws {
+    let cluster = try TestCluster(down: 0..<3)
+    cluster.cut = [[1, 2], [2, 1]]
+    for at in [0, 2, 1] {
+      if at == 2 {
+        try cluster.setUp(2)
+        continue
+      }
+      let node = try TestNode(
+        cluster.nodes[at].configuration, log: madeLog(cluster, at), state: MemoryState(),
+        now: cluster.now)
+      try cluster.setUp(at, node)
+    }
+    try cluster.run(milliseconds: 20_000)
+    #expect(cluster.nodes[0].map.isFormed)
+    #expect(!cluster.nodes[2].replicas.isEmpty)
+  }
+}
