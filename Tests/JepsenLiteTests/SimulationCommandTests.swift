@@ -85,6 +85,9 @@ import Testing
     var toothless = SimulationSummary()
     toothless.add(try report(definite: 500, unknown: 20, injected: 9, bit: 0))
     #expect(toothless.problems == ["crash was injected 9 times and never bit"])
+    var hoarding = SimulationSummary()
+    hoarding.add(try report(definite: 10_000, unknown: 20, injected: 9, bit: 1))
+    #expect(hoarding.problems == ["10000 operations, and no log was ever compacted"])
   }
 
   /// Hashes have another seed in every process: a run that depended on their order would differ.

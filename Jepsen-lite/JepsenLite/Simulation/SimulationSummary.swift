@@ -13,6 +13,9 @@ package struct SimulationSummary: Sendable {
 
   package init() {}
 
+  /// Every profile flushes and compacts well before that.
+  private static let operationsThatFillALog: UInt64 = 10_000
+
   package mutating func add(_ report: SimulationReport) {
     runs += 1
     if !report.violations.isEmpty { violated.append(report.seed) }
@@ -33,6 +36,10 @@ package struct SimulationSummary: Sendable {
     if counts.definite * 2 < answered || counts.definite < UInt64(runs) * 20 {
       found.append(
         "\(counts.definite) of \(answered) operations had a definite outcome: too few to judge")
+    }
+    // Else recovery was always from the whole log, and no follower needed a snapshot.
+    if counts.definite >= Self.operationsThatFillALog, counts.compactions == 0 {
+      found.append("\(counts.definite) operations, and no log was ever compacted")
     }
     for kind in FaultKind.allCases {
       let count = faults[kind.index]
