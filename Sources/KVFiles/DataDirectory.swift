@@ -31,8 +31,8 @@ package struct DataDirectory {
       guard identity.clusterID != 0 || identity.creationDigest == creationDigest else {
         throw .foreign(
           "\(path) was made by a start with other --peers ids, --partitions, --replication, "
-            + "--zones or --mode, and no cluster has been formed there yet: start it with those again, or, "
-            + "if they were wrong, remove the directory and start again")
+            + "--zones or --mode, and no cluster has been formed there yet: start it with those "
+            + "again, or, if they were wrong, remove the directory and start again")
       }
       return DataDirectory(
         path: path, identity: identity, isNew: false, lock: try acquireLock(path))

@@ -19,8 +19,9 @@ internal import KVWire
 /// another incarnation that lacks nothing of what was committed when this data directory was first
 /// seen here: what an earlier one was registered for, and acknowledged, was committed before. (As
 /// with a read, to follow a leader is not enough: the leader may be long gone, and a follower lag.)
-/// Else it answers `cannotJudgeYet`, and is asked again. With `m` voters of the meta group, `q` of them a majority, the
-/// vouchers of `m − q + 1` other voters let the node in (two of three, three of five).
+/// Else it answers `cannotJudgeYet`, and is asked again. With `m` voters of the meta group, `q` of
+/// them a majority, the vouchers of `m − q + 1` other voters let the node in (two of three, three
+/// of five).
 ///
 /// **Every node gets past it, where no disk was lost.** A replica sends nothing before the record
 /// that makes it is durable (`HeldMessages`), and a term begins only with a majority's pre-votes.
@@ -144,7 +145,8 @@ struct Formation: Sendable {
     outputs.events.append(.note(.warning, Self.advice(undecided: inquiry.undecided)))
   }
 
-  /// The peer that knew of no cluster and was asked longest ago, where that is long enough; it is then asked now.
+  /// The peer that knew of no cluster and was asked longest ago, where that is long enough; it is
+  /// then asked now.
   mutating func nextToAskAgain(now: Instant) -> NodeID? {
     guard case .asking(var inquiry) = state, let oldest = inquiry.unaware.first,
       now - oldest.askedAt >= Self.askInterval

@@ -327,22 +327,17 @@ struct Shard: Sendable {
   /// Ends a turn: what is to be written.
   mutating func finishTurn(now: Now, _ outputs: inout NodeOutputs) {
     // Ending a turn touches no further replica, so one pass does.
-    var at = 0
-    while at < dirty.count {
-      let slot = dirty[at]
+    for slot in dirty {
       isDirty[slot] = false
       // It may have been removed in this turn.
-      if table.isLive(slot) {
-        rearm(slot, table[slot].finishTurn(now: now, &context, &outputs))
-      }
-      at += 1
+      guard table.isLive(slot) else { continue }
+      rearm(slot, table[slot].finishTurn(now: now, &context, &outputs))
     }
     dirty.removeAll(keepingCapacity: true)
   }
 
   /// The latest map, where one was applied since this was last asked for.
   mutating func takeAppliedMap() -> ClusterMap? {
-    guard context.appliedMap != nil else { return nil }
     defer { context.appliedMap = nil }
     return context.appliedMap
   }
@@ -374,11 +369,8 @@ struct Shard: Sendable {
   /// Nothing is left to do for a node that shuts down.
   var isDrained: Bool {
     let hasOthers = context.peers.hasAnyUp
-    guard context.reads.isEmpty else { return false }
-    for slot in table.live {
-      if table[slot].hasOpenProposals || (table[slot].isLeader && hasOthers) { return false }
-    }
-    return true
+    return context.reads.isEmpty
+      && !table.live.contains { table[$0].hasOpenProposals || table[$0].isLeader && hasOthers }
   }
 
   /// By group; `nil`: this node holds no replica, or knows of no leader.

@@ -47,6 +47,7 @@ struct MetaStatus: Sendable {
   var leads = false
   /// It waits for no proposal.
   var isIdle = false
-  /// Nothing that was committed at this time is missing from what is applied here; `nil`: not known.
+  /// Nothing that was committed at this time is missing from what is applied here; `nil`: not
+  /// known.
   var currentAsOf: Instant?
 }
