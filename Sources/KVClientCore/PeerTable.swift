@@ -261,7 +261,7 @@ struct PeerTable: Sendable {
   var nextDeadline: Instant? {
     var earliest: Instant?
     for index in peers.indices {
-      guard let due = peers.span[index].link.nextDeadline else { continue }
+      guard let due = peers[index].link.nextDeadline else { continue }
       earliest = min(earliest ?? due, due)
     }
     return earliest

@@ -10,29 +10,11 @@ import Testing
 /// Who may let a blank node in, where a member has lost its disk meanwhile: none of the writes that
 /// were acknowledged with it may be lost.
 struct AdmissionTests {
-  /// The log of a node that has made its replica of the meta group, and nothing else.
-  private func madeLog(_ cluster: TestCluster, _ at: Int) throws -> MemoryLog {
-    let log = try TestCluster.makeLog(node: UInt32(at + 1))
-    let set = try #require(Bootstrap.replicaSets(cluster.nodes[at].configuration).first)
-    try log.append([
-      .reset(
-        .meta, generation: Generation(1), index: .zero, term: .zero,
-        configuration: GroupConfiguration(voters: set.voters, learners: set.learners))
-    ])
-    try log.sync()
-    return try log.restart()
-  }
-
   /// Nodes 1 and 2 form the cluster, and node 3 was never there. Positions of leader and follower.
   private func formWithoutThird(
     _ cluster: TestCluster
   ) throws -> (leader: Int, follower: Int) {
-    for at in 0...1 {
-      let node = try TestNode(
-        cluster.nodes[at].configuration, log: madeLog(cluster, at), state: MemoryState(),
-        now: cluster.now)
-      try cluster.setUp(at, node)
-    }
+    for at in 0...1 { try cluster.start(at, with: cluster.madeLog(at)) }
     try cluster.run(milliseconds: 5_000)
     let leader = try #require(cluster.leader(of: .meta, seenBy: 0))
     #expect(cluster.nodes[leader].map.isFormed)
@@ -133,16 +115,9 @@ struct AdmissionTests {
   @Test func aPeerThatHasBegunMeanwhileIsAskedAgain() throws {
     let cluster = try TestCluster(down: 0..<3)
     cluster.cut = [[1, 2], [2, 1]]
-    for at in [0, 2, 1] {
-      if at == 2 {
-        try cluster.setUp(2)
-        continue
-      }
-      let node = try TestNode(
-        cluster.nodes[at].configuration, log: madeLog(cluster, at), state: MemoryState(),
-        now: cluster.now)
-      try cluster.setUp(at, node)
-    }
+    try cluster.start(0, with: cluster.madeLog(0))
+    try cluster.setUp(2)
+    try cluster.start(1, with: cluster.madeLog(1))
     try cluster.run(milliseconds: 20_000)
     #expect(cluster.nodes[0].map.isFormed)
     #expect(!cluster.nodes[2].replicas.isEmpty)

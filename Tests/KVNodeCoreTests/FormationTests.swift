@@ -10,28 +10,6 @@ import Testing
 
 /// A cluster that is cut off while it is being formed, and disks that are lost meanwhile.
 @Suite struct FormationTests {
-  /// The log of a node that has made its replica of the meta group, and perhaps voted.
-  private static func log(
-    _ cluster: TestCluster, _ at: Int, vote: ReplicaID? = nil
-  ) throws -> MemoryLog {
-    let log = try TestCluster.makeLog(node: UInt32(at + 1))
-    let set = try #require(Bootstrap.replicaSets(cluster.nodes[at].configuration).first)
-    try log.append([
-      .reset(
-        .meta, generation: Generation(1), index: .zero, term: .zero,
-        configuration: GroupConfiguration(voters: set.voters, learners: set.learners))
-    ])
-    if let vote { try log.append([.hardState(.meta, HardState(term: Term(1), vote: vote))]) }
-    try log.sync()
-    return try log.restart()
-  }
-
-  private static func start(_ cluster: TestCluster, _ at: Int, with log: MemoryLog) throws {
-    let node = try TestNode(
-      cluster.nodes[at].configuration, log: log, state: MemoryState(), now: cluster.now)
-    try cluster.setUp(at, node)
-  }
-
   private static func expectFormed(_ cluster: TestCluster) throws {
     for node in cluster.nodes {
       #expect(node.map.isFormed && node.map == cluster.nodes[0].map)
@@ -52,8 +30,8 @@ import Testing
   /// One has voted, one has made its replica, and one has nothing yet.
   @Test func aVoteBeforeACrashOfAllKeepsNobodyOut() throws {
     let cluster = try TestCluster(down: 0..<3)
-    try Self.start(cluster, 0, with: Self.log(cluster, 0, vote: ReplicaID(node: NodeID(1))))
-    try Self.start(cluster, 1, with: Self.log(cluster, 1))
+    try cluster.start(0, with: cluster.madeLog(0, vote: ReplicaID(node: NodeID(1))))
+    try cluster.start(1, with: cluster.madeLog(1))
     try cluster.setUp(2)
     try cluster.run(milliseconds: 5_000)
     try Self.expectFormed(cluster)
@@ -63,8 +41,8 @@ import Testing
   /// form.
   @Test func ofFiveTheThreeThatHoldReplicasGoOn() throws {
     let cluster = try TestCluster(nodes: 5, down: 0..<5)
-    try Self.start(cluster, 0, with: Self.log(cluster, 0, vote: ReplicaID(node: NodeID(1))))
-    for at in 1...2 { try Self.start(cluster, at, with: Self.log(cluster, at)) }
+    try cluster.start(0, with: cluster.madeLog(0, vote: ReplicaID(node: NodeID(1))))
+    for at in 1...2 { try cluster.start(at, with: cluster.madeLog(at)) }
     for at in 3...4 { try cluster.setUp(at) }
     try cluster.run(milliseconds: 5_000)
     try Self.expectFormed(cluster)
@@ -122,12 +100,12 @@ import Testing
     let entries = try node.log.read(
       .meta, from: LogIndex(1), through: report.last, maxBytes: .max)
     try cluster.setDown(2)
-    let log = try Self.log(cluster, 2)
+    let log = try cluster.madeLog(2)
     try log.append([
       .hardState(.meta, HardState(term: report.term, vote: nil)), .entries(.meta, entries),
     ])
     try log.sync()
-    try Self.start(cluster, 2, with: log.restart())
+    try cluster.start(2, with: log.restart())
     try cluster.run(milliseconds: 3_000)
     #expect(cluster.nodes[2].replicas.count == 5)
     try Self.expectFormed(cluster)
@@ -139,7 +117,7 @@ import Testing
   /// out, and told what a person must do.
   @Test func whereAMajorityOfTheFirstDisksIsGoneAPersonIsAsked() throws {
     let cluster = try TestCluster(down: 0..<3)
-    try Self.start(cluster, 0, with: Self.log(cluster, 0, vote: ReplicaID(node: NodeID(2))))
+    try cluster.start(0, with: cluster.madeLog(0, vote: ReplicaID(node: NodeID(2))))
     for at in 1...2 { try cluster.setUp(at) }
     try cluster.run(milliseconds: 9_000)
     func advice(_ at: Int) -> Int {
