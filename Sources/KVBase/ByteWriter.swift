@@ -13,7 +13,7 @@ package struct ByteWriter: Sendable {
   @inlinable package var count: Int { bytes.count }
 
   /// Empties it and keeps its memory.
-  @inlinable package mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+  @inlinable package mutating func removeAll() { bytes.empty() }
 
   /// Takes what was written; the writer starts anew.
   @inlinable

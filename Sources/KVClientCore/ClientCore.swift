@@ -215,7 +215,7 @@ package struct ClientCore: Sendable {
   // MARK: Time
 
   /// What does not hold in one of its links; `nil` where all does. For simulations.
-  package func brokenLinkInvariant(now: Now) -> String? {
+  package mutating func brokenLinkInvariant(now: Now) -> String? {
     peers.brokenLinkInvariant(now: now.instant)
   }
 

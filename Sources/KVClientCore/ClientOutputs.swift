@@ -37,9 +37,9 @@ package struct ClientOutputs: Sendable {
   package var isEmpty: Bool { steps.isEmpty && completions.isEmpty }
 
   package mutating func removeAll() {
-    steps.removeAll(keepingCapacity: true)
+    steps.empty()
     sendBytes.removeAll()
-    completions.removeAll(keepingCapacity: true)
+    completions.empty()
   }
 
   /// A frame whose payload is what was appended to `sendBytes` from `start` on.

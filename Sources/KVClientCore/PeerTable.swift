@@ -337,9 +337,9 @@ struct PeerTable: Sendable {
 
   /// What does not hold in a link; `nil` where all does.
   func brokenLinkInvariant(now: Instant) -> String? {
-    for peer in peers {
-      if let broken = peer.link.brokenInvariant(now: now) {
-        return "the link to \(peer.addresses.current): \(broken)"
+    for index in peers.indices {
+      if let broken = peers[index].link.brokenInvariant(now: now) {
+        return "the link to \(address(of: index)): \(broken)"
       }
     }
     return nil

@@ -166,7 +166,7 @@ package struct NodeCore: Sendable {
   package mutating func checkInvariants() { shard.checkInvariants() }
 
   /// What does not hold in one of its links; `nil` where all does. For simulations.
-  package func brokenLinkInvariant(now: Instant) -> String? {
+  package mutating func brokenLinkInvariant(now: Instant) -> String? {
     host.brokenLinkInvariant(now: now)
   }
 

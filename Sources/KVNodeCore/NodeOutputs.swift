@@ -135,22 +135,22 @@ package struct NodeOutputs: Sendable {
   }
 
   package mutating func removeAll() {
-    persists.removeAll(keepingCapacity: true)
-    replies.removeAll(keepingCapacity: true)
+    persists.empty()
+    replies.empty()
     replyBytes.removeAll()
-    frames.removeAll(keepingCapacity: true)
-    connections.removeAll(keepingCapacity: true)
+    frames.empty()
+    connections.empty()
     peerFrames.removeAll()
-    creations.removeAll(keepingCapacity: true)
-    removals.removeAll(keepingCapacity: true)
-    applies.removeAll(keepingCapacity: true)
-    reads.removeAll(keepingCapacity: true)
-    logReads.removeAll(keepingCapacity: true)
-    snapshots.removeAll(keepingCapacity: true)
-    compactions.removeAll(keepingCapacity: true)
+    creations.empty()
+    removals.empty()
+    applies.empty()
+    reads.empty()
+    logReads.empty()
+    snapshots.empty()
+    compactions.empty()
     flushState = false
     clusterID = nil
-    events.removeAll(keepingCapacity: true)
+    events.empty()
     fatal = nil
   }
 }

@@ -97,11 +97,11 @@ package struct RaftOutputs: Sendable {
   }
 
   package mutating func removeAll() {
-    sends.removeAll(keepingCapacity: true)
-    persists.removeAll(keepingCapacity: true)
-    readLogs.removeAll(keepingCapacity: true)
-    reads.removeAll(keepingCapacity: true)
-    snapshotsNeeded.removeAll(keepingCapacity: true)
+    sends.empty()
+    persists.empty()
+    readLogs.empty()
+    reads.empty()
+    snapshotsNeeded.empty()
     roleChanged = false
     commitAdvanced = false
     leadershipLost = false

@@ -74,7 +74,7 @@ extension SimulatedNode {
   }
 
   /// A member without its disk writes nothing: it would be a vote, or an acknowledgement.
-  func checkThatItStaysOut(_ world: inout World) {
+  func checkThatItStaysOut(_ carried: NodeOutputs, _ world: inout World) {
     guard lostDisk != nil, !carried.persists.isEmpty else { return }
     world.violate(.admission, "\(id) has lost its disk, and takes part in the cluster")
   }

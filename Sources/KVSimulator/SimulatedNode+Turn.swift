@@ -14,14 +14,14 @@ extension SimulatedNode {
   // MARK: Inputs
 
   /// For the next turn.
-  func enqueue(_ input: LoopInput, _ world: inout World) {
+  func enqueue(_ input: consuming LoopInput, _ world: inout World) {
     guard isRunning else { return }
     process.turns.append(input)
     scheduleTurn(&world)
   }
 
   /// Something arrived: most often the loop is idle and begins a turn at once, else it gathers.
-  func receive(_ input: LoopInput, _ world: inout World) {
+  func receive(_ input: consuming LoopInput, _ world: inout World) {
     guard isRunning else { return }
     process.turns.append(input)
     if process.turns.isScheduled || process.isPaused || random.next() & 3 == 0 {
@@ -150,13 +150,19 @@ extension SimulatedNode {
 
   /// Carries outputs out until the core has nothing more to say.
   private func finishTurn(now: Now, _ world: inout World) {
+    // In a variable of its own: every access to what an object stores is checked.
+    var carried = NodeOutputs()
+    swap(&carried, &spareOutputs)
+    defer {
+      carried.removeAll()
+      swap(&carried, &spareOutputs)
+    }
     for _ in 0..<Self.maximumRounds {
       guard process.finishTurn(now: now, &outputs) else { return }
       swap(&outputs, &carried)
-      let hasInput = carryOut(now: now, &world)
-      guard isRunning else { return }
+      let hasInput = carryOut(carried, now: now, &world)
+      guard isRunning, hasInput else { return }
       carried.removeAll()
-      if !hasInput { return }
     }
     world.violate(.liveness, "\(id) did not end a turn in \(Self.maximumRounds) rounds")
     stop(losesPower: false, &world)
@@ -165,23 +171,25 @@ extension SimulatedNode {
   // MARK: Outputs
 
   /// Persists first, then all else. True where the core was given something.
-  private func carryOut(now: Now, _ world: inout World) -> Bool {
-    if !carried.persists.isEmpty || !carried.events.isEmpty { observe(&world) }
-    checkThatItStaysOut(&world)
+  private func carryOut(_ carried: NodeOutputs, now: Now, _ world: inout World) -> Bool {
+    if !carried.persists.isEmpty || !carried.events.isEmpty {
+      observe(carried, &world)
+    }
+    checkThatItStaysOut(carried, &world)
     for persist in carried.persists { log.append(.persist(persist)) }
     for read in carried.logReads { log.append(.read(read)) }
     startLogWork(&world)
     guard isRunning else { return false }
-    sendFrames(&world)
+    sendFrames(carried, &world)
     do {
-      try carryOutStateOrders(&world)
-      let hasApplied = try apply(now: now, &world)
-      let hasRead = try read(now: now, &world)
+      try carryOutStateOrders(carried, &world)
+      let hasApplied = try apply(carried.applies, now: now, &world)
+      let hasRead = try read(carried.reads, now: now, &world)
       for (group, through) in carried.compactions {
         try log.compact(group, through: through)
         world.observer.counts.compactions += 1
       }
-      carryOutOthers(&world)
+      carryOutOthers(carried, &world)
       return hasApplied || hasRead
     } catch {
       stop(because: error, &world)
@@ -189,7 +197,7 @@ extension SimulatedNode {
     }
   }
 
-  private func observe(_ world: inout World) {
+  private func observe(_ carried: NodeOutputs, _ world: inout World) {
     world.observer.raft.turn(
       of: id, persists: carried.persists.map { ($0.number, $0.records) }, events: carried.events)
     for event in carried.events { world.announced(event, by: index) }
@@ -211,7 +219,7 @@ extension SimulatedNode {
     }
   }
 
-  private func sendFrames(_ world: inout World) {
+  private func sendFrames(_ carried: NodeOutputs, _ world: inout World) {
     for frame in carried.frames {
       if frame.type == .goaway { check(frame.payload, &world) }
       world.transports.send(
@@ -245,7 +253,9 @@ extension SimulatedNode {
   // MARK: The state
 
   /// A generation is made or activated before what belongs to it is applied and read.
-  private func carryOutStateOrders(_ world: inout World) throws(StorageError) {
+  private func carryOutStateOrders(
+    _ carried: NodeOutputs, _ world: inout World
+  ) throws(StorageError) {
     for creation in carried.creations {
       _ = try state.machines.create(
         creation.group, generation: creation.generation, configuration: creation.configuration,
@@ -270,10 +280,12 @@ extension SimulatedNode {
     }
   }
 
-  private func apply(now: Now, _ world: inout World) throws(StorageError) -> Bool {
-    guard !carried.applies.isEmpty else { return false }
-    let results = try state.machines.apply(carried.applies)
-    for (request, result) in zip(carried.applies, results) {
+  private func apply(
+    _ applies: [ApplyRequest], now: Now, _ world: inout World
+  ) throws(StorageError) -> Bool {
+    guard !applies.isEmpty else { return false }
+    let results = try state.machines.apply(applies)
+    for (request, result) in zip(applies, results) {
       let firstApplied = world.observer.raft.applied(request, result, by: id)
       for at in firstApplied {
         world.observer.effects.applied(
@@ -288,9 +300,11 @@ extension SimulatedNode {
     return true
   }
 
-  private func read(now: Now, _ world: inout World) throws(StorageError) -> Bool {
+  private func read(
+    _ reads: [NodeOutputs.Read], now: Now, _ world: inout World
+  ) throws(StorageError) -> Bool {
     var hasRead = false
-    for read in carried.reads {
+    for read in reads {
       // Some reads find nothing in memory, and others are long: the read thread answers.
       if case .get = read.command, !random.chance(1, in: 16) {
         answer(read, now: now, &world)
@@ -316,7 +330,7 @@ extension SimulatedNode {
 
   // MARK: Flushes, identity, fatal errors
 
-  private func carryOutOthers(_ world: inout World) {
+  private func carryOutOthers(_ carried: NodeOutputs, _ world: inout World) {
     if carried.flushState { flush(.retention, &world) }
     // The identity says that the cluster is formed once the map is durable.
     if let id = carried.clusterID {

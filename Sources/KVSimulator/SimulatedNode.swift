@@ -26,8 +26,8 @@ final class SimulatedNode {
   /// While the node has an empty disk instead.
   var lostDisk: LostDisk?
   var outputs = NodeOutputs()
-  /// The outputs that are being carried out.
-  var carried = NodeOutputs()
+  /// Emptied ones, to be used again.
+  var spareOutputs = NodeOutputs()
 
   init(
     index: Int, configuration: NodeConfiguration, log: MemoryLog, clock: SimulatedClock,
@@ -72,7 +72,6 @@ final class SimulatedNode {
     }
     process.end()
     outputs.removeAll()
-    carried.removeAll()
     world.muting.forget(index)
     world.transports.processEnded(index, losesPower: losesPower, time: world.time)
     world.drainNetwork()

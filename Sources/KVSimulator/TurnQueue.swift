@@ -7,7 +7,7 @@ struct TurnQueue {
 
   var isEmpty: Bool { waiting.isEmpty }
 
-  mutating func append(_ input: LoopInput) { waiting.append(input) }
+  mutating func append(_ input: consuming LoopInput) { waiting.append(input) }
 
   mutating func scheduled() { isScheduled = true }
   /// The turn that was scheduled is due.

@@ -21,6 +21,12 @@ struct InboundLinks: Sendable {
     mutating func receive(_ frame: Frame, now: Instant) -> (action: LinkAction, party: Party) {
       (link.receive(frame.type, frame.payload, now: now), party)
     }
+
+    /// `nil`: nothing is due.
+    mutating func tickIfDue(now: Instant) -> LinkAction? {
+      guard let due = link.nextDeadline, due <= now else { return nil }
+      return link.tick(now: now)
+    }
   }
 
   /// What a frame is for.
@@ -66,7 +72,9 @@ struct InboundLinks: Sendable {
   mutating func receive(
     _ frame: Frame, on connection: ConnectionID, now: Instant, _ outputs: inout NodeOutputs
   ) -> Delivery {
-    guard let (action, party) = links[connection]?.receive(frame, now: now) else { return .none }
+    // Changed where it stands: what a dictionary yields of itself is a copy on the heap.
+    guard let at = links.index(forKey: connection) else { return .none }
+    let (action, party) = links.values[at].receive(frame, now: now)
     switch action {
     case .deliver:
       switch party {
@@ -130,8 +138,9 @@ struct InboundLinks: Sendable {
   mutating func tick(now: Instant, _ outputs: inout NodeOutputs) {
     // Ended ones leave the list while it is walked.
     for connection in timed {
-      guard let due = links[connection]?.link.nextDeadline, due <= now else { continue }
-      let action = links[connection]?.link.tick(now: now) ?? .none
+      guard let at = links.index(forKey: connection),
+        let action = links.values[at].tickIfDue(now: now)
+      else { continue }
       carryOut(action, connection, now: now, &outputs)
     }
   }

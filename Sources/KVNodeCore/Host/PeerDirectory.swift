@@ -65,9 +65,9 @@ struct PeerDirectory: Sendable {
 
   /// What does not hold in a link; `nil` where all does.
   func brokenInvariant(now: Instant) -> String? {
-    for peer in peers {
-      if let broken = peer.link.brokenInvariant(now: now) {
-        return "the link to \(peer.node): \(broken)"
+    for at in peers.indices {
+      if let broken = peers[at].link.brokenInvariant(now: now) {
+        return "the link to \(peers[at].node): \(broken)"
       }
     }
     return nil

@@ -26,7 +26,7 @@ package struct PeerFrames: Sendable {
 
     mutating func removeAll() {
       writer.removeAll()
-      boundaries.removeAll(keepingCapacity: true)
+      boundaries.empty()
       envelope = nil
     }
   }

@@ -373,11 +373,14 @@ struct Shard: Sendable {
       && !table.live.contains { table[$0].hasOpenProposals || table[$0].isLeader && hasOthers }
   }
 
-  /// By group; `nil`: this node holds no replica, or knows of no leader.
+  /// By group; 0: this node holds no replica, or knows of no leader.
   func leaders(of groups: Int) -> [NodeID] {
-    (0..<groups).map { group in
-      table.slot(of: GroupID(UInt32(group))).flatMap { table[$0].leader } ?? NodeID(0)
+    var leaders = Array(repeating: NodeID(0), count: groups)
+    for slot in table.live {
+      let group = Int(table[slot].group.rawValue)
+      if group < groups, let leader = table[slot].leader { leaders[group] = leader }
     }
+    return leaders
   }
 
   var groupReports: [NodeReport.Group] { table.live.map { table[$0].report } }
