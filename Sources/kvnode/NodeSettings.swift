@@ -102,6 +102,8 @@ enum NodeSettings {
     _ settings: Settings, id: UInt32, listen: String
   ) throws(UsageError) -> [NodeConfiguration.Member] {
     let zones = try pairs(settings, "zones", form: "ID=ZONE, such as 1=east")
+    for (node, zone) in zones { try check(zone: zone, "--zones: the zone of node \(node)") }
+    try check(zone: settings.text("zone") ?? "", "--zone: it")
     var members: [NodeConfiguration.Member] = []
     for (node, address) in try peers(settings) {
       let zone = zones.first { $0.id == node }?.text ?? ""
@@ -147,6 +149,12 @@ enum NodeSettings {
   ) throws(UsageError) {
     guard let problem = NodeAddress.problem(address) else { return }
     throw UsageError("--\(flag): the address '\(address)' of node \(node) \(problem)")
+  }
+
+  private static func check(zone: String, _ what: String) throws(UsageError) {
+    guard zone.utf8.count > Limits.addressBytes else { return }
+    throw UsageError(
+      "\(what) is \(zone.utf8.count) bytes long, and \(Limits.addressBytes) are the limit")
   }
 
   /// `1=a,2=b`, each id once.

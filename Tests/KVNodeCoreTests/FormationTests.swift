@@ -133,6 +133,34 @@ import Testing
     #expect(!cluster.nodes[0].map.isFormed)
   }
 
+  /// Four of five formed a cluster without the fifth and were stopped; the fifth was started first.
+  @Test func noAdviceWhileTheClusterIsOnlyStarting() throws {
+    let cluster = try TestCluster(nodes: 5, down: 4..<5)
+    try cluster.run(milliseconds: 3_000)
+    #expect(cluster.nodes[0].map.isFormed)
+    for at in 0..<4 { try cluster.setDown(at) }
+    try cluster.setUp(4)
+    try cluster.run(milliseconds: 15_000)
+    for at in 0..<4 { try cluster.setUp(at) }
+    try cluster.run(milliseconds: 8_000)
+    #expect(!cluster.nodes[4].warnings.contains { $0.contains("remove their data directories") })
+    try Self.expectFormed(cluster)
+  }
+
+  /// Two that wait for a third ask each other again and again: no news.
+  @Test func askingAgainIsNotReported() throws {
+    let cluster = try TestCluster(down: 2..<3)
+    try cluster.run(milliseconds: 10_000)
+    for at in 0..<2 {
+      let events = cluster.nodes[at].peerEvents
+      #expect(events.count == 1 && events.allSatisfy(\.isConnected), "\(events)")
+      #expect(cluster.nodes[at].notes.count <= 1, "\(cluster.nodes[at].notes)")
+    }
+    try cluster.setUp(2)
+    try cluster.run(milliseconds: 3_000)
+    try Self.expectFormed(cluster)
+  }
+
   /// A node that has begun lets a blank one in only where it can tell that its disk is the first.
   @Test(arguments: [true, false])
   func aRegisteredDirectoryNeedsNoLeader(_ isRegistered: Bool) throws {
@@ -159,7 +187,7 @@ import Testing
     refusedBy refusing: UInt32? = nil
   ) -> Int? {
     let configuration = TestCluster.configuration(node, of: count, partitions: 4)
-    var formation = Formation(configuration, holds: [], now: .zero)
+    var formation = Formation(configuration, holds: [])
     var outputs = NodeOutputs()
     var orders: [ShardInput] = []
     for (at, peer) in peers.enumerated() {

@@ -55,6 +55,32 @@ struct RetentionTests {
     #expect(try firstKept(&bench, followers: nil) == applied.next)
   }
 
+  /// Else a node that is restarted before it has written enough never lets go of its log.
+  @Test func whatAnEarlierLifeLeftInTheLogMakesAFlushDue() {
+    let configuration = TestCluster.configuration(1, of: 1, partitions: 1)
+    let half = configuration.flushBytes / 2
+    var schedule = FlushSchedule(configuration)
+    func gauges(_ retained: Int, _ written: Int) -> NodeGauges {
+      NodeGauges(
+        logRetainedBytes: retained, logWrittenBytes: UInt64(written), isUnderPressure: false)
+    }
+    func isDue(retained: Int, written: Int) -> Bool { schedule.isDue(gauges(retained, written)) }
+
+    #expect(isDue(retained: 2 * half, written: 0))
+    #expect(!isDue(retained: 2 * half, written: 0))
+    _ = schedule.ended(gauges(2 * half, 0))
+    #expect(!isDue(retained: 2 * half, written: 0))
+
+    schedule = FlushSchedule(configuration)
+    #expect(!isDue(retained: half, written: 0))
+    #expect(!isDue(retained: half, written: half - 1))
+    #expect(isDue(retained: half, written: half))
+    _ = schedule.ended(gauges(0, half))
+    // What is written after that is counted from the flush.
+    #expect(!isDue(retained: 2 * half, written: 3 * half - 1))
+    #expect(isDue(retained: 2 * half, written: 3 * half))
+  }
+
   /// What a follower has is not kept for it, however large the share.
   @Test func whatAFollowerHasIsNotKept() throws {
     var bench = try leaderWithLearner()

@@ -24,6 +24,8 @@ final class TestNode {
   var fatal: String?
   var warnings: [String] = []
   var notes: [String] = []
+  /// The links to other nodes that came and went, as reported.
+  var peerEvents: [(node: NodeID, isConnected: Bool)] = []
   /// What the identity file would say.
   var clusterID: UInt64
   /// Groups whose replica was begun in this life of the node.
@@ -89,6 +91,9 @@ final class TestNode {
     }
     for case .note(.warning, let text) in asked.events { warnings.append(text) }
     for case .note(.info, let text) in asked.events { notes.append(text) }
+    for case .peer(let node, let isConnected) in asked.events {
+      peerEvents.append((node, isConnected))
+    }
     connections += asked.connections
     for creation in asked.creations {
       _ = try machines.create(

@@ -37,6 +37,17 @@ import Testing
       try node(["--id", "2", "--listen", "h:7402"]).members.map(\.address) == ["h:7402"])
   }
 
+  /// The map would be committed, and nobody could read it.
+  @Test func aZoneThatTheMapCannotHoldIsRefused() throws {
+    let long = String(repeating: "z", count: 257)
+    #expect(try refusal(["--id", "1", "--zone", long]).contains("257 bytes"))
+    let peers = ["--id", "1", "--peers", "1=10.0.0.1:8401,2=10.0.0.2:8402"]
+    #expect(
+      try refusal(peers + ["--zones", "1=a,2=\(long)"]).contains("the zone of node 2 is 257"))
+    #expect(
+      try node(["--id", "1", "--zone", String(long.dropLast())]).members[0].zone.count == 256)
+  }
+
   /// Where others reach a node is where it listens, unless it is told otherwise.
   @Test func aNodeListensWhereItsOwnEntryOfPeersSays() throws {
     let peers = "1=10.0.0.1:8401,2=10.0.0.2:8402"

@@ -53,12 +53,13 @@ internal import KVWire
 /// says what a person must do (`advice`).
 struct Formation: Sendable {
   private struct Inquiry: Sendable {
-    var since: Instant
     /// Peers that know of no cluster, and when each was last asked. Voters of the meta group among
     /// them are vouchers.
     var unaware: [(node: NodeID, askedAt: Instant)] = []
     /// They have begun, and can't judge yet.
     var undecided: [NodeID] = []
+    /// Since when all peers have answered and none of them can judge.
+    var stuckSince: Instant?
     var hasAdvised = false
   }
 
@@ -82,7 +83,7 @@ struct Formation: Sendable {
   private(set) var holdsPartitions: Bool
 
   /// `holds`: the groups of which the node has replicas.
-  init(_ configuration: NodeConfiguration, holds groups: [GroupID], now: Instant) {
+  init(_ configuration: NodeConfiguration, holds groups: [GroupID]) {
     self.configuration = configuration
     holdsPartitions = groups.contains { $0 != .meta }
     let members = configuration.members.map(\.node)
@@ -90,7 +91,7 @@ struct Formation: Sendable {
     voters = Array(members.prefix(Bootstrap.metaVoters))
     state =
       if !groups.isEmpty { .admitted } else if others.isEmpty { .forming } else {
-        .asking(Inquiry(since: now))
+        .asking(Inquiry())
       }
   }
 
@@ -134,15 +135,18 @@ struct Formation: Sendable {
 
   /// All peers have answered, and for long none of them could judge. Said once.
   mutating func tick(now: Instant, _ outputs: inout NodeOutputs) {
-    guard case .asking(var inquiry) = state, !inquiry.hasAdvised, !inquiry.undecided.isEmpty,
-      now - inquiry.since >= Self.adviceDelay,
-      others.allSatisfy({ other in
+    guard case .asking(var inquiry) = state, !inquiry.hasAdvised else { return }
+    let isStuck =
+      !inquiry.undecided.isEmpty
+      && others.allSatisfy { other in
         inquiry.undecided.contains(other) || inquiry.unaware.contains { $0.node == other }
-      })
-    else { return }
-    inquiry.hasAdvised = true
+      }
+    inquiry.stuckSince = isStuck ? inquiry.stuckSince ?? now : nil
+    if let since = inquiry.stuckSince, now - since >= Self.adviceDelay {
+      inquiry.hasAdvised = true
+      outputs.events.append(.note(.warning, Self.advice(undecided: inquiry.undecided)))
+    }
     state = .asking(inquiry)
-    outputs.events.append(.note(.warning, Self.advice(undecided: inquiry.undecided)))
   }
 
   /// The peer that knew of no cluster and was asked longest ago, where that is long enough; it is
@@ -157,12 +161,18 @@ struct Formation: Sendable {
     return oldest.node
   }
 
+  /// It has vouched, and is asked again from time to time.
+  func isUnaware(_ peer: NodeID) -> Bool {
+    guard case .asking(let inquiry) = state else { return false }
+    return inquiry.unaware.contains { $0.node == peer }
+  }
+
   private static func advice(undecided: [NodeID]) -> String {
-    let names = undecided.map { "\($0.rawValue)" }.joined(separator: " and ")
-    return "all nodes answer, and node \(names) has voted in a cluster that has no leader now: a "
-      + "majority of its first data directories is missing. Start the nodes with those; if they "
-      + "are lost and this cluster has never served, stop all nodes, remove their data "
-      + "directories, and start them again"
+    let names = undecided.sorted().map { "\($0.rawValue)" }.joined(separator: ", ")
+    return "all nodes answer, and of these some have voted in a cluster that has no leader now: "
+      + "node \(names). A majority of the first data directories is missing. Start the nodes with "
+      + "those; if they are lost and this cluster has never served, stop all nodes, remove their "
+      + "data directories, and start them again"
   }
 
   // MARK: Replicas

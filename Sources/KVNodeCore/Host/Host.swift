@@ -35,7 +35,7 @@ struct Host: Sendable {
     var random = random
     self.configuration = configuration
     membership = Membership(configuration, isBlank: recovery.isBlank, map: map)
-    formation = Formation(configuration, holds: recovery.groups.map(\.group), now: now)
+    formation = Formation(configuration, holds: recovery.groups.map(\.group))
     peers = PeerDirectory(random: random.fork())
     inbound = InboundLinks(node: configuration.node, clientLimit: configuration.clientLimit)
     duties = MetaDuties(random: random)
@@ -97,7 +97,8 @@ struct Host: Sendable {
     formation.tick(now: now, &outputs)
     guard let peer = formation.nextToAskAgain(now: now) else { return }
     let change = peers.dialAgain(peer, hello: membership.hello, now: now, &outputs)
-    apply(change, now: now, &orders, &outputs)
+    // The node is there, and so is not reported as gone.
+    if case .down = change { orders.append(.peer(peer, nil, isRefusing: false)) }
   }
 
   private mutating func start(
@@ -250,7 +251,7 @@ struct Host: Sendable {
   }
 
   private mutating func apply(
-    _ change: PeerDirectory.Change, because: String? = nil, now: Instant,
+    _ change: PeerDirectory.Change, because: String? = nil, isNews: Bool = true, now: Instant,
     _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
   ) {
     if case .none = change { return }
@@ -261,11 +262,12 @@ struct Host: Sendable {
       let decision = peers.decide(
         node, hello, membership.problem(withDialed: hello, expected: node),
         own: membership.hello, now: now, &outputs)
+      let isNews = !formation.isUnaware(node)
       if case .up = decision { formation.met(node, hello.standing, now: now, &outputs) }
-      apply(decision, now: now, &orders, &outputs)
+      apply(decision, isNews: isNews, now: now, &orders, &outputs)
     case .up(let node, let connection):
       orders.append(.peer(node, connection, isRefusing: false))
-      outputs.events.append(.peer(node, connected: true))
+      if isNews { outputs.events.append(.peer(node, connected: true)) }
       startWatch.clear(node)
     case .down(let node, let end):
       orders.append(.peer(node, nil, isRefusing: end.cause == .refused))

@@ -46,6 +46,9 @@ struct NodeLog: Sendable {
 struct FlushSchedule: Sendable {
   private let flushBytes: UInt64
   private let roomBytes: Int
+  /// Bytes of the log that no flush of this life covers. What an earlier life left counts too: else
+  /// a node that is restarted often keeps all of its log.
+  private var leftBytes: UInt64?
   private var flushedAtLogBytes: UInt64 = 0
   private var isFlushing = false
 
@@ -57,9 +60,12 @@ struct FlushSchedule: Sendable {
   /// Whether to flush the state now.
   mutating func isDue(_ gauges: NodeGauges) -> Bool {
     let written = gauges.logWrittenBytes
-    let since = written - min(flushedAtLogBytes, written)
+    let left = leftBytes ?? UInt64(max(0, gauges.logRetainedBytes))
+    leftBytes = left
+    let since = left + written - min(flushedAtLogBytes, written)
     guard !isFlushing, since >= flushBytes else { return false }
     isFlushing = true
+    leftBytes = 0
     flushedAtLogBytes = written
     return true
   }

@@ -147,9 +147,12 @@ struct RaftGroup: Engine {
     guard isLeader, !proposals.isFull else { return false }
     var writer = ByteWriter()
     Command(session: .none, body: body).encode(into: &writer)
+    let payload = writer.take()
+    // Once committed, it would stop every node that applies it, at every start.
+    precondition((try? Command(decoding: payload)) != nil, "\(body) does not decode")
     guard
       let index = try? raft.propose(
-        .command, payload: writer.take(), wallMilliseconds: now.wallMilliseconds,
+        .command, payload: payload, wallMilliseconds: now.wallMilliseconds,
         now: now.instant, into: &context.asked)
     else { return false }
     proposals.append(index, caller: nil)
