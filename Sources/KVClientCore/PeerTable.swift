@@ -336,9 +336,9 @@ struct PeerTable: Sendable {
   }
 
   /// What does not hold in a link; `nil` where all does.
-  func brokenLinkInvariant(now: Instant) -> String? {
+  func brokenLinkInvariant(now: Instant, isAfterTick: Bool) -> String? {
     for peer in peers {
-      if let broken = peer.link.brokenInvariant(now: now) {
+      if let broken = peer.link.brokenInvariant(now: now, isAfterTick: isAfterTick) {
         return "the link to \(peer.addresses.current): \(broken)"
       }
     }

@@ -64,9 +64,9 @@ struct PeerDirectory: Sendable {
   }
 
   /// What does not hold in a link; `nil` where all does.
-  func brokenInvariant(now: Instant) -> String? {
+  func brokenInvariant(now: Instant, isAfterTick: Bool) -> String? {
     for peer in peers {
-      if let broken = peer.link.brokenInvariant(now: now) {
+      if let broken = peer.link.brokenInvariant(now: now, isAfterTick: isAfterTick) {
         return "the link to \(peer.node): \(broken)"
       }
     }
