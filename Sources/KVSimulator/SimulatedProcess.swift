@@ -50,7 +50,9 @@ struct SimulatedProcess {
   }
 
   mutating func checkInvariants() { core?.checkInvariants() }
-  func brokenLinkInvariant(now: Instant) -> String? { core?.brokenLinkInvariant(now: now) }
+  func brokenLinkInvariant(now: Instant, isAfterTick: Bool = false) -> String? {
+    core?.brokenLinkInvariant(now: now, isAfterTick: isAfterTick)
+  }
 
   /// Counts a turn: how many there were.
   mutating func countTurn() -> UInt64 {
