@@ -65,6 +65,8 @@ package struct FaultRecord: Hashable, Sendable {
   package var what: String
   /// The nodes that it was done to.
   package var nodes: [Int]
+  /// Why it was done to these.
+  package var reason: String
   package var startNanoseconds: UInt64
   package var endNanoseconds: UInt64
   /// What was measured: `12,345 bytes blocked on n1→n2`, `clock read back: +5.0 s`.
@@ -73,12 +75,13 @@ package struct FaultRecord: Hashable, Sendable {
   package var didBite: Bool
 
   package init(
-    nemesis: String, what: String, nodes: [Int], startNanoseconds: UInt64, endNanoseconds: UInt64,
-    proof: String, didBite: Bool
+    nemesis: String, what: String, nodes: [Int], reason: String = "", startNanoseconds: UInt64,
+    endNanoseconds: UInt64, proof: String, didBite: Bool
   ) {
     self.nemesis = nemesis
     self.what = what
     self.nodes = nodes
+    self.reason = reason
     self.startNanoseconds = startNanoseconds
     self.endNanoseconds = endNanoseconds
     self.proof = proof

@@ -19,6 +19,7 @@ enum Machines {
       return "{\"nemesis\":\(quoted(fault.nemesis)),\"what\":\(quoted(fault.what)),"
         + "\"nodes\":\(fault.nodes),\"start_ns\":\(fault.startNanoseconds),"
         + "\"end_ns\":\(fault.endNanoseconds),\"did_bite\":\(fault.didBite),"
+        + "\"reason\":\(quoted(fault.reason)),"
         + "\"proof\":\(quoted(fault.proof)),\"availability\":\(availability),"
         + "\"longest_gap_ns\":\(effect.longestGapNanoseconds),"
         + "\"recovery_ns\":\(optional(effect.recoveryNanoseconds))}"

@@ -123,7 +123,8 @@ struct Page {
         + "<td class=\"n\">\(effect.availability.map(Numbers.percent) ?? "–")</td>"
         + "<td class=\"n\">\(Numbers.duration(effect.longestGapNanoseconds))</td>"
         + "<td class=\"n\">\(effect.recoveryNanoseconds.map(Numbers.recovery) ?? "–")</td>"
-        + "<td>\(fault.didBite ? "" : "<b>did not bite</b> ")\(Markup.escaped(fault.proof))</td>"
+        + "<td>\(fault.didBite ? "" : "<b>did not bite</b> ")\(Markup.escaped(fault.proof))"
+        + (fault.reason.isEmpty ? "" : "<br>chosen: \(Markup.escaped(fault.reason))") + "</td>"
         + "</tr>\n"
     }
     return table + "</table></div>\n"

@@ -42,6 +42,7 @@ struct TextReport {
         "  \(Numbers.seconds(fault.startNanoseconds))–\(Numbers.seconds(fault.endNanoseconds))"
         + "  \(fault.nemesis)\(fault.didBite ? "" : " (DID NOT BITE)")\n"
       out += Self.wrapped(fault.what, by: 6)
+      if !fault.reason.isEmpty { out += Self.wrapped("chosen: \(fault.reason)", by: 6) }
       out += Self.wrapped("proof: \(fault.proof)", by: 6)
       out += Self.wrapped(
         "answered \(effect.availability.map(Numbers.percent) ?? "–"), longest gap "

@@ -64,6 +64,9 @@
     /// A follower serves linearizable reads from what it has.
     case readFromFollower
 
+    /// A replica serves a session's read before it has applied what the session has seen.
+    case sessionReadTooEarly
+
     // State.
 
     /// A condition of a write is not looked at.
@@ -78,6 +81,8 @@
     case appliedTwice
     /// One replica leaves the effect of some entries out.
     case entrySkippedOnOneReplica
+    /// One replica leaves the effect of exactly one entry out: see `PlantedEntry`.
+    case oneEffectLost
     /// Deletes that a node carries out again after its start are passed over.
     case deleteLostOnRestart
 
@@ -92,7 +97,21 @@
 
     /// Whether a node is to have it: a divergence needs one that differs from the others.
     package func isPlanted(in node: NodeID) -> Bool {
-      self != .entrySkippedOnOneReplica || node.rawValue == 2
+      switch self {
+      case .entrySkippedOnOneReplica, .oneEffectLost: node.rawValue == 2
+      default: true
+      }
+    }
+  }
+
+  /// The entry that a fault of one entry is about.
+  package struct PlantedEntry: Hashable, Sendable {
+    package var group: GroupID
+    package var index: LogIndex
+
+    package init(group: GroupID = GroupID(1), index: LogIndex = LogIndex(20)) {
+      self.group = group
+      self.index = index
     }
   }
 #endif

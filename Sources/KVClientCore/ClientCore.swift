@@ -215,8 +215,8 @@ package struct ClientCore: Sendable {
   // MARK: Time
 
   /// What does not hold in one of its links; `nil` where all does. For simulations.
-  package mutating func brokenLinkInvariant(now: Now) -> String? {
-    peers.brokenLinkInvariant(now: now.instant)
+  package mutating func brokenLinkInvariant(now: Now, isAfterTick: Bool = false) -> String? {
+    peers.brokenLinkInvariant(now: now.instant, isAfterTick: isAfterTick)
   }
 
   /// When `tick` is to be called next; `nil` where nothing waits.

@@ -336,9 +336,9 @@ struct PeerTable: Sendable {
   }
 
   /// What does not hold in a link; `nil` where all does.
-  func brokenLinkInvariant(now: Instant) -> String? {
+  func brokenLinkInvariant(now: Instant, isAfterTick: Bool) -> String? {
     for index in peers.indices {
-      if let broken = peers[index].link.brokenInvariant(now: now) {
+      if let broken = peers[index].link.brokenInvariant(now: now, isAfterTick: isAfterTick) {
         return "the link to \(address(of: index)): \(broken)"
       }
     }

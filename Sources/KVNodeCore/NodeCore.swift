@@ -166,8 +166,8 @@ package struct NodeCore: Sendable {
   package mutating func checkInvariants() { shard.checkInvariants() }
 
   /// What does not hold in one of its links; `nil` where all does. For simulations.
-  package mutating func brokenLinkInvariant(now: Instant) -> String? {
-    host.brokenLinkInvariant(now: now)
+  package mutating func brokenLinkInvariant(now: Instant, isAfterTick: Bool = false) -> String? {
+    host.brokenLinkInvariant(now: now, isAfterTick: isAfterTick)
   }
 
   #if PlantedFaults

@@ -43,6 +43,9 @@ struct AnswerJudge {
       return world.violate(
         .readContent, "\(operation.kind.rawValue) was answered by \(outcome)")
     }
+    let kind = pending.operation.counted.index
+    world.observer.counts.kinds[kind].tried += 1
+    if operation.outcome == .ok { world.observer.counts.kinds[kind].succeeded += 1 }
     switch operation.outcome {
     case .ok, .mismatch: world.observer.counts.definite += 1
     case .refused: break

@@ -35,6 +35,22 @@ package enum Fault: Hashable, Sendable {
   case clockRate(node: Int, partsPerMillion: Int64)
   case wallJump(node: Int, milliseconds: Int64)
 
+  /// The nodes that the plan names; a leader is found, and a majority drawn, when it begins.
+  var nodes: [Int] {
+    switch self {
+    case .halves(let minority, _, _): minority
+    case .isolate(let node, _), .slowLinks(let node, _), .crash(let node, _), .shutdown(let node),
+      .pause(let node), .slowDisk(let node, _), .stuckDisk(let node), .failedSync(let node),
+      .wipe(let node), .clockRate(let node, _), .wallJump(let node, _):
+      [node]
+    case .oneWay(let from, _): [from]
+    case .flapping(let a, let b, _): [a, b]
+    case .isolateLeader, .deafLeader, .muteLeader, .muteNewLeaders, .unruly, .breakConnections,
+      .halfOpen, .crashLeader, .crashMajority, .crashAll, .pauseLeader:
+      []
+    }
+  }
+
   package var kind: FaultKind {
     switch self {
     case .halves: .halves

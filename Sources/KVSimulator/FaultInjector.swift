@@ -1,34 +1,6 @@
 import KVBase
 import KVNodeCore
 
-/// A fault at work: what it needs for its end, and for the proof that it bit.
-struct ActiveFault {
-  var nodes: [Int] = []
-  var blocked: [(from: Int, to: Int)] = []
-  /// What the faults' effects were counted to be when it began.
-  var before = FaultEffects()
-  var didBite = false
-}
-
-/// Sums of what faults do, compared before and after.
-struct FaultEffects {
-  var blocked: UInt64 = 0
-  var unruly: UInt64 = 0
-  var delayed: UInt64 = 0
-  var slowSyncs: UInt64 = 0
-  var lostHalfOpen: UInt64 = 0
-
-  init() {}
-
-  init(_ network: NetworkCounts, slowSyncs: UInt64) {
-    blocked = network.held + network.connectionsBroken
-    unruly = network.lost + network.duplicated + network.reordered
-    delayed = network.delayed
-    lostHalfOpen = network.lostHalfOpen
-    self.slowSyncs = slowSyncs
-  }
-}
-
 /// Carries out the fault plan, and counts which faults had an effect.
 struct FaultInjector {
   private static let drainLimit: UInt64 = 5_000_000_000
@@ -41,6 +13,8 @@ struct FaultInjector {
   /// By `FaultKind.index`.
   private(set) var counts = [FaultCount](
     repeating: FaultCount(), count: FaultKind.allCases.count)
+  /// Each one that has ended, in that order.
+  private(set) var injected: [InjectedFault] = []
 
   init(_ plan: FaultPlan, nodes: [SimulatedNode], random: SeededRandom) {
     self.plan = plan
@@ -61,10 +35,33 @@ struct FaultInjector {
     for node in nodes.indices { while world.unmute(node) {} }
   }
 
-  private func effects(_ world: World) -> FaultEffects {
-    FaultEffects(
-      world.transports.network.counts,
-      slowSyncs: nodes.reduce(0) { $0 + $1.machine.disk.counts.slowSyncs })
+  /// What the fault's own links, disk or frames have seen so far.
+  private func effect(_ fault: Fault, _ active: ActiveFault, _ world: World) -> UInt64 {
+    let network = world.transports.network
+    switch fault {
+    case .halves, .isolate, .isolateLeader, .oneWay, .deafLeader, .muteLeader, .flapping:
+      return active.links.reduce(0) { $0 + network.effects(from: $1.from, to: $1.to).held }
+    case .slowLinks:
+      return active.links.reduce(0) { $0 + network.effects(from: $1.from, to: $1.to).delayed }
+    case .unruly: return network.counts.lost + network.counts.duplicated + network.counts.reordered
+    case .halfOpen: return network.counts.lostHalfOpen
+    case .slowDisk(let node, _), .stuckDisk(let node):
+      return nodes[node].machine.disk.counts.slowSyncs
+    default: return 0
+    }
+  }
+
+  /// Who leads a group, as whom a fault is about; `nil`, and said so, where nobody does.
+  private func leader(
+    of group: Int, _ active: inout ActiveFault, _ world: World
+  ) -> Int? {
+    guard let (node, term) = world.leader(of: group) else {
+      active.reason = "it is about the leader of g\(group), and nobody leads it"
+      return nil
+    }
+    active.reason = "it leads g\(group) in term \(term)"
+    active.victims = [node]
+    return node
   }
 
   // MARK: Beginning
@@ -75,8 +72,10 @@ struct FaultInjector {
     world.record(20, UInt64(index), 0, "fault \(planned)")
     counts[planned.fault.kind.index].injected += 1
     var fault = ActiveFault()
-    fault.before = effects(world)
+    fault.startNanoseconds = world.time
+    fault.victims = planned.fault.nodes
     begin(planned, index, &fault, &world)
+    fault.before = effect(planned.fault, fault, world)
     active[index] = fault
     world.drainNetwork()
     world.schedule(.faultEnds(index), at: world.time + planned.lengthNanoseconds)
@@ -92,19 +91,24 @@ struct FaultInjector {
     case .muteNewLeaders(let longest): world.muting.begin(index, longestMilliseconds: longest)
     case .unruly(let loss, let duplicate, let reorder):
       makeUnruly(loss, duplicate, reorder, &world)
-    case .slowLinks(let node, let milliseconds): slowLinks(of: node, by: milliseconds, &world)
+    case .slowLinks(let node, let milliseconds):
+      for other in 0..<world.transports.network.endpoints where other != node {
+        active.links += [(node, other), (other, node)]
+      }
+      slowLinks(of: node, by: milliseconds, &world)
     case .breakConnections(let share):
-      let count = world.transports.network.breakConnections(time: time) { _, _ in
+      active.connections = world.transports.network.breakConnections(time: time) { _, _ in
         random.chance(share, in: 1000)
       }
-      active.didBite = count > 0
+      active.didBite = active.connections > 0
     case .halfOpen(let share):
-      world.transports.network.halfOpenConnections(time: time) { _, _ in
+      active.connections = world.transports.network.halfOpenConnections(time: time) { _, _ in
         random.chance(share, in: 1000)
       }
     case .crash(let node, let power): crash([node], losesPower: power, &active, &world)
     case .crashLeader(let group, let power):
-      crash([world.leader(of: group)], losesPower: power, &active, &world)
+      guard let leader = leader(of: group, &active, world) else { return }
+      crash([leader], losesPower: power, &active, &world)
     case .crashMajority(let power):
       let first = Int(random.below(UInt64(nodes.count)))
       crash(
@@ -113,7 +117,9 @@ struct FaultInjector {
     case .crashAll(let power): crash(Array(nodes.indices), losesPower: power, &active, &world)
     case .shutdown(let node): beginShutdown(nodes[node], &active, &world)
     case .pause(let node): pause(node, &active)
-    case .pauseLeader(let group): pause(world.leader(of: group), &active)
+    case .pauseLeader(let group):
+      guard let leader = leader(of: group, &active, world) else { return }
+      pause(leader, &active)
     case .slowDisk(let node, let factor): nodes[node].machine.disk.slowness = factor
     case .stuckDisk(let node):
       nodes[node].machine.disk.stuckUntil = time + planned.lengthNanoseconds
@@ -140,46 +146,72 @@ struct FaultInjector {
     active[index] = nil
     let fault = plan.faults[index].fault
     world.record(21, UInt64(index), 0, "fault ends: \(fault)")
-    let now = effects(world)
-    end(fault, index, &ended, now, &world)
+    let seen = effect(fault, ended, world) - ended.before
+    let proof = end(fault, index, &ended, seen, &world)
     if ended.didBite { counts[fault.kind.index].bit += 1 }
+    injected.append(
+      InjectedFault(
+        kind: fault.kind, startNanoseconds: ended.startNanoseconds, victims: ended.victims,
+        reason: ended.reason, proof: proof, didBite: ended.didBite))
     world.drainNetwork()
   }
 
+  /// - Parameter seen: what its own links, disk or frames have seen since it began.
+  /// - Returns: what shows that it had an effect, or that it had none.
   private func end(
-    _ fault: Fault, _ index: Int, _ ended: inout ActiveFault, _ now: FaultEffects,
+    _ fault: Fault, _ index: Int, _ ended: inout ActiveFault, _ seen: UInt64,
     _ world: inout World
-  ) {
+  ) -> String {
     switch fault {
     case .halves, .isolate, .isolateLeader, .oneWay, .deafLeader, .muteLeader, .flapping:
       unblock(&ended, &world)
-      ended.didBite = ended.didBite || now.blocked > ended.before.blocked
-    case .muteNewLeaders: ended.didBite = world.muting.end(index)
+      ended.didBite = seen > 0 || ended.connections > 0
+      return "\(seen) frames held back on its links, \(ended.connections) connections broken"
+    case .muteNewLeaders:
+      ended.didBite = world.muting.end(index)
+      return ended.didBite ? "a new leader was muted" : "nobody began to lead"
     case .unruly:
       makeUnruly(0, 0, 0, &world)
-      ended.didBite = now.unruly > ended.before.unruly
+      ended.didBite = seen > 0
+      return "\(seen) frames lost, doubled or reordered"
     case .slowLinks(let node, let milliseconds):
       slowLinks(of: node, by: -milliseconds, &world)
-      ended.didBite = now.delayed > ended.before.delayed
-    case .halfOpen: ended.didBite = now.lostHalfOpen > ended.before.lostHalfOpen
-    case .breakConnections, .wallJump: break
+      ended.didBite = seen > 0
+      return "\(seen) frames sent over its links"
+    case .halfOpen:
+      ended.didBite = seen > 0 && ended.connections > 0
+      return "\(ended.connections) connections half open, \(seen) frames sent on such"
+    case .breakConnections: return "\(ended.connections) connections broken"
+    case .wallJump, .clockRate:
+      if case .clockRate(let node, _) = fault {
+        nodes[node].machine.restoreClockRate(at: world.time)
+      }
+      return ended.didBite ? "its process ran" : "its process did not run"
     case .crash, .crashLeader, .crashMajority, .crashAll, .shutdown:
+      let died = ended.ended.count { !nodes[$0.index].isRunning || nodes[$0.index].life != $0 }
+      ended.didBite = died > 0 && died == ended.ended.count
       for node in ended.nodes {
         nodes[node].process.release()
         nodes[node].start(&world)
       }
+      return "\(died) of \(ended.ended.count) processes that ran ended"
     case .wipe:
       for node in ended.nodes { ended.didBite = nodes[node].giveDiskBack(&world) }
+      return ended.didBite ? "it was refused with an empty disk" : "it was not refused"
     case .pause, .pauseLeader:
       for node in ended.nodes { ended.didBite = nodes[node].resume(&world) }
+      return ended.didBite ? "inputs had waited for it" : "nothing had waited for it"
     case .slowDisk(let node, _):
       nodes[node].machine.disk.slowness = world.options.profile.diskSlowness
-      ended.didBite = now.slowSyncs > ended.before.slowSyncs
-    case .stuckDisk: ended.didBite = now.slowSyncs > ended.before.slowSyncs
+      ended.didBite = seen > 0
+      return "\(seen) slow syncs of its disk"
+    case .stuckDisk:
+      ended.didBite = seen > 0
+      return "\(seen) syncs of its disk that waited"
     case .failedSync(let node):
       ended.didBite = !nodes[node].machine.disk.failsNextSync
       nodes[node].machine.disk.failsNextSync = false
-    case .clockRate(let node, _): nodes[node].machine.restoreClockRate(at: world.time)
+      return ended.didBite ? "a sync failed" : "there was no sync"
     }
   }
 
@@ -195,17 +227,17 @@ struct FaultInjector {
     case .isolate(let node, let resets): separate([node], resets: resets, &active, &world)
     case .isolateLeader(let group, let resets):
       // Some clients stay with it, as they would in a rack that is cut off.
-      let leader = world.leader(of: group)
+      guard let leader = leader(of: group, &active, world) else { return }
       let clients = (nodes.count..<world.transports.network.endpoints).filter { _ in
         random.chance(1, in: 3)
       }
       separate([leader] + clients, resets: resets, &active, &world)
     case .oneWay(let from, let to): block([(from, to)], &active, &world)
     case .deafLeader(let group):
-      let leader = world.leader(of: group)
+      guard let leader = leader(of: group, &active, world) else { return }
       block(nodes.indices.filter { $0 != leader }.map { ($0, leader) }, &active, &world)
     case .muteLeader(let group):
-      let leader = world.leader(of: group)
+      guard let leader = leader(of: group, &active, world) else { return }
       block(nodes.indices.filter { $0 != leader }.map { (leader, $0) }, &active, &world)
     case .flapping: flap(index, isBlocked: true, &active, &world)
     default: break
@@ -223,11 +255,10 @@ struct FaultInjector {
     }
     block(links, &active, &world)
     guard resets else { return }
-    let broken = world.transports.network.breakConnections(time: world.time) {
+    active.connections = world.transports.network.breakConnections(time: world.time) {
       opener, acceptor in
       side.contains(opener) != side.contains(acceptor)
     }
-    active.didBite = broken > 0
   }
 
   private func block(
@@ -235,6 +266,7 @@ struct FaultInjector {
   ) {
     for (from, to) in links { world.transports.network.block(from: from, to: to) }
     active.blocked += links
+    if active.links.isEmpty { active.links = links }
   }
 
   private func unblock(_ active: inout ActiveFault, _ world: inout World) {
@@ -290,11 +322,12 @@ struct FaultInjector {
   private mutating func crash(
     _ chosen: [Int], losesPower: Bool, _ active: inout ActiveFault, _ world: inout World
   ) {
+    active.victims = chosen
     for node in chosen {
       nodes[node].process.holdDown()
       active.nodes.append(node)
       guard nodes[node].isRunning else { continue }
-      active.didBite = true
+      active.ended.append(nodes[node].life)
       // Half of the losses of power strike in the middle of a write.
       if losesPower, random.chance(1, in: 2) {
         nodes[node].log.losePowerDuringNextWrite()
@@ -310,7 +343,7 @@ struct FaultInjector {
     node.process.holdDown()
     active.nodes = [node.index]
     guard node.isRunning else { return }
-    active.didBite = true
+    active.ended = [node.life]
     node.enqueue(.core(.shutdown), &world)
     world.schedule(
       .drainCheck(node.life, giveUpAt: world.time + Self.drainLimit),

@@ -29,6 +29,8 @@ struct LogThread {
   private var log: MemoryLog
   private var queue: [Work] = []
   private var syncing: UInt64?
+  /// What the last sync covered is on the disk, whatever the log says of it.
+  private(set) var isSynced = true
   /// The machine loses its power during the next write.
   private var losesPowerWriting = false
   private(set) var writtenBytes: UInt64 = 0
@@ -124,9 +126,12 @@ struct LogThread {
       disk.failsNextSync = false
       disk.counts.failedSyncs += 1
       log.inject(.failedSync)
+      isSynced = false
     }
     do throws(StorageError) {
       try log.sync()
+      let extent = log.extent
+      if extent.synced < extent.end { isSynced = false }
       return .durable(number)
     } catch {
       return .failed(number, error)
@@ -149,6 +154,7 @@ struct LogThread {
     queue = []
     syncing = nil
     losesPowerWriting = false
+    isSynced = true
     writtenBytes = 0
     ticksSinceMeasured = 0
     guard losesPower else {

@@ -12,6 +12,7 @@ struct Observer {
   var counts = SimulationCounts()
   var raft: RaftChecks
   var effects: EffectChecks
+  var states = StateChecks()
 
   init(_ options: SimulationOptions) {
     trace = Trace(keepsText: options.keepsTrace)
@@ -41,6 +42,9 @@ struct Observer {
     }
     if effects.hasFound {
       for (check, what) in effects.removeFindings() { violate(check, what, at: time) }
+    }
+    if states.hasFound {
+      for (check, what) in states.removeFindings() { violate(check, what, at: time) }
     }
   }
 }

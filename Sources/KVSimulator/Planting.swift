@@ -39,32 +39,37 @@ package enum Planting {
         .formsWithoutAsking:
         "disk"
       case .sessionsIgnored: "sessions"
-      case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
+      case .sessionReadTooEarly: "cp"
+      case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica, .oneEffectLost: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
       }
     }
 
     private static func checks(for fault: PlantedFault) -> [Check] {
       switch fault {
-      case .voteBeforePersist: [.electionSafety]
-      case .voteForgottenOnRestart, .persistedBeforeSync: [.durability]
+      case .voteBeforePersist: [.electionSafety, .sentBeforeDurable]
+      case .voteForgottenOnRestart: [.durability]
+      case .persistedBeforeSync: [.durability, .sentBeforeDurable]
       case .voteWithoutComparingLogs, .commitOldTermByCounting: [.leaderCompleteness]
       // The entries of two leaders of one term may be seen before the second of them is.
       case .electionWithoutMajority: [.electionSafety, .logMatching]
-      case .countLeaderBeforeDurable, .commitAtHighestMatch, .acknowledgeBeforeDurable:
-        [.durableMajority]
+      case .countLeaderBeforeDurable, .commitAtHighestMatch: [.durableMajority]
+      case .acknowledgeBeforeDurable: [.durableMajority, .sentBeforeDurable]
       case .acknowledgeBeforeCommit: [.realTime, .linearizability]
       case .truncateOnEveryAppend: [.leaderCompleteness, .durableMajority]
       // A log that lacks entries that the state has applied is refused as it is opened.
-      case .skippedSync, .failedSyncIgnored: [.durability, .nodeStopped]
+      case .skippedSync, .failedSyncIgnored: [.durability, .nodeStopped, .sentBeforeDurable]
       case .neededSegmentRecycled: [.nodeStopped]
       case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
         .readFromFollower:
         [.realTime]
+      case .sessionReadTooEarly: [.sessionOrder]
       case .sessionsIgnored: [.exactlyOnce]
-      case .conditionIgnored, .forgetSessionsInSnapshot: [.stateMachineSafety]
+      case .conditionIgnored: [.stateMachineSafety]
+      case .forgetSessionsInSnapshot: [.stateMachineSafety, .equalState]
       case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:
-        [.stateMachineSafety, .readContent]
+        [.stateMachineSafety, .readContent, .equalState]
+      case .oneEffectLost: [.equalState]
       // The log begins after what the state has after a crash.
       case .compactedPastFlush, .installBeforeDurable: [.nodeStopped]
       // What it acknowledged before may be missed before it is seen to be let in.
@@ -81,6 +86,14 @@ extension SimulationOptions {
     fileprivate func plantedFault(of node: NodeID) -> PlantedFault? {
       guard let fault = plant.flatMap({ PlantedFault(rawValue: $0) }) else { return nil }
       return fault.isPlanted(in: node) ? fault : nil
+    }
+
+    /// Another one for each seed, among those of the first seconds.
+    fileprivate var plantedEntry: PlantedEntry {
+      var random = SeededRandom(seed: seed &+ 0x0E11)
+      return PlantedEntry(
+        group: GroupID(1 + UInt32(random.below(UInt64(profile.partitions)))),
+        index: LogIndex(5 + random.below(150)))
     }
   #endif
 
@@ -107,6 +120,7 @@ extension SimulatedNode {
       guard let fault = options.plantedFault(of: id) else { return }
       process.plant(fault)
       state.machines.plantedFault = fault
+      state.machines.plantedEntry = options.plantedEntry
     #endif
   }
 }

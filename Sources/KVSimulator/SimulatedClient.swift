@@ -92,7 +92,9 @@ final class SimulatedClient {
     wakeAt = .max
     let now = Self.now(world.time)
     core.tick(now: now, into: &outputs)
-    if world.options.plant == nil, let broken = core.brokenLinkInvariant(now: now) {
+    if world.options.plant == nil,
+      let broken = core.brokenLinkInvariant(now: now, isAfterTick: true)
+    {
       world.violate(.linkInvariant, "c\(index + 1): \(broken)")
     }
     return true

@@ -47,6 +47,9 @@ struct SimulatedNetwork {
   struct Link {
     var blocks = 0
     var slowness = 0
+    /// What was held back on it, and what it was slow for.
+    var held: UInt64 = 0
+    var delayed: UInt64 = 0
     /// Of a thousand frames.
     var lossPerMille: UInt64 = 0
     var duplicatePerMille: UInt64 = 0
@@ -106,6 +109,11 @@ struct SimulatedNetwork {
   // MARK: Links
 
   private func at(_ from: Int, _ to: Int) -> Int { from * endpoints + to }
+
+  /// What was held back on a link, and sent over it while it was slow, so far.
+  func effects(from: Int, to: Int) -> (held: UInt64, delayed: UInt64) {
+    (links[at(from, to)].held, links[at(from, to)].delayed)
+  }
 
   func isBlocked(from: Int, to: Int) -> Bool { links[at(from, to)].blocks > 0 }
 
@@ -180,6 +188,7 @@ struct SimulatedNetwork {
     if case .accepted = item { connections[id].isAccepted = true }
     let (from, to) = Self.ends(connections[id], toOpener: toOpener)
     let link = links[at(from, to)]
+    if link.slowness > 0 { links[at(from, to)].delayed += 1 }
     guard link.blocks == 0 else {
       hold(id, toOpener: toOpener, item, time: time)
       return
@@ -209,6 +218,8 @@ struct SimulatedNetwork {
     _ id: Int, toOpener: Bool, _ item: SimulatedItem, time: UInt64
   ) {
     counts.held += 1
+    let (from, to) = Self.ends(connections[id], toOpener: toOpener)
+    links[at(from, to)].held += 1
     held[2 * id + (toOpener ? 1 : 0)].append(item)
     connections[id].holds = true
     guard !connections[id].isStallScheduled else { return }
@@ -322,11 +333,14 @@ struct SimulatedNetwork {
   /// Ends every connection that `isChosen` in such a way that at most one side learns of it.
   mutating func halfOpenConnections(
     time: UInt64, where isChosen: (_ opener: Int, _ acceptor: Int) -> Bool
-  ) {
+  ) -> Int {
+    var count = 0
     for id in open where isChosen(connections[id].opener, connections[id].acceptor) {
       let told = random.below(3)
       halfOpen(id, tellOpener: told == 1, tellAcceptor: told == 2, time: time)
+      count += 1
     }
+    return count
   }
 
   private mutating func halfOpen(

@@ -36,6 +36,7 @@ extension SimulatedNode {
     if !process.isPaused {
       process.turns.append(.tick)
       runTurn(&world)
+      checkDeadlines(&world)
     }
     world.schedule(.tick(life), at: world.time + NodeCore.tickInterval.nanoseconds)
   }
@@ -44,10 +45,12 @@ extension SimulatedNode {
     switch log.endSync(&machine.disk) {
     case nil: return
     case .failed(let number, let error):
+      if log.isSynced { world.violate(.nodeStopped, "\(id) stopped for no fault: \(error)") }
       world.record(4, UInt64(index), number, "\(id) stops: \(error)")
       stop(losesPower: false, &world)
     case .durable(let number):
       world.record(4, UInt64(index), number, "\(id) wrote \(number) durably")
+      if log.isSynced { world.observer.raft.synced(number, by: id) }
       startLogWork(&world)
       if !world.options.saysPersistedBeforeSync { receive(.core(.persisted(number)), &world) }
     }
@@ -226,6 +229,7 @@ extension SimulatedNode {
         Frame(type: frame.type, stream: frame.stream, payload: frame.payload),
         on: frame.connection, of: index, time: world.time)
     }
+    checkPromises(&world)
     carried.peerFrames.forEach { connection, writer, range in
       let payload = Bytes(Array(writer.bytes[range]))
       world.transports.send(
@@ -264,10 +268,10 @@ extension SimulatedNode {
     for group in carried.removals { try state.machines.remove(group) }
     for order in carried.snapshots {
       let maximum = world.options.profile.snapshotChunkBytes
-      guard
-        let answer = try state.carryOut(
-          order, maximumChunkBytes: maximum, &world.observer.counts)
-      else { continue }
+      let answer = try state.carryOut(
+        order, maximumChunkBytes: maximum, &world.observer.counts)
+      try checkState(after: order, &world)
+      guard let answer else { continue }
       switch answer {
       case .flush(let flush): self.flush(flush, &world)
       case .step(let transfer, let step):
@@ -294,6 +298,7 @@ extension SimulatedNode {
       world.record(
         5, UInt64(index) << 32 | UInt64(request.group.rawValue), result.digest,
         "\(id) applies \(request.group) through \(result.index) (\(result.results))")
+      try checkEffects(of: request, &world)
     }
     world.collectFindings()
     process.step(.applied(results), now: now, &outputs)

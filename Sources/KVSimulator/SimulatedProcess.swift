@@ -50,8 +50,8 @@ struct SimulatedProcess {
   }
 
   mutating func checkInvariants() { core?.checkInvariants() }
-  mutating func brokenLinkInvariant(now: Instant) -> String? {
-    core?.brokenLinkInvariant(now: now)
+  mutating func brokenLinkInvariant(now: Instant, isAfterTick: Bool = false) -> String? {
+    core?.brokenLinkInvariant(now: now, isAfterTick: isAfterTick)
   }
 
   /// Counts a turn: how many there were.

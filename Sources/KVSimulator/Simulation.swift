@@ -67,6 +67,7 @@ package final class Simulation {
       clients.beginFinalReads(&world)
     }
     let recovered = awaitRecovery()
+    if !world.isOver { for node in nodes { node.checkStates(&world) } }
     return report(undecided: checkHistory(), recoveredAt: recovered)
   }
 
@@ -163,11 +164,13 @@ package final class Simulation {
     counts.entriesChecked = observer.raft.entriesChecked
     counts.readsChecked = observer.effects.readsChecked
     counts.duplicatesSuppressed = observer.effects.duplicatesSuppressed
+    counts.imagesCompared = observer.states.imagesCompared
     counts.leaseReads = clients.answers.count(of: .lease)
     return SimulationReport(
       seed: world.options.seed, profile: world.options.profile.name,
       simulatedNanoseconds: world.time, violations: observer.violations, undecided: undecided,
-      counts: counts, faults: faults.counts, traceHash: observer.trace.hash,
+      counts: counts, faults: faults.counts, injected: faults.injected,
+      traceHash: observer.trace.hash,
       traceLines: observer.trace.lines, history: clients.answers.history, plan: faults.plan,
       recoveryNanoseconds: recoveredAt > world.loadEnds ? recoveredAt - world.loadEnds : 0)
   }

@@ -27,6 +27,10 @@ package struct SimulationCounts: Hashable, Sendable {
   package var readsChecked: UInt64 = 0
   package var duplicatesSuppressed: UInt64 = 0
   package var leaseReads: UInt64 = 0
+  package var imagesCompared: UInt64 = 0
+  /// By `OperationKind.index`.
+  package var kinds = [OperationCount](
+    repeating: OperationCount(), count: OperationKind.allCases.count)
   package var network = NetworkCounts()
   package var disk = DiskCounts()
 
@@ -44,6 +48,8 @@ package struct SimulationReport: Sendable {
   package var counts: SimulationCounts
   /// By `FaultKind.index`.
   package var faults: [FaultCount]
+  /// Each with its victims and its proof.
+  package var injected: [InjectedFault]
   package var traceHash: UInt64
   package var traceLines: [String]
   package var history: [HistoryOperation]
@@ -71,6 +77,11 @@ extension SimulationCounts {
     readsChecked += other.readsChecked
     duplicatesSuppressed += other.duplicatesSuppressed
     leaseReads += other.leaseReads
+    imagesCompared += other.imagesCompared
+    for kind in kinds.indices {
+      kinds[kind].tried += other.kinds[kind].tried
+      kinds[kind].succeeded += other.kinds[kind].succeeded
+    }
     network.add(other.network)
     disk.add(other.disk)
   }

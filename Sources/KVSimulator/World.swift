@@ -51,14 +51,14 @@ struct World {
 
   mutating func collectFindings() { observer.collectFindings(at: scheduler.time) }
 
-  /// Who leads a group; of several the one in the highest term, and the first node where none does.
-  func leader(of group: Int) -> Int {
+  /// Who leads a group, and in which term; of several the one in the highest.
+  func leader(of group: Int) -> (node: Int, term: UInt64)? {
     let replicas = observer.raft.groups[group].replicas
     var best: Int?
     for node in replicas.indices where replicas[node].isLeader && transports.isRunning(node) {
       if best.map({ replicas[node].term > replicas[$0].term }) ?? true { best = node }
     }
-    return best ?? 0
+    return best.map { ($0, replicas[$0].term) }
   }
 
   // MARK: The network

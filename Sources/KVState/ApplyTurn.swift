@@ -19,6 +19,7 @@ struct ApplyTurn<Store: StateStore> {
   private var digestScratch = ByteWriter(capacity: 1024)
   #if PlantedFaults
     var plantedFault: PlantedFault?
+    var plantedEntry = PlantedEntry()
     var replayedThrough: [GroupID: LogIndex] = [:]
   #endif
 
@@ -246,6 +247,7 @@ struct ApplyTurn<Store: StateStore> {
     ) -> Bool {
       switch (change, plantedFault) {
       case (.put, .entrySkippedOnOneReplica): index.rawValue % 8 == 5
+      case (_, .oneEffectLost): index == plantedEntry.index && group == plantedEntry.group
       case (.delete, .deleteLostOnRestart): index <= replayedThrough[group] ?? .zero
       default: false
       }

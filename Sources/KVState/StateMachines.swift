@@ -42,6 +42,7 @@ package final class StateMachines<Store: StateStore> {
   #if PlantedFaults
     /// What is to be done wrong, so that the checks show that they see it.
     package var plantedFault: PlantedFault?
+    package var plantedEntry = PlantedEntry()
     /// What the log held when the node started: entries up to here are carried out again.
     package var replayedThrough: [GroupID: LogIndex] = [:]
   #endif
@@ -60,6 +61,7 @@ package final class StateMachines<Store: StateStore> {
   package func apply(_ requests: [ApplyRequest]) throws(StorageError) -> [ApplyResult] {
     #if PlantedFaults
       turn.plantedFault = plantedFault
+      turn.plantedEntry = plantedEntry
       turn.replayedThrough = replayedThrough
     #endif
     let results = try turn.apply(requests, to: &groups, of: store)

@@ -47,6 +47,22 @@ import Testing
     }
   }
 
+  /// As many reads as one likes: the adds were all refused.
+  @Test func aKindThatNeverSucceededProvesNothing() throws {
+    func lines(refusing: Bool) -> [String] {
+      let reads = (0..<20).map { line(#""key":"a","op":"read","value":null"#, $0 * 2) }
+      let adds = (20..<40).map { start in
+        line(#""key":"a","op":"add","value":1"#, start * 2)
+          .replacing(#""ok":true"#, with: #""ok":false,"error":"no""#)
+      }
+      return reads + (refusing ? adds : [])
+    }
+    #expect(try judge(lines(refusing: false), ["--model", "counter"]).verdict.status == .passed)
+    let refused = try judge(lines(refusing: true), ["--model", "counter"]).verdict
+    #expect(refused.status == .invalid)
+    #expect(refused.text.contains("0 of 20 add operations had their effect"))
+  }
+
   @Test func aLeaseEndsALock() throws {
     let lines = [
       line(#""key":"a","op":"acquire","result":1"#, 0),

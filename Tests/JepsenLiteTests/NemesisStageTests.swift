@@ -23,7 +23,8 @@ private struct Sleepers: SystemUnderTest {
   func connect(client number: Int, _ layout: Layout) async throws -> any SystemClient {
     throw StageFailure("nobody listens")
   }
-  func leader(of key: String) async -> Int? { 2 }
+  var leading: Int? = 2
+  func leader(of key: String) async -> Int? { leading }
   func trouble() async -> String? { nil }
   func inspect(_ layout: Layout) async -> [Inspection] { [] }
   func close() async {}
@@ -134,11 +135,50 @@ private struct Sleepers: SystemUnderTest {
   @Test func anExcusedEndIsNoFinding() async throws {
     let ends = "[ $NODE = 2 ] && sleep 0.3 && exit 7; exec sleep 600"
     try await withStage(Sleepers(nodes: 3, script: ends)) { stage in
-      stage.node(2).excuse("it may")
+      stage.node(2).excuse(
+        "it may", expecting: [ExpectedEnd(code: 7, message: "")])
       try await Task.sleep(for: .milliseconds(800))
       stage.node(2).endExcuse()
       #expect(stage.unexpectedEnds().isEmpty)
       #expect(stage.node(2).excusedEnd == .code(7))
+    }
+  }
+
+  /// Under a fault a trap, another exit code, and other last words are findings.
+  @Test(arguments: [
+    ("kill -ABRT $$", ""), ("exit 6", ""), ("echo all is well && exit 7", "the disk is full"),
+  ])
+  func anotherEndThanTheFaultsOwnIsAViolation(_ script: String, _ message: String) async throws {
+    let ends = "[ $NODE = 2 ] && sleep 0.3 && \(script); exec sleep 600"
+    try await withStage(Sleepers(nodes: 2, script: ends)) { stage in
+      stage.node(2).excuse("its disk was full", expecting: [ExpectedEnd(code: 7, message: message)])
+      try await Task.sleep(for: .milliseconds(800))
+      stage.node(2).endExcuse()
+      let found = stage.unexpectedEnds()
+      #expect(found.map(\.isViolation) == [true] && stage.node(2).excusedEnd == nil, "\(found)")
+      #expect(found.first?.text.contains("not as it may where its disk was full") == true)
+    }
+  }
+
+  @Test func aFaultOfTheLeaderIsNotDoneToAnotherNode() async throws {
+    var system = Sleepers(nodes: 3)
+    system.leading = nil
+    try await withStage(system) { stage in
+      let before = (1...3).map { stage.node($0).pid }
+      let record = await inject(stage, .kill(.leader), milliseconds: 100)
+      #expect(!record.didBite && record.nodes == [] && record.what.hasPrefix("not done"))
+      #expect((1...3).map { stage.node($0).pid } == before)
+    }
+  }
+
+  @Test func aRecordSaysWhyItsVictimWasChosen() async throws {
+    try await withStage(Sleepers(nodes: 3)) { stage in
+      let killed = await inject(stage, .kill(.leader), milliseconds: 100)
+      #expect(
+        killed.nodes == [2] && killed.reason.hasPrefix("n2 led the group of k, as the system"))
+      #expect(killed.jsonLine.contains("\"reason\":\"n2 led"))
+      let paused = await inject(stage, .pause(.these([1])), milliseconds: 100)
+      #expect(paused.reason == "drawn from the seed")
     }
   }
 

@@ -168,6 +168,69 @@ import Testing
     }
   }
 
+  /// A kind of a mixture is judged by itself: that the others bit says nothing of it.
+  @Test func aMixtureIsJudgedKindByKind() {
+    func fault(_ nemesis: String, _ didBite: Bool) -> FaultRecord {
+      var fault = bitten
+      fault.nemesis = nemesis
+      fault.didBite = didBite
+      return fault
+    }
+    let others = (0..<20).map { _ in fault("halves", true) }
+    func mixed(_ faults: [FaultRecord]) -> Verdict {
+      validity {
+        $0.nemeses = ["mix"]
+        $0.faults = others + faults
+      }
+    }
+    #expect(mixed([fault("full-disk", false), fault("full-disk", true)]).status == .passed)
+    let never = mixed([fault("full-disk", false), fault("full-disk", false)])
+    #expect(never.status == .invalid)
+    #expect(never.text.contains("none of the 2 faults of full-disk bit"))
+    // What came up once may miss, and is listed.
+    let once = mixed([fault("full-disk", false)])
+    #expect(once.status == .passed && once.text.contains("Missed: full-disk at 0.0 s"))
+    let many = mixed(["a", "b", "c", "d", "e", "f", "g"].map { fault($0, false) })
+    #expect(many.status == .invalid && many.text.contains("only 20 of the 27 faults of mix bit"))
+  }
+
+  @Test func aQuarterOfAKindMayMiss() {
+    var missed = bitten
+    missed.didBite = false
+    for (misses, status) in [(2, Verdict.Status.passed), (3, .invalid), (4, .invalid)] {
+      let verdict = validity {
+        $0.faults =
+          Array(repeating: bitten, count: 8 - misses) + Array(repeating: missed, count: misses)
+      }
+      #expect(verdict.status == status, "\(misses) of 8: \(verdict.text)")
+    }
+  }
+
+  /// The rate is met by reads, and every add was refused: nothing of what a counter promises was
+  /// tried.
+  @Test func aRunWhoseAddsWereAllRefusedIsNoTest() {
+    func operation(
+      _ kind: HistoryOperation.Kind, _ outcome: HistoryOperation.Outcome
+    ) -> HistoryOperation {
+      HistoryOperation(
+        process: 1, kind: kind, key: "c", startNanoseconds: 0, endNanoseconds: 1, outcome: outcome)
+    }
+    let reads = (0..<900).map { _ in operation(.read, .ok) }
+    func counter(_ adds: [HistoryOperation]) -> Verdict {
+      validity {
+        $0.kinds = CounterWorkload(keys: 4).kinds
+        $0.history = reads + adds
+      }
+    }
+    let refused = operation(.add, .refused("no"))
+    #expect(counter((0..<200).map { _ in operation(.add, .ok) }).status == .passed)
+    let none = counter((0..<200).map { _ in refused })
+    #expect(none.status == .invalid && none.text.contains("0 of 200 add operations"))
+    #expect(counter([]).text.contains("no add operation was tried"))
+    let few = counter((0..<1991).map { _ in refused } + (0..<9).map { _ in operation(.add, .ok) })
+    #expect(few.status == .invalid && few.text.contains("9 of 2000 add operations"))
+  }
+
   @Test func onlyWhatBreaksAPromiseIsAViolation() {
     #expect(RunValidity.verdict(ofEnds: []) == nil)
     // What it said last does not matter.

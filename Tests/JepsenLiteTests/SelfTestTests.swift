@@ -58,6 +58,7 @@ import Testing
       100 of 400 runs, 0 violated
       seed 10 at 14.866353: real-time order: c5's read of r2-0: was old
         replay: jepsen-lite sim
+      caught by a check that is there for it: real-time order
       VIOLATED by 1 of 11 seeds
       """
     let caught = SelfTestOutput(text: seed, way: simulation).finding(.code(1))
@@ -73,6 +74,37 @@ import Testing
     #expect(invalid.finding(.code(4)).outcome == .nothing("exit code 4: invalid  rate: too low"))
     #expect(invalid.finding(nil).outcome == .nothing("did not end in time"))
     #expect(invalid.finding(.signal(9)).outcome == .nothing("ended by signal 9"))
+  }
+
+  /// That something fails is not enough: it must be what is there to catch the fault.
+  @Test func onlyAFaultsOwnChecksCatchIt() throws {
+    let simulation = SelfTestWay.simulation(profile: "lease")
+    let other = """
+      seed 10 at 14.866353: node stopped: n1 stopped
+      not caught by its own checks (real-time order), but by node stopped
+      VIOLATED by 1 of 11 seeds
+      """
+    let found = SelfTestOutput(text: other, way: simulation).finding(.code(1))
+    #expect(found.outcome == .nothing("not by its checks: seed 10: node stopped"))
+    let control = SelfTestOutput(text: other, way: simulation, isPlanted: false)
+    #expect(control.finding(.code(1)).outcome == .violated)
+    let run = SelfTestWay.run(workload: "counter", nemesis: "none")
+    let ended = "violated nodes end only by faults: n1 ended by itself\nVIOLATED\n"
+    #expect(SelfTestOutput(text: ended, way: run).finding(.code(1)).outcome != .violated)
+    let both = "violated linearizability of counters: no\n" + ended
+    #expect(SelfTestOutput(text: both, way: run).finding(.code(1)).outcome == .violated)
+
+    var report = try Simulation(
+      SimulationOptions(seed: 1, profile: SimulationProfile(name: "calm"), seconds: 1)
+    ).run()
+    report.violations = [Violation(timeNanoseconds: 1, check: .liveness, what: "late")]
+    #expect(SimulationCommand.judgement(of: "nonsense", report).hasPrefix("not caught by its own"))
+    #if PlantedFaults
+      report.violations[0].check = .sentBeforeDurable
+      #expect(
+        SimulationCommand.judgement(of: "skippedSync", report)
+          == SimulationCommand.caught + "sent before durable")
+    #endif
   }
 
   private func row(

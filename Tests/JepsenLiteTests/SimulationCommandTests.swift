@@ -85,6 +85,16 @@ import Testing
     var toothless = SimulationSummary()
     toothless.add(try report(definite: 500, unknown: 20, injected: 9, bit: 0))
     #expect(toothless.problems == ["crash was injected 9 times and never bit"])
+    var missing = SimulationSummary()
+    missing.add(try report(definite: 500, unknown: 20, injected: 30, bit: 9))
+    #expect(missing.problems == ["crash was injected 30 times and bit 9 times only"])
+    // Reads alone made up what was definite: every add was refused.
+    var useless = try report(definite: 500, unknown: 20, injected: 9, bit: 1)
+    useless.counts.kinds[OperationKind.add.index].tried = 100
+    useless.counts.kinds[OperationKind.add.index].succeeded = 0
+    var refused = SimulationSummary()
+    refused.add(useless)
+    #expect(refused.problems == ["0 of 100 add operations succeeded"])
     var hoarding = SimulationSummary()
     hoarding.add(try report(definite: 10_000, unknown: 20, injected: 9, bit: 1))
     #expect(hoarding.problems == ["10000 operations, and no log was ever compacted"])

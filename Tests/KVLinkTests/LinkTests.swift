@@ -231,6 +231,27 @@ import Testing
     #expect(ready().brokenInvariant(now: earlier)?.contains("future") ?? false)
   }
 
+  /// An owner that forgets to tick a link leaves it in a state that it had to leave.
+  @Test mutating func aDeadlineThatIsMissedBreaksAnInvariant() {
+    func broken(_ link: Link, after amount: TimeAmount) -> String? {
+      let later = now + amount
+      #expect(link.brokenInvariant(now: later) == nil)
+      return link.brokenInvariant(now: later, isAfterTick: true)
+    }
+    var link = dialed()
+    _ = link.dial(now: now)
+    #expect(broken(link, after: .zero) == nil)
+    #expect(broken(link, after: .seconds(60))?.contains("connects") ?? false)
+    _ = link.opened(now: now)
+    #expect(broken(link, after: .seconds(60))?.contains("HELLO") ?? false)
+    #expect(broken(ready(), after: .seconds(60))?.contains("silence") ?? false)
+    _ = link.closed(isRefused: true, now: now)
+    #expect(broken(link, after: .seconds(60))?.contains("dialed again") ?? false)
+    _ = link.tick(now: now + .seconds(60))
+    now = now + .seconds(60)
+    #expect(broken(link, after: .zero) == nil)
+  }
+
   #if PlantedFaults
     @Test func aLinkThatNeverReconnectsBreaksAnInvariant() {
       var link = ready()

@@ -58,8 +58,21 @@ package struct OutcomeMinimums: Sendable {
   /// Operations that were carried out, or whose condition was found not to hold.
   package var answered = 1
   package var answeredPerKind = 1
+  /// Of each kind, how many must have had their effect: so many, fewer where less than `triesPerOK`
+  /// times as many were tried, and more where that share of all tries is more.
+  package var okPerKind = 0
+  package var triesPerOK = 20
+  package var okSharePerKind = 0.0
+  /// Kinds that must have been tried at all.
+  package var kinds: [HistoryOperation.Kind] = []
 
   package init() {}
+}
+
+extension OutcomeMinimums {
+  func leastOK(of tries: Int) -> Int {
+    max(min(okPerKind, tries / max(triesPerOK, 1)), Int(okSharePerKind * Double(tries)))
+  }
 }
 
 /// How the operations of a history ended.
@@ -101,10 +114,21 @@ package struct OutcomeCounts: Hashable, Sendable {
     var problems = all.problems(
       "operations", share: minimums.definiteShare, answered: minimums.answered)
     for kind in HistoryOperation.Kind.allCases {
-      guard let counts = byKind[kind] else { continue }
+      guard let counts = byKind[kind] else {
+        if minimums.kinds.contains(kind) {
+          problems.append("no \(kind.rawValue) operation was tried")
+        }
+        continue
+      }
       problems += counts.problems(
         "\(kind.rawValue) operations", share: minimums.definiteSharePerKind,
         answered: minimums.answeredPerKind)
+      let least = minimums.leastOK(of: counts.total)
+      if counts.ok < least {
+        problems.append(
+          "\(counts.ok) of \(counts.total) \(kind.rawValue) operations had their effect, at least "
+            + "\(least) must have had it")
+      }
     }
     let summary =
       "\(all.total) operations: \(all.ok) ok, \(all.mismatched) found another value,"

@@ -34,6 +34,8 @@ enum CheckDecision {
     minimums.definiteShare = definiteShare
     minimums.definiteSharePerKind = 0
     minimums.answeredPerKind = 0
+    minimums.okPerKind = 1
+    minimums.triesPerOK = 10
     let counts = OutcomeCounts.verdict(history, minimums)
     if counts.status == .invalid {
       return "Too little is known to prove anything: \(counts.text)."

@@ -66,7 +66,8 @@ extension FaultInjection {
         damage.append([])
         parts.append("n\(node.number): \(error)")
       }
-      node.excuse("bits of its files were flipped")
+      node.excuse(
+        "bits of its files were flipped", expecting: stage.expectedEnds(under: .flippedBits))
     }
     parts += await start(nodes)
     await hold()

@@ -106,14 +106,16 @@ extension FaultInjection {
       handle.setRate(partsPerMillion: (rates[node - 1] - 1000) * 1000, scalesWaits: true)
     }
     await hold(forThousandths: 400)
-    let present = stage.leader ?? leader
+    let present = await stage.askForLeader()?.leader ?? leader
     let cuts = Partition.isolate(.leader).cuts(nodes: nodes.count, leader: present).sorted()
     let blocked = await block(cuts)
     let clocks = Self.readBack(hit, rates, before)
     for (_, handle) in hit { handle.healClocks() }
     finish()
     return FaultEffect(
-      what: "clocks run apart (\(text)), and n\(present ?? 1) cut off in the second part",
+      what:
+        "clocks run apart (\(text)), and \(present.map { "n\($0)" } ?? "nobody") cut off in the "
+        + "second part",
       nodes: nodes, proof: "\(clocks.text); \(Measure.grouped(blocked)) bytes blocked",
       didBite: clocks.didBite && blocked > 0)
   }
@@ -121,7 +123,7 @@ extension FaultInjection {
   /// The leader's clock hardly goes on, and it is cut off at the same moment, with a lease that
   /// was just renewed.
   mutating func slowLeader(_ rate: Int, _ leader: Int?) async -> FaultEffect {
-    let victim = leader ?? 1
+    guard let victim = leader else { return noHandle("clocks at \(rate)/1000", []) }
     let what = "n\(victim): clocks at \(rate)/1000, and cut off from all others"
     let hit = handles([victim])
     guard !hit.isEmpty else { return noHandle(what, [victim]) }

@@ -64,10 +64,10 @@ extension FaultInjection {
     let before = handle.counters
     switch fault {
     case .failSync:
-      node.excuse("its fsync failed")
+      node.excuse("its fsync failed", expecting: stage.expectedEnds(under: .failedSync))
       handle.failSyncs(1_000_000)
     case .full:
-      node.excuse("its disk was full")
+      node.excuse("its disk was full", expecting: stage.expectedEnds(under: .fullDisk))
       // Few, so that a node with little to write meets the end too.
       handle.limitSpace(toBytes: 4 << 10, countsOverwrites: true)
     case .slow(let milliseconds):

@@ -9,6 +9,12 @@ struct FaultEffect: Sendable {
   var didBite: Bool
 }
 
+/// Who led when a fault began, and what shows it.
+struct LeaderSighting: Hashable, Sendable {
+  var leader: Int
+  var text: String
+}
+
 /// Carries out one planned fault: begins it, holds it, ends it, and measures what it did.
 struct FaultInjection: Sendable {
   let stage: Stage
@@ -26,8 +32,17 @@ struct FaultInjection: Sendable {
   }
 
   mutating func carryOut() async -> FaultRecord {
-    let leader = await leader()
+    let sighting = await sighting()
     begin()
+    let choice = plan.action.choice
+    if choice?.needsLeader ?? false, sighting == nil {
+      return FaultRecord(
+        nemesis: plan.nemesis, what: "not done: \(plan.action)", nodes: [],
+        reason: "it is about the leader, and nobody was known to lead",
+        startNanoseconds: startNanoseconds, endNanoseconds: clock.now,
+        proof: "nothing was done", didBite: false)
+    }
+    let leader = sighting?.leader
     let effect: FaultEffect
     switch plan.action {
     case .partition(let partition): effect = await cut(partition, leader)
@@ -46,6 +61,7 @@ struct FaultInjection: Sendable {
     if endNanoseconds == 0 { finish() }
     return FaultRecord(
       nemesis: plan.nemesis, what: effect.what, nodes: effect.nodes,
+      reason: choice?.reason(sighting?.text ?? "") ?? "drawn from the seed",
       startNanoseconds: startNanoseconds, endNanoseconds: endNanoseconds, proof: effect.proof,
       didBite: effect.didBite)
   }
@@ -72,10 +88,16 @@ struct FaultInjection: Sendable {
     choice.nodes(of: stage.layout.nodes, leader: leader)
   }
 
-  /// Who leads now; waits a little where nobody is known to.
-  private func leader() async -> Int? {
+  /// Who leads now, by the system's own word; asks again for a while where nobody is known to.
+  private func sighting() async -> LeaderSighting? {
     for _ in 0..<30 {
-      if let leader = stage.leader { return leader }
+      let asked = clock.now
+      if let sighting = await stage.askForLeader() {
+        return LeaderSighting(
+          leader: sighting.leader,
+          text: "n\(sighting.leader) led the group of \(sighting.key), as the system said within "
+            + "\((clock.now - asked) / 1_000_000) ms before")
+      }
       try? await Task.sleep(for: .milliseconds(100))
     }
     return nil

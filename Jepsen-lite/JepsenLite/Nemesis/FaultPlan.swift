@@ -39,6 +39,19 @@ enum FaultAction: Hashable, Sendable, CustomStringConvertible {
   case disk(NodeChoice, DiskFault)
   case flipBits(NodeChoice, bits: Int)
 
+  /// Whom it hits, where that is chosen when it begins. Where clocks run apart the leader is cut
+  /// off in the second part.
+  var choice: NodeChoice? {
+    switch self {
+    case .partition(let partition), .flapping(let partition, _): partition.choice
+    case .kill(let choice), .pause(let choice), .powerLoss(let choice), .clock(let choice, _),
+      .disk(let choice, _), .flipBits(let choice, _):
+      choice
+    case .rates, .leaderRate: .leader
+    case .swizzle, .traffic: nil
+    }
+  }
+
   /// Faults of one family don't go together.
   enum Family: Hashable, Sendable { case network, process, clock }
 

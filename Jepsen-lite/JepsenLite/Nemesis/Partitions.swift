@@ -25,8 +25,19 @@ enum NodeChoice: Hashable, Sendable, CustomStringConvertible {
   /// The leader, and as many of the others (by this order) as make a majority.
   case majority(order: [Int])
 
+  /// Whether it takes a leader that is known.
+  var needsLeader: Bool {
+    switch self {
+    case .leader, .follower, .majority: true
+    case .these: false
+    }
+  }
+
+  /// None where it takes a leader, and nobody is known to lead: to hit any other node would be
+  /// another fault than the one that the schedule names.
   func nodes(of count: Int, leader: Int?) -> [Int] {
-    let leading = leader ?? 1
+    if case .these(let nodes) = self { return nodes }
+    guard let leading = count == 1 ? 1 : leader else { return [] }
     switch self {
     case .leader: return [leading]
     case .follower(let number):
@@ -36,6 +47,17 @@ enum NodeChoice: Hashable, Sendable, CustomStringConvertible {
     case .majority(let order):
       let others = order.filter { $0 != leading }
       return ([leading] + others.prefix(count / 2)).sorted()
+    }
+  }
+
+  /// Why these, in words, where `sighting` says who leads.
+  func reason(_ sighting: String) -> String {
+    switch self {
+    case .leader: sighting
+    case .follower(let number): "follower \(number + 1) of those that do not lead: \(sighting)"
+    case .these: "drawn from the seed"
+    case .majority(let order):
+      "the leader, and as many as make a majority, first of \(Self.list(order)): \(sighting)"
     }
   }
 
@@ -103,6 +125,14 @@ enum Partition: Hashable, Sendable, CustomStringConvertible {
   /// All links between a part and the rest.
   private func crossing(_ nodes: Int, _ part: Set<Int>) -> Set<NodeLink> {
     Set(NodeLink.all(nodes).filter { part.contains($0.from) != part.contains($0.to) })
+  }
+
+  /// Whose links it cuts, where that is chosen when it begins.
+  var choice: NodeChoice? {
+    switch self {
+    case .isolate(let choice), .deaf(let choice), .mute(let choice): choice
+    case .halves, .bridge, .ring: nil
+    }
   }
 
   /// The nodes that it is about.

@@ -174,7 +174,9 @@ struct RunPlan {
       counts: counts, seconds: seconds, leastRate: arguments.leastRate,
       nemeses: arguments.nemeses.filter { $0 != "none" }, faults: record.faults,
       finalReadsFailed: Self.unread(record.history, from: finalFrom),
-      wasInterrupted: stop.isSet, wasFull: recorder.isFull, otherProblems: problems)
+      wasInterrupted: stop.isSet, wasFull: recorder.isFull, otherProblems: problems,
+      history: record.history.filter { $0.startNanoseconds < record.loadEndNanoseconds },
+      kinds: workload.kinds)
   }
 
   /// Keys that could not be read in the end.

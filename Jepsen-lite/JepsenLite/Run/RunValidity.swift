@@ -14,6 +14,10 @@ struct RunValidity {
   /// The load ended before its time, since more than so many operations can't be judged.
   var wasFull: Bool
   var otherProblems: [String]
+  /// What clients did while the load lasted.
+  var history: [HistoryOperation] = []
+  /// What the workload does.
+  var kinds: [HistoryOperation.Kind] = []
 
   /// Of all operations, so many in a hundred must have a definite outcome.
   static let leastDefinitePercent = 50
@@ -31,7 +35,8 @@ struct RunValidity {
     {
       problems.append("\(counts.unknown) of \(counts.all) operations ended unknown")
     }
-    problems += nemeses.compactMap(problem)
+    problems += kindProblems
+    problems += faultProblems
     if finalReadsFailed > 0 { problems.append("\(finalReadsFailed) of the last reads failed") }
     problems += otherProblems
     if wasInterrupted { problems.append("the load ended early: told to") }
@@ -39,30 +44,77 @@ struct RunValidity {
     guard problems.isEmpty else {
       return Verdict(
         name, .invalid, method: "counting",
-        text: problems.joined(separator: "; ") + ".")
+        text: problems.joined(separator: "; ") + "." + missedText)
     }
     let biting = faults.count(where: \.didBite)
     let text =
       "\(counts.answered) of \(counts.all) operations answered (\(Tenths.text(rate)) a second), "
       + "\(counts.refused) refused, \(counts.unknown) unknown; \(biting) of \(faults.count) faults "
       + "bit" + (wasFull ? "; the load ended early: the history was full" : "") + "."
+      + missedText
     return Verdict(name, .passed, method: "counting", text: text)
   }
 
-  /// What is wrong with the faults of a nemesis: fewer than half of them had an effect.
-  private func problem(_ nemesis: String) -> String? {
-    let tried = faults.filter { isOf(nemesis, $0) }
-    let bitten = tried.count(where: \.didBite)
-    if tried.isEmpty { return "\(nemesis) was never injected" }
-    guard bitten * 2 < tried.count else { return nil }
-    return bitten == 0
-      ? "none of the \(tried.count) faults of \(nemesis) bit"
-      : "only \(bitten) of the \(tried.count) faults of \(nemesis) bit"
+  // MARK: Kinds of operations
+
+  /// Reads alone can make up the rate: what changes nothing proves nothing, either.
+  private var kindProblems: [String] {
+    guard !kinds.isEmpty else { return [] }
+    var minimums = OutcomeMinimums()
+    minimums.definiteShare = 0
+    minimums.answered = 0
+    minimums.okPerKind = 10
+    minimums.okSharePerKind = 0.01
+    minimums.kinds = kinds
+    let verdict = OutcomeCounts.verdict(history, minimums)
+    return verdict.status == .invalid ? [verdict.text] : []
   }
 
-  /// A mixture stands for whatever it is made of.
-  private func isOf(_ nemesis: String, _ fault: FaultRecord) -> Bool {
-    nemesis == "mix" || fault.nemesis == nemesis
+  // MARK: Faults
+
+  /// Of so many faults of one kind, how many may have missed.
+  static func allowedMisses(of tried: Int) -> Int { max(1, tried / 4) }
+
+  /// What is wrong with the faults, kind by kind: one that was never injected, never had an effect,
+  /// or too often had none. A mixture is judged as a whole, and each kind that it was made of; a
+  /// kind that came up once may have missed.
+  private var faultProblems: [String] {
+    var problems: [String] = []
+    for nemesis in nemeses {
+      let isMixture = nemesis == NemesisCatalog.mix.name
+      let tried = isMixture ? faults : faults.filter { $0.nemesis == nemesis }
+      if tried.isEmpty { problems.append("\(nemesis) was never injected") }
+      if let problem = Self.problem(nemesis, tried) { problems.append(problem) }
+      guard isMixture else { continue }
+      var kinds: [String] = []
+      for fault in faults where !kinds.contains(fault.nemesis) { kinds.append(fault.nemesis) }
+      for kind in kinds where !nemeses.contains(kind) {
+        let ofKind = faults.filter { $0.nemesis == kind }
+        guard ofKind.count > 1, let problem = Self.problem(kind, ofKind) else { continue }
+        problems.append(problem)
+      }
+    }
+    return problems
+  }
+
+  private static func problem(_ name: String, _ tried: [FaultRecord]) -> String? {
+    let bitten = tried.count(where: \.didBite)
+    if bitten == 0 {
+      return tried.isEmpty ? nil : "none of the \(tried.count) faults of \(name) bit"
+    }
+    guard tried.count - bitten > allowedMisses(of: tried.count) else { return nil }
+    return "only \(bitten) of the \(tried.count) faults of \(name) bit"
+  }
+
+  /// Each fault that had no effect that could be shown, in a sentence; empty where there is none.
+  private var missedText: String {
+    let missed = faults.filter { !$0.didBite }
+    guard !missed.isEmpty else { return "" }
+    return " Missed: "
+      + missed.map { fault in
+        "\(fault.nemesis) at \(Tenths.text(Double(fault.startNanoseconds) / 1e9)) s "
+          + "(\(fault.what): \(fault.proof))"
+      }.joined(separator: "; ") + "."
   }
 
   // MARK: Ends of nodes

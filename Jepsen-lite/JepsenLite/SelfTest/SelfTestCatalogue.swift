@@ -14,6 +14,17 @@ enum SelfTestWay: Hashable, Sendable {
     }
   }
 
+  /// The verdicts of a run that show a planted fault to be caught; of a simulation the child says
+  /// whether the check that failed is one of the fault's. That anything at all goes wrong, such as
+  /// a node that ends, would show that the fault does harm and not that a check sees it.
+  var verdicts: [String] {
+    switch self {
+    case .simulation: []
+    case .run(let workload, _, _):
+      ["linearizability of \(workload)s", "no acknowledged write lost"]
+    }
+  }
+
   var isSimulation: Bool {
     if case .simulation = self { true } else { false }
   }
@@ -132,6 +143,9 @@ enum SelfTestCatalogue {
         .simulation(profile: "lease"),
         .run(workload: "register", nemesis: "isolate-leader"),
       ]),
+    SelfTestFault(
+      "sessionReadTooEarly", "a session's read is served before what it has seen is applied",
+      [.simulation(profile: "cp")]),
   ]
 
   private static let state = [
@@ -165,6 +179,9 @@ enum SelfTestCatalogue {
         .simulation(profile: "cp"),
         .run(workload: "register", nemesis: "none"),
       ]),
+    SelfTestFault(
+      "oneEffectLost", "one replica leaves the effect of exactly one entry out",
+      [.simulation(profile: "cp")]),
     SelfTestFault(
       "deleteLostOnRestart", "deletes are passed over when a node replays its log",
       [

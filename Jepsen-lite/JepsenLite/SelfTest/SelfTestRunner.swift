@@ -76,7 +76,8 @@ struct SelfTestRunner: Sendable {
       ended = await child.waitForEnd(within: .seconds(30))
       await child.end()
     }
-    return SelfTestOutput(text: Scratch.read(output), way: way).finding(ended)
+    let said = SelfTestOutput(text: Scratch.read(output), way: way, isPlanted: plant != nil)
+    return said.finding(ended)
   }
 
   private func command(
@@ -105,6 +106,8 @@ struct SelfTestRunner: Sendable {
 struct SelfTestOutput {
   var text: String
   var way: SelfTestWay
+  /// Else any violation is one.
+  var isPlanted = true
 
   func finding(_ ended: ExitStatus?) -> SelfTestRunner.Finding {
     let lines = text.split(separator: "\n").map(String.init)
@@ -112,8 +115,8 @@ struct SelfTestOutput {
     switch ended {
     case .code(0): break
     case .code(1):
-      finding.outcome = .violated
       finding.text = violated(lines)
+      finding.outcome = caught(lines) ? .violated : .nothing("not by its checks: \(finding.text)")
     case .code(let code):
       let last = lines.last { !$0.hasPrefix("report:") } ?? "nothing said"
       let invalid = lines.first { $0.hasPrefix("invalid") || $0.hasPrefix("INVALID:") }
@@ -122,6 +125,18 @@ struct SelfTestOutput {
     case nil: finding.outcome = .nothing("did not end in time")
     }
     return finding
+  }
+
+  /// Whether a check that is there for the fault has found it.
+  private func caught(_ lines: [String]) -> Bool {
+    guard isPlanted else { return true }
+    switch way {
+    case .simulation: return lines.contains { $0.hasPrefix(SimulationCommand.caught) }
+    case .run:
+      return lines.contains { line in
+        way.verdicts.contains { line.hasPrefix("violated \($0)") }
+      }
+    }
   }
 
   /// `seed 9 at 14.923273: election safety: …` or `violated linearizability …: …`.

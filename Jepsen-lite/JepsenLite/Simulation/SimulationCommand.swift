@@ -47,8 +47,20 @@ package enum SimulationCommand {
     let runner = SimulationRunner(arguments: arguments)
     let (summary, first) = await runAll(runner)
     for line in summary.lines(realSeconds: (ContinuousClock.now - start).inSeconds) { show(line) }
+    if let first, let plant = arguments.plant { show(judgement(of: plant, first)) }
     if let first, arguments.shrinks { await shrink(first, runner) }
     return conclude(summary, arguments)
+  }
+
+  static let caught = "caught by a check that is there for it: "
+
+  /// Whether the first violation under a planted fault is of a check that is there to catch it.
+  static func judgement(of plant: String, _ report: SimulationReport) -> String {
+    let checks = Planting.all.first { $0.name == plant }?.checks ?? []
+    guard let found = report.violations.first?.check else { return "not caught" }
+    if checks.contains(found) { return caught + found.rawValue }
+    let own = checks.map(\.rawValue).joined(separator: ", ")
+    return "not caught by its own checks (\(own)), but by \(found.rawValue)"
   }
 
   private typealias Outcome = Result<SimulationReport, SimulationRunner.Failure>
@@ -137,6 +149,7 @@ package enum SimulationCommand {
     if arguments.showsPlan {
       let numbers = arguments.faults?.kept.map(\.number) ?? Array(1...report.plan.faults.count + 1)
       for (number, fault) in zip(numbers, report.plan.faults) { show("\(number)  \(fault)") }
+      for fault in report.injected { show("done: \(fault)") }
     }
     for line in report.traceLines { show(line) }
     let found = lines(report.violations)

@@ -15,6 +15,12 @@ package struct SimulationSummary: Sendable {
 
   /// Every profile flushes and compacts well before that.
   private static let operationsThatFillALog: UInt64 = 10_000
+  /// Of so many of a kind, a third must have bitten: those that wait for something, such as an
+  /// election, and those that are about a leader where nobody leads, miss often.
+  private static let faultsToJudge: UInt64 = 12
+  /// Of so many of a kind, one in so many must have succeeded.
+  private static let triesToJudge: UInt64 = 40
+  private static let triesPerSuccess: UInt64 = 20
 
   package mutating func add(_ report: SimulationReport) {
     runs += 1
@@ -41,10 +47,23 @@ package struct SimulationSummary: Sendable {
     if counts.definite >= Self.operationsThatFillALog, counts.compactions == 0 {
       found.append("\(counts.definite) operations, and no log was ever compacted")
     }
+    for kind in OperationKind.allCases {
+      let count = counts.kinds[kind.index]
+      // Reads alone can make up what is definite.
+      if count.tried >= Self.triesToJudge, count.succeeded * Self.triesPerSuccess < count.tried {
+        found.append("\(count.succeeded) of \(count.tried) \(kind.rawValue) operations succeeded")
+      }
+      if counts.definite >= Self.operationsThatFillALog, count.tried == 0 {
+        found.append("no \(kind.rawValue) operation was tried")
+      }
+    }
     for kind in FaultKind.allCases {
       let count = faults[kind.index]
       if count.injected >= 5, count.bit == 0 {
         found.append("\(kind.rawValue) was injected \(count.injected) times and never bit")
+      } else if count.injected >= Self.faultsToJudge, count.bit * 3 < count.injected {
+        found.append(
+          "\(kind.rawValue) was injected \(count.injected) times and bit \(count.bit) times only")
       }
     }
     return found
@@ -60,7 +79,11 @@ package struct SimulationSummary: Sendable {
         + "\(counts.refusals), unknown \(counts.unknown)",
       "checked: \(counts.entriesChecked) log entries, \(counts.elections) elections, "
         + "\(counts.readsChecked) reads, \(counts.duplicatesSuppressed) retries answered once, "
-        + "\(counts.leaseReads) reads by lease",
+        + "\(counts.leaseReads) reads by lease, \(counts.imagesCompared) states compared",
+      "succeeded: "
+        + OperationKind.allCases.map {
+          "\($0.rawValue) \(counts.kinds[$0.index].succeeded)/\(counts.kinds[$0.index].tried)"
+        }.joined(separator: ", "),
       "nodes: \(counts.starts) starts, \(counts.cleanShutdowns) clean shutdowns, "
         + "\(counts.snapshotsInstalled) snapshots installed in \(counts.snapshotChunks) chunks, "
         + "\(counts.compactions) compactions, \(counts.logReads) reads of the log",

@@ -3,11 +3,11 @@ internal import KVBase
 internal import KVLoop
 
 /// How a process ended.
-enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
+package enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
   case code(Int32)
   case signal(Int32)
 
-  var description: String {
+  package var description: String {
     switch self {
     case .code(let code): "exit code \(code)"
     case .signal(let number): "signal \(number)"
@@ -15,7 +15,7 @@ enum ExitStatus: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether the program found itself broken, or the system found it so.
-  var isTrap: Bool {
+  package var isTrap: Bool {
     switch self {
     case .code: false
     case .signal(let number): [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV].contains(number)

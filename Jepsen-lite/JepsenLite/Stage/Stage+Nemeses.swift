@@ -88,7 +88,7 @@ extension FaultRecord {
   var jsonLine: String {
     "{\"nemesis\":\(JSON.quoted(nemesis)),\"what\":\(JSON.quoted(what)),\"nodes\":["
       + nodes.map(String.init).joined(separator: ",")
-      + "],\"start_ns\":\(startNanoseconds),\"end_ns\":\(endNanoseconds),\"proof\":"
-      + JSON.quoted(proof) + ",\"bit\":\(didBite)}"
+      + "],\"start_ns\":\(startNanoseconds),\"end_ns\":\(endNanoseconds),\"reason\":"
+      + JSON.quoted(reason) + ",\"proof\":" + JSON.quoted(proof) + ",\"bit\":\(didBite)}"
   }
 }

@@ -29,6 +29,8 @@ final class Stage: Sendable {
   private struct Cast: Sendable {
     var system: (any SystemUnderTest)?
     var watch: Watch?
+    /// Whose group's leader is meant by "the leader".
+    var hotKey = ""
   }
 
   private init(
@@ -118,6 +120,10 @@ final class Stage: Sendable {
     files.contains { file in system.map { $0.holdsData(file) } ?? true }
   }
 
+  func expectedEnds(under fault: EndingFault) -> [ExpectedEnd] {
+    system?.expectedEnds(under: fault) ?? []
+  }
+
   func node(_ number: Int) -> StageNode { nodes[number - 1] }
 
   // MARK: The cluster's life
@@ -147,9 +153,11 @@ final class Stage: Sendable {
     guard let system, !node.isRunning else { return }
     let launch = system.launch(node.number, layout)
     let loaded = node.faults?.environment ?? [:]
+    let sizeBefore = Scratch.size(node.log)
     node.began(
       try await spawner.start(
-        launch.command, environment: launch.environment.merging(loaded) { $1 }, output: node.log))
+        launch.command, environment: launch.environment.merging(loaded) { $1 }, output: node.log),
+      of: system, sayingFrom: sizeBefore)
   }
 
   /// Ends all processes and proxies. What `nodeStates` and `unexpectedEnds` say stays.
@@ -173,14 +181,20 @@ final class Stage: Sendable {
     return nodes.flatMap(\.findings)
   }
 
-  /// The node that leads, by the watch's last look.
-  var leader: Int? { cast.withLock { $0.watch }?.leader }
+  /// Asks the system now who leads the group of the hot key; `nil` where nobody says so, or whoever
+  /// is named does not run.
+  func askForLeader() async -> (leader: Int, key: String)? {
+    let key = cast.withLock { $0.hotKey }
+    guard let leader = await system?.leader(of: key), node(leader).isRunning else { return nil }
+    return (leader, key)
+  }
 
   func beginWatch(clock: RunClock, hotKey: String) {
     guard let system else { return }
     let nodes = nodes
     cast.withLock { cast in
       guard cast.watch == nil else { return }
+      cast.hotKey = hotKey
       cast.watch = Watch(nodes: nodes, system: system, clock: clock, hotKey: hotKey)
     }
   }

@@ -11,6 +11,23 @@ struct NodeFinding: Hashable, Sendable {
   var isViolation: Bool
 }
 
+/// How a node may end by itself under a fault: with this exit code, saying this. A row of the fault
+/// names each; any other end is a finding.
+package struct ExpectedEnd: Hashable, Sendable {
+  package var code: Int32
+  /// Part of what it says last; empty: whatever that is.
+  package var message: String
+
+  package init(code: Int32, message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  func isMet(by status: ExitStatus, saying words: String) -> Bool {
+    status == .code(code) && (message.isEmpty || words.contains(message))
+  }
+}
+
 /// One node of the stage: its process, and what the harness does to it on purpose.
 final class StageNode: Sendable {
   let number: Int
@@ -20,8 +37,11 @@ final class StageNode: Sendable {
 
   private struct State {
     var process: ChildProcess?
-    /// Why the process may end by itself just now.
-    var excuse: String?
+    var system: (any SystemUnderTest)?
+    /// Where in its log what this process says begins.
+    var saysFrom = 0
+    /// Why the process may end by itself just now, and how.
+    var excuse: (why: String, ends: [ExpectedEnd])?
     /// The harness ends it, or has.
     var isEnding = false
     var isPaused = false
@@ -58,8 +78,13 @@ final class StageNode: Sendable {
     return last.count > 300 ? String(last.prefix(300)) + "…" : String(last)
   }
 
-  func began(_ process: ChildProcess) {
+  /// - Parameter size: that of its log before it was started.
+  func began(
+    _ process: ChildProcess, of system: (any SystemUnderTest)?, sayingFrom size: Int
+  ) {
     state.withLock { state in
+      state.saysFrom = size
+      state.system = system
       state.process = process
       state.isEnding = false
       state.isPaused = false
@@ -67,8 +92,10 @@ final class StageNode: Sendable {
     }
   }
 
-  /// From now on it may end by itself, and that is no finding.
-  func excuse(_ why: String) { state.withLock { $0.excuse = why } }
+  /// From now on it may end by itself in one of these ways, and that is no finding.
+  func excuse(_ why: String, expecting ends: [ExpectedEnd]) {
+    state.withLock { $0.excuse = (why, ends) }
+  }
 
   /// An end that came while the excuse held is still excused.
   func endExcuse() {
@@ -83,19 +110,29 @@ final class StageNode: Sendable {
     }
     guard hasEnded else { return }
     let words = lastWords
+    let said = Scratch.read(
+      log, from: max(state.withLock { $0.saysFrom }, Scratch.size(log) - 4096))
     state.withLock { state in
       guard let process = state.process, !state.isEnding, let status = process.poll() else {
         return
       }
       state.process = nil
       state.isPaused = false
-      if state.excuse != nil {
-        state.excusedEnd = status
+      if let excuse = state.excuse {
+        if excuse.ends.contains(where: { $0.isMet(by: status, saying: said) }) {
+          state.excusedEnd = status
+          return
+        }
+        state.findings.append(
+          NodeFinding(
+            text: "n\(number) ended by itself (\(status)), and not as it may where "
+              + "\(excuse.why); it said last: \(words)", isViolation: true))
       } else {
         state.findings.append(
           NodeFinding(
             text: "n\(number) ended by itself (\(status)); it said last: \(words)",
-            isViolation: status.isTrap))
+            isViolation: state.system?.breaksPromise(ending: status, saying: said)
+              ?? status.isTrap))
       }
     }
   }

@@ -53,6 +53,24 @@ package final class KVSystem: SystemUnderTest {
   /// The log alone: the state is made from it, and much beside is notes for people.
   package func holdsData(_ file: String) -> Bool { file.hasPrefix("log/") }
 
+  package func expectedEnds(under fault: EndingFault) -> [ExpectedEnd] {
+    switch fault {
+    case .failedSync: [ExpectedEnd(code: 1, message: "Input/output error")]
+    case .fullDisk: [ExpectedEnd(code: 1, message: "No space left on device")]
+    // Which of them says so depends on the file that was hit.
+    case .flippedBits:
+      ["can't start: ", "stopped: "].map { ExpectedEnd(code: 1, message: $0) }
+    }
+  }
+
+  /// A node that runs goes on, and one that starts finds what it has written: after a loss of
+  /// power, too. A port that somebody else has taken is no fault of its own.
+  package func breaksPromise(ending status: ExitStatus, saying words: String) -> Bool {
+    if status.isTrap { return true }
+    guard status == .code(1) else { return false }
+    return !words.contains("ddress already in use")
+  }
+
   /// How many nodes have a copy of each group.
   private var copies: Int { min(nodes, nodes > 3 ? 7 : 3) }
 

@@ -42,11 +42,29 @@ package protocol SystemUnderTest: Sendable {
   /// window.
   func inspect(_ layout: Layout) async -> [Inspection]
 
+  /// How a node that meets such a fault may end, and what it must say then.
+  func expectedEnds(under fault: EndingFault) -> [ExpectedEnd]
+
+  /// Whether a node that ended by itself, without a fault that explains it, has broken a promise by
+  /// that: it trapped, or refused data that are its own. Else the reason lies outside of it.
+  func breaksPromise(ending status: ExitStatus, saying words: String) -> Bool
+
   /// Lets go of connections of its own.
   func close() async
 }
 
+/// A fault under which a node may end by itself.
+package enum EndingFault: Hashable, Sendable, CaseIterable {
+  case failedSync
+  case fullDisk
+  case flippedBits
+}
+
 extension SystemUnderTest {
+  package func expectedEnds(under fault: EndingFault) -> [ExpectedEnd] { [] }
+  package func breaksPromise(ending status: ExitStatus, saying words: String) -> Bool {
+    status.isTrap
+  }
   package var loadsLibraries: Bool { true }
   package func holdsData(_ file: String) -> Bool { true }
 }

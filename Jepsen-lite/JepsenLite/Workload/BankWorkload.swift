@@ -13,6 +13,7 @@ struct BankWorkload: Workload {
 
   var hotKey: String { "bank-0" }
   var checks: [Check] { [.linearizable(.bank)] }
+  var kinds: [HistoryOperation.Kind] { [.read, .transfer] }
 
   func prepare(_ caller: Caller) async {
     let opened = (0..<Self.accounts).map { (name: "a\($0)", balance: Self.opening) }

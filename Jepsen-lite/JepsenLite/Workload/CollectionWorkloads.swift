@@ -24,6 +24,7 @@ struct ListWorkload: Workload {
 
   var hotKey: String { "list-0" }
   var checks: [Check] { [.linearizable(.list), .noLostWrites] }
+  var kinds: [HistoryOperation.Kind] { [.read, .append] }
 
   func step(_ caller: Caller) async {
     if caller.random.chance(1, in: 2) {
@@ -52,6 +53,7 @@ struct SetWorkload: Workload {
 
   var hotKey: String { "set-0" }
   var checks: [Check] { [.linearizable(.set), .noLostWrites] }
+  var kinds: [HistoryOperation.Kind] { [.read, .add] }
 
   func step(_ caller: Caller) async {
     if caller.random.chance(1, in: 2) {

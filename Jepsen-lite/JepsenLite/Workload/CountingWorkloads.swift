@@ -9,6 +9,7 @@ struct CounterWorkload: Workload {
 
   var hotKey: String { "counter-0" }
   var checks: [Check] { [.linearizable(.counter), .noLostWrites] }
+  var kinds: [HistoryOperation.Kind] { [.read, .add] }
 
   func step(_ caller: Caller) async {
     if caller.random.chance(1, in: 3) {
@@ -43,6 +44,7 @@ struct IDWorkload: Workload {
 
   var hotKey: String { "ids-0" }
   var checks: [Check] { [.linearizable(.ids)] }
+  var kinds: [HistoryOperation.Kind] { [.generate] }
 
   func step(_ caller: Caller) async {
     await generate(caller, "ids-\(caller.random.below(UInt64(keys)))")

@@ -31,6 +31,7 @@ struct LockWorkload: Workload {
 
   var hotKey: String { "lock-0" }
   var checks: [Check] { [.fencing(lease: lease)] }
+  var kinds: [HistoryOperation.Kind] { [.read, .write, .acquire, .release] }
 
   private static func guarded(by lock: String) -> String { "guarded-by-\(lock)" }
 

@@ -14,6 +14,7 @@ struct RegisterWorkload: Workload {
 
   var hotKey: String { "hot-0" }
   var checks: [Check] { [.linearizable(.register), .noLostWrites, .noResurrection] }
+  var kinds: [HistoryOperation.Kind] { [.read, .write, .cas] }
 
   func step(_ caller: Caller) async {
     let isHot = caller.random.chance(1, in: 2)

@@ -11,6 +11,7 @@ struct ScanWorkload: Workload {
 
   var hotKey: String { "scan-0/" }
   var checks: [Check] { [.linearizable(.scan), .scans] }
+  var kinds: [HistoryOperation.Kind] { [.scan, .write, .delete] }
 
   func step(_ caller: Caller) async {
     switch caller.random.below(10) {

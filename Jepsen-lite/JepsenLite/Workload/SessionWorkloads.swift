@@ -10,6 +10,7 @@ struct SessionWorkload: Workload {
 
   var hotKey: String { "session-0" }
   var checks: [Check] { [.readYourWrites, .monotonicReads, .sessionOrder, .noLostWrites] }
+  var kinds: [HistoryOperation.Kind] { [.read, .write] }
 
   func step(_ caller: Caller) async {
     let key = "session-\(caller.random.below(UInt64(keys)))"
@@ -30,6 +31,7 @@ struct StaleWorkload: Workload {
 
   var hotKey: String { "stale-0" }
   var checks: [Check] { [.staleness, .noLostWrites] }
+  var kinds: [HistoryOperation.Kind] { [.read, .write] }
 
   func step(_ caller: Caller) async {
     let key = "stale-\(caller.random.below(UInt64(keys)))"

@@ -16,6 +16,9 @@ protocol Workload: Sendable {
 
   /// What is checked of the history.
   var checks: [Check] { get }
+
+  /// What it does: without some successes of each of these a run proves nothing.
+  var kinds: [HistoryOperation.Kind] { get }
 }
 
 extension Workload {

@@ -54,8 +54,9 @@ struct Host: Sendable {
   func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
   /// For what the node waits, so that it does not serve; empty: for nothing.
   var waitsFor: String { startWatch.text }
-  func brokenLinkInvariant(now: Instant) -> String? {
-    peers.brokenInvariant(now: now) ?? inbound.brokenInvariant(now: now)
+  func brokenLinkInvariant(now: Instant, isAfterTick: Bool) -> String? {
+    peers.brokenInvariant(now: now, isAfterTick: isAfterTick)
+      ?? inbound.brokenInvariant(now: now, isAfterTick: isAfterTick)
   }
 
   // MARK: Time

@@ -52,10 +52,10 @@ struct InboundLinks: Sendable {
   }
 
   /// What does not hold in a link; `nil` where all does.
-  func brokenInvariant(now: Instant) -> String? {
+  func brokenInvariant(now: Instant, isAfterTick: Bool) -> String? {
     for connection in links.keys.sorted(by: { $0.rawValue < $1.rawValue }) {
       guard let inbound = links[connection] else { continue }
-      if let broken = inbound.link.brokenInvariant(now: now) {
+      if let broken = inbound.link.brokenInvariant(now: now, isAfterTick: isAfterTick) {
         return "the link that \(inbound.remote) opened: \(broken)"
       }
     }

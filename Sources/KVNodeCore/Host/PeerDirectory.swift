@@ -64,9 +64,9 @@ struct PeerDirectory: Sendable {
   }
 
   /// What does not hold in a link; `nil` where all does.
-  func brokenInvariant(now: Instant) -> String? {
+  func brokenInvariant(now: Instant, isAfterTick: Bool) -> String? {
     for at in peers.indices {
-      if let broken = peers[at].link.brokenInvariant(now: now) {
+      if let broken = peers[at].link.brokenInvariant(now: now, isAfterTick: isAfterTick) {
         return "the link to \(peers[at].node): \(broken)"
       }
     }

@@ -43,6 +43,11 @@ struct GroupReads: Sendable {
       if !waiting.wait(for: ticket, read) { outputs.fail(caller, overloaded(own, context)) }
     case .session:
       read.served = .session
+      #if PlantedFaults
+        if raft.plantedFault == .sessionReadTooEarly {
+          return serve(read, own, raft, at: .zero, applied: applied, &context, &outputs)
+        }
+      #endif
       serve(
         read, own, raft, at: terms.after ?? .zero, applied: applied, &context, &outputs)
     case .stale:

@@ -16,6 +16,20 @@ package struct EffectChecks: Sendable {
     var key: Bytes
   }
 
+  private struct Position: Hashable, Sendable {
+    var group: UInt32
+    var index: UInt64
+  }
+
+  /// What entries up to one of them have made of a key.
+  struct Expected {
+    var keyspace: KeyspaceID
+    var key: Bytes
+    var index: UInt64
+    /// `nil`: deleted.
+    var value: Bytes?
+  }
+
   private struct Mutation: Hashable, Sendable {
     var client: ClientID
     var sequence: UInt64
@@ -23,6 +37,8 @@ package struct EffectChecks: Sendable {
 
   /// By key: its versions, by rising index.
   private var versions: [GroupKey: [Version]] = [:]
+  /// By group and index: the key that an entry changed.
+  private var changed: [Position: GroupKey] = [:]
   private var effective: [Mutation: (group: UInt32, index: UInt64)] = [:]
   /// By group: the highest index that any client was told of, and of which every later
   /// linearizable answer must know.
@@ -83,6 +99,38 @@ package struct EffectChecks: Sendable {
     }
     let value: Bytes? = if case .put(let value) = effect.change { value } else { nil }
     versions[recordKey, default: []].append(Version(index: index, value: value))
+    changed[Position(group: group.rawValue, index: index)] = recordKey
+  }
+
+  // MARK: State
+
+  /// What a replica that has applied `last` holds for the key that an entry changed; `nil` where it
+  /// changed none.
+  func expected(after entry: LogIndex, _ group: GroupID, through last: LogIndex) -> Expected? {
+    guard let key = changed[Position(group: group.rawValue, index: entry.rawValue)],
+      let version = versions[key]?.last(where: { $0.index <= last.rawValue })
+    else { return nil }
+    return Expected(
+      keyspace: KeyspaceID(key.keyspace), key: key.key, index: version.index, value: version.value)
+  }
+
+  /// The first of a replica's records that is not what the log has made of its key by `index`.
+  func difference(
+    _ records: [(keyspace: KeyspaceID, key: Bytes, Record)], _ group: GroupID, at index: LogIndex
+  ) -> String? {
+    for (keyspace, key, record) in records {
+      let id = GroupKey(group: group.rawValue, keyspace: keyspace.rawValue, key: key)
+      let version = versions[id]?.last { $0.index <= index.rawValue }
+      if version?.index != record.version.rawValue || version?.value != record.value {
+        return "\(key) is \(record.value) of version \(record.version), and the log made it "
+          + Self.text(version)
+      }
+    }
+    let expected = versions.count { id, all in
+      id.group == group.rawValue && all.last { $0.index <= index.rawValue }?.value != nil
+    }
+    return expected == records.count
+      ? nil : "there are \(records.count), and the log has left \(expected)"
   }
 
   // MARK: Answers

@@ -111,9 +111,11 @@ extension RaftChecks {
         "\(name(at)) found entries \(log.baseIndex.rawValue + 1) to \(lasts) of g\(group) and can "
           + "read \(entries.count)")
     }
+    let marks = entries.map { EntryMark($0) }
+    compareDisk(group, at, log, marks)
     groups[group].replicas[at].recover(
-      base: log.baseIndex.rawValue, baseTerm: log.baseTerm.rawValue,
-      marks: entries.map { EntryMark($0) }, hardState: log.hardState, generation: log.generation,
+      base: log.baseIndex.rawValue, baseTerm: log.baseTerm.rawValue, marks: marks,
+      hardState: log.hardState, generation: log.generation,
       applied: status.appliedIndex.rawValue)
     if status.appliedIndex > .zero {
       checkDigest(group, at, index: status.appliedIndex.rawValue, digest: status.digest)
@@ -140,6 +142,7 @@ extension RaftChecks {
             + "\(before.durableLast) and term \(before.durableHardState.term), and found none")
       }
       groups[group].replicas[at] = ReplicaView()
+      groups[group].disks[at] = DurableLog()
     }
   }
 

@@ -22,6 +22,8 @@ package struct RaftChecks: Sendable {
     /// By index.
     var digests: [UInt64: UInt64] = [:]
     var replicas: [ReplicaView]
+    /// By node: what its disk has.
+    var disks: [DurableLog]
     var voters: [Int]
     var configurations = ConfigurationLedger()
     /// By index - 1: what the first replica that applied an entry answered.
@@ -39,7 +41,8 @@ package struct RaftChecks: Sendable {
     self.nodes = nodes
     self.groups = Array(
       repeating: Group(
-        replicas: Array(repeating: ReplicaView(), count: nodes), voters: Array(0..<nodes)),
+        replicas: Array(repeating: ReplicaView(), count: nodes),
+        disks: Array(repeating: DurableLog(), count: nodes), voters: Array(0..<nodes)),
       count: groups)
   }
 
@@ -119,6 +122,7 @@ package struct RaftChecks: Sendable {
       }
       for entry in entries { append(entry, group, node) }
       groups[group].replicas[node].awaits(number)
+      wroteEntries(group, node, number, from: start)
       appended.append((group, start))
     case .reset(let id, let generation, let index, let term, let configuration):
       let group = Int(id.rawValue)
@@ -130,8 +134,10 @@ package struct RaftChecks: Sendable {
       groups[group].replicas[node].reset(
         base: index.rawValue, term: term.rawValue, generation: generation)
       groups[group].replicas[node].awaits(number, generation)
+      groups[group].disks[node].resets(number, base: index.rawValue, generation)
     case .removed(let id):
       groups[Int(id.rawValue)].replicas[node].remove()
+      groups[Int(id.rawValue)].disks[node].removes(number)
     case .data: break
     }
   }
@@ -150,6 +156,7 @@ package struct RaftChecks: Sendable {
     }
     groups[group].replicas[node].hardState = state
     groups[group].replicas[node].awaits(number, state)
+    groups[group].disks[node].votes(number, state)
   }
 
   private mutating func append(_ entry: LogEntry, _ group: Int, _ node: Int) {

@@ -51,6 +51,10 @@ struct ReplicaView: Sendable {
     return marks[Int(index - base - 1)]
   }
 
+  func marks(from index: UInt64) -> [EntryMark] {
+    Array(marks.suffix(Int(last + 1 - index)))
+  }
+
   func term(at index: UInt64) -> UInt64? {
     index == base ? baseTerm : mark(at: index)?.term
   }

@@ -23,6 +23,11 @@ package enum Check: String, Sendable, CaseIterable {
   case configuration = "configuration"
   /// Entries are applied in order, once, and not before they are durable on the node.
   case applyOrder = "apply order"
+  /// What a message promises is durable on its sender's disk when it leaves.
+  case sentBeforeDurable = "sent before durable"
+  /// Replicas that have applied the same entries hold the same records, sessions, configuration and
+  /// dropped keyspaces, byte by byte, and what the log makes of each record.
+  case equalState = "equal state"
   /// A client's mutation takes effect at most once.
   case exactlyOnce = "exactly once"
   /// A linearizable answer is not older than what was acknowledged before it was asked for.

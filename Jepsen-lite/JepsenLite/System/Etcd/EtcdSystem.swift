@@ -43,6 +43,11 @@ package final class EtcdSystem: SystemUnderTest {
   /// It is a Go program, which calls the system by itself.
   package var loadsLibraries: Bool { false }
 
+  /// A Go program ends with 2 where it panics, and with 1 where it says so.
+  package func expectedEnds(under fault: EndingFault) -> [ExpectedEnd] {
+    [1, 2].map { ExpectedEnd(code: $0, message: "") }
+  }
+
   package func launch(_ node: Int, _ layout: Layout) -> Launch {
     state.withLock { $0.layout = layout }
     func peer(_ to: Int) -> String {
