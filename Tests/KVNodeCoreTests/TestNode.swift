@@ -18,6 +18,10 @@ final class TestNode {
   /// Log writes are not done while this is set.
   var isDiskStuck = false
   var stuck: [UInt64] = []
+  /// Bytes of what is stuck.
+  var stuckBytes = 0
+  /// Bytes of each log write.
+  var persistSizes: [Int] = []
   var frames: [(connection: ConnectionID, frame: Frame)] = []
   var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
@@ -65,8 +69,11 @@ final class TestNode {
     for persist in asked.persists {
       for case .reset(let group, _, _, _, _) in persist.records { begun.append(group) }
       try log.append(persist.records)
+      let size = persist.records.reduce(0) { $0 + LogRecordCodec.encodedSize($1) }
+      persistSizes.append(size)
       if isDiskStuck {
         stuck.append(persist.number)
+        stuckBytes += size
       } else {
         try log.sync()
         core.step(.persisted(persist.number), now: now, into: &outputs)

@@ -17,6 +17,7 @@ struct Shard: Sendable {
   private var router: RequestRouter
   private var random: SeededRandom
   private let raftSettings: RaftSettings
+  private let partitionsAtCreation: Int
   /// Slots that were given an input in this turn.
   private var dirty: [Int] = []
   private var isDirty: [Bool] = []
@@ -30,6 +31,7 @@ struct Shard: Sendable {
   ) {
     self.random = random
     raftSettings = configuration.raft
+    partitionsAtCreation = configuration.partitions
     context = ShardContext(
       node: configuration.node, linearizableReads: configuration.linearizableReads,
       electionTimeout: configuration.raft.electionTimeout,
@@ -57,7 +59,7 @@ struct Shard: Sendable {
   ) {
     let log = recovered.log
     let raft = RaftCore(
-      group: recovered.group, id: id, settings: raftSettings,
+      group: recovered.group, id: id, settings: raftSettings.shared(by: groupCountExpected),
       recovery: RaftRecovery(
         hardState: log.hardState, baseIndex: log.baseIndex, baseTerm: log.baseTerm,
         lastIndex: log.lastIndex, termRuns: log.termRuns, configurations: log.configurations,
@@ -74,6 +76,11 @@ struct Shard: Sendable {
       armed.append(.distantFuture)
     }
     touch(Int(handle.slot))
+  }
+
+  /// How many groups may have replicas here.
+  private var groupCountExpected: Int {
+    1 + (router.map.isFormed ? router.map.partitions : partitionsAtCreation)
   }
 
   private mutating func touch(_ slot: Int) {
@@ -161,11 +168,18 @@ struct Shard: Sendable {
 
   mutating func readDone(_ number: UInt64, _ result: ReadResult?, _ outputs: inout NodeOutputs) {
     guard let read = context.reads.finish(number) else { return }
+    context.readBudget.giveBack(read.bytes, of: read.caller.connection)
     // What was read after the replica had gone may be nothing, or another one's state.
     guard let result, let slot = table.slot(of: read.replica) else {
       return outputs.fail(read.caller, Refusals.removed(read.receipt.group, context.node))
     }
     table[slot].readDone(read, result, &outputs)
+  }
+
+  /// A client's connection is gone: nobody waits for its reads.
+  mutating func clientLeft(_ connection: ConnectionID) {
+    guard context.readBudget.isHeld(by: connection) else { return }
+    for slot in table.live { table[slot].clientLeft(connection, &context) }
   }
 
   mutating func logRead(
@@ -266,7 +280,7 @@ struct Shard: Sendable {
   private mutating func removeReplica(_ group: GroupID, _ outputs: inout NodeOutputs) {
     guard let slot = table.slot(of: group) else { return }
     let handle = table[slot].handle
-    table[slot].close(context, &outputs)
+    table[slot].close(&context, &outputs)
     context.snapshots.closed(of: handle)
     timers.remove(handle.slot)
     armed[slot] = .distantFuture
@@ -334,6 +348,9 @@ struct Shard: Sendable {
       rearm(slot, table[slot].finishTurn(now: now, &context, &outputs))
     }
     dirty.removeAll(keepingCapacity: true)
+    for replica in context.applyTurn.turnEnded() {
+      if let slot = table.slot(of: replica) { touch(slot) }
+    }
   }
 
   /// The latest map, where one was applied since this was last asked for.
@@ -349,12 +366,15 @@ struct Shard: Sendable {
     timers.set(Int32(slot), due: due)
   }
 
-  /// The records and completions of the turn.
+  /// The records and completions of the turn, or the first of many; `nil`: there are none left.
   mutating func takeLogBatch() -> LogBatch? {
-    guard !context.log.isEmpty else { return nil }
-    defer { context.log = LogBatch() }
-    return context.log
+    guard let batch = context.log.take(maxBytes: Limits.logWriteBytes) else { return nil }
+    context.logBytesOnTheirWay += batch.bytes
+    return batch
   }
+
+  /// A batch that was taken is durable.
+  mutating func logWritten(bytes: Int) { context.logBytesOnTheirWay -= bytes }
 
   // MARK: What it says of itself
 
