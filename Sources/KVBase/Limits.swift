@@ -107,10 +107,12 @@ package enum Limits {
   /// The same for all groups in one turn; the rest waits for the next one, so that what gathered
   /// during a stall holds back no heartbeat.
   @inlinable package static var applyTurnBytes: Int { 512 << 10 }
-  /// Records, and their bytes, that are read from files for one group before its entries go on to
-  /// be applied; the rest is read in another step.
+  /// Records that are read from files for one group before its entries go on to be applied, and
+  /// their bytes in each of the parts in which they are read; the rest is read in another step.
   @inlinable package static var applyLookups: Int { 64 }
-  @inlinable package static var applyLookupBytes: Int { 4 << 20 }
+  @inlinable package static var applyLookupBytes: Int { 1 << 20 }
+  /// Groups for which such records are read at one time; others wait.
+  @inlinable package static var applyLookupGroups: Int { 8 }
   /// How long a node goes on with what its own outputs bring before sockets and timers have theirs.
   @inlinable package static var turnLength: TimeAmount { .milliseconds(5) }
   /// Threads that read the files of the state, and those that scan it.

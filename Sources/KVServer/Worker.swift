@@ -29,6 +29,7 @@ actor Worker {
 
   var logThread: LogThread?
   let threads = FileThreads()
+  var lookups = ApplyLookups()
   private var stateBytes = 0
   private var isMeasuringState = false
   private var ticksSinceGauges = 0

@@ -44,8 +44,8 @@ package struct LookedUpRecords: Sendable {
 }
 
 extension StateMachines {
-  /// Reads records of parked entries from files: as many as may be held at one time, and at least
-  /// one; the others are asked for again. On any thread.
+  /// Reads records of parked entries from files, or as many of them as may be held at one time, and
+  /// at least one; the others are asked for again. On any thread.
   package func lookUp(_ keys: ArraySlice<Bytes>) throws(StorageError) -> LookedUpRecords {
     var found = LookedUpRecords()
     var bytes = 0

@@ -86,6 +86,35 @@ import Testing
     #expect(node.replies.count == sent + 1)
   }
 
+  /// Else a burst after a stall would hold back the heartbeats of all groups.
+  @Test func whatGatheredDuringAStallIsAppliedInBoundedTurns() throws {
+    let cluster = try TestCluster(nodes: 1, partitions: 16)
+    try cluster.run(milliseconds: 500)
+    let node = cluster.nodes[0]
+    let keys = keys(cluster)
+    node.isDiskStuck = true
+    let size = 50 << 10
+    let value = Bytes([UInt8](repeating: 1, count: size))
+    for number in 0..<320 {
+      var writer = ByteWriter()
+      cluster.put(keys[number % 16], value).encode(into: &writer)
+      try cluster.send(0, stream: UInt32(number), writer.take())
+    }
+    node.isDiskStuck = false
+    node.applySizes = []
+    try node.log.sync()
+    try node.give(.persisted(try #require(node.stuck.last)), cluster.now)
+    try cluster.run(milliseconds: 500)
+    let largest = try #require(node.applySizes.max())
+    // The last one that begins in a turn may be beyond it by an entry.
+    #expect(
+      largest <= Limits.applyTurnBytes + 2 * size,
+      "\(largest) bytes were to be applied in one turn")
+    // Nobody is forgotten, and each group's entries keep their order.
+    #expect(node.replies.count == 320)
+    #expect(node.replies.allSatisfy { if case .applied = $0.reply { true } else { false } })
+  }
+
   @Test func aFollowerTakesNoMoreThanItMayHoldForItsLog() throws {
     let cluster = try TestCluster(partitions: 32)
     try cluster.run(milliseconds: 500)

@@ -20,6 +20,8 @@ final class TestNode {
   var stuck: [UInt64] = []
   /// Bytes of what is stuck.
   var stuckBytes = 0
+  /// Entry bytes that were given to be applied in one turn.
+  var applySizes: [Int] = []
   /// Bytes of each log write.
   var persistSizes: [Int] = []
   var frames: [(connection: ConnectionID, frame: Frame)] = []
@@ -105,6 +107,8 @@ final class TestNode {
     for group in asked.removals { try machines.remove(group) }
     for step in asked.snapshots { try snapshot(step, now) }
     if !asked.applies.isEmpty {
+      applySizes.append(
+        asked.applies.reduce(0) { $1.entries.reduce($0) { $0 + $1.encodedSize } })
       core.step(.applied(try machines.apply(asked.applies)), now: now, into: &outputs)
     }
     for read in asked.reads {

@@ -17,7 +17,6 @@ struct Shard: Sendable {
   private var router: RequestRouter
   private var random: SeededRandom
   private let raftSettings: RaftSettings
-  private let partitionsAtCreation: Int
   /// Slots that were given an input in this turn.
   private var dirty: [Int] = []
   private var isDirty: [Bool] = []
@@ -30,8 +29,8 @@ struct Shard: Sendable {
     random: SeededRandom, now: Instant
   ) {
     self.random = random
-    raftSettings = configuration.raft
-    partitionsAtCreation = configuration.partitions
+    let partitions = map.isFormed ? map.partitions : configuration.partitions
+    raftSettings = configuration.raft.shared(by: partitions + 1)
     context = ShardContext(
       node: configuration.node, linearizableReads: configuration.linearizableReads,
       electionTimeout: configuration.raft.electionTimeout,
@@ -40,18 +39,9 @@ struct Shard: Sendable {
       node: configuration.node,
       readTimeout: configuration.raft.electionTimeout * 4, map: map)
     for recovered in recovery.groups {
-      add(recovered, id: Self.identity(of: recovered, on: configuration.node), now: now)
+      add(recovered, id: recovered.identity(on: configuration.node), now: now)
     }
     update(map)
-  }
-
-  /// The replica id under which the group's configurations know this node: the newest one.
-  private static func identity(of recovered: NodeRecovery.Group, on node: NodeID) -> ReplicaID {
-    let configurations = recovered.log.configurations.map(\.configuration)
-    for configuration in configurations.reversed() {
-      if let id = configuration.members.last(where: { $0.node == node }) { return id }
-    }
-    return ReplicaID(node: node)
   }
 
   private mutating func add(
@@ -59,7 +49,7 @@ struct Shard: Sendable {
   ) {
     let log = recovered.log
     let raft = RaftCore(
-      group: recovered.group, id: id, settings: raftSettings.shared(by: groupCountExpected),
+      group: recovered.group, id: id, settings: raftSettings,
       recovery: RaftRecovery(
         hardState: log.hardState, baseIndex: log.baseIndex, baseTerm: log.baseTerm,
         lastIndex: log.lastIndex, termRuns: log.termRuns, configurations: log.configurations,
@@ -76,11 +66,6 @@ struct Shard: Sendable {
       armed.append(.distantFuture)
     }
     touch(Int(handle.slot))
-  }
-
-  /// How many groups may have replicas here.
-  private var groupCountExpected: Int {
-    1 + (router.map.isFormed ? router.map.partitions : partitionsAtCreation)
   }
 
   private mutating func touch(_ slot: Int) {
