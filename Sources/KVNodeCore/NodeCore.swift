@@ -68,8 +68,7 @@ package struct NodeCore: Sendable {
         connection, isRefused: isRefused, because: because, now: now.instant, &orders, &outputs)
     case .persisted(let number):
       while let done = host.nextPersisted(through: number) {
-        shard.logWritten(bytes: done.bytes)
-        shard.persisted(done.completions, now: now, &outputs)
+        shard.persisted(done.completions, bytes: done.bytes, now: now, &outputs)
       }
     case .applied(let results): shard.applied(results, now: now, &outputs)
     case .readDone(let number, let result): shard.readDone(number, result, &outputs)

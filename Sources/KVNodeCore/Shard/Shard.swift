@@ -36,8 +36,7 @@ struct Shard: Sendable {
       electionTimeout: configuration.raft.electionTimeout,
       snapshots: SnapshotBudget(firstTransfer: self.random.next() >> 1))
     router = RequestRouter(
-      node: configuration.node,
-      readTimeout: configuration.raft.electionTimeout * 4, map: map)
+      node: configuration.node, readTimeout: configuration.raft.electionTimeout * 4, map: map)
     for recovered in recovery.groups {
       add(recovered, id: recovered.identity(on: configuration.node), now: now)
     }
@@ -129,8 +128,9 @@ struct Shard: Sendable {
   }
 
   mutating func persisted(
-    _ completions: [LogBatch.Completion], now: Now, _ outputs: inout NodeOutputs
+    _ completions: [LogBatch.Completion], bytes: Int, now: Now, _ outputs: inout NodeOutputs
   ) {
+    context.logBytesOnTheirWay -= bytes
     for completion in completions {
       if case .removed(let group) = completion.kind {
         // Unless a new replica of the group has been added meanwhile.
@@ -357,9 +357,6 @@ struct Shard: Sendable {
     context.logBytesOnTheirWay += batch.bytes
     return batch
   }
-
-  /// A batch that was taken is durable.
-  mutating func logWritten(bytes: Int) { context.logBytesOnTheirWay -= bytes }
 
   // MARK: What it says of itself
 
