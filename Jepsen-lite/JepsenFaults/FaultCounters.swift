@@ -25,6 +25,8 @@ package struct FaultCounters: Hashable, Sendable {
   package var stalls: UInt64
   package var reads: UInt64
   package var readsFlipped: UInt64
+  /// Reads that were made to take longer.
+  package var readsDelayed: UInt64
   package var wallReads: UInt64
   package var monotonicReads: UInt64
   /// Reads of a clock that were not answered with the real time.
@@ -56,6 +58,7 @@ package struct FaultCounters: Hashable, Sendable {
     stalls = control[FAULT_STALLS]
     reads = control[FAULT_READS]
     readsFlipped = control[FAULT_READS_FLIPPED]
+    readsDelayed = control[FAULT_READS_DELAYED]
     wallReads = control[FAULT_WALL_READS]
     monotonicReads = control[FAULT_MONOTONIC_READS]
     clockReadsChanged = control[FAULT_CLOCK_READS_CHANGED]

@@ -64,6 +64,12 @@ extension FaultHandle {
     control[FAULT_READ_FLIPS_PPM] = UInt64(perMillion)
   }
 
+  /// Each read of a file takes that much longer; 0 ends it. Uses the pattern of `flipReads`.
+  package func delayReads(byMicroseconds delay: Int, of pattern: String = "") {
+    control.set(FAULT_PATTERN_READ, pattern)
+    control[FAULT_READ_DELAY_NS] = UInt64(delay) * 1000
+  }
+
   package func healDisk() {
     control[FAULT_SYNC_FAILURES] = 0
     control[FAULT_SYNC_LIES] = 0
@@ -71,5 +77,6 @@ extension FaultHandle {
     slowDisk(writeMicroseconds: 0, syncMicroseconds: 0)
     endStall()
     flipReads(perMillion: 0)
+    delayReads(byMicroseconds: 0)
   }
 }

@@ -55,6 +55,19 @@ package struct Bytes: Sendable {
   /// A copy in a buffer of its own, for what is kept long and would pin a large buffer.
   @inlinable package func detached() -> Bytes { Bytes(array) }
 
+  /// Bytes of the buffer that this run holds on to.
+  @inlinable package var bufferCount: Int { storage.count }
+
+  /// Whether most of the buffer is something else.
+  @inlinable package var isSmallPart: Bool { count * 2 < storage.count }
+
+  /// For tests: whether both hold on to one buffer.
+  package func sharesBuffer(with other: Bytes) -> Bool {
+    unsafe storage.withUnsafeBufferPointer { mine in
+      unsafe other.storage.withUnsafeBufferPointer { unsafe mine.baseAddress == $0.baseAddress }
+    }
+  }
+
   /// The big-endian integer at `offset` from the start of this run.
   @inlinable
   package func load<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type, at offset: Int) -> T {

@@ -42,6 +42,10 @@ package enum Limits {
   @inlinable package static var multiGetBytes: Int { 3 << 20 }
   /// Reads that a node has begun and not answered; one more is RESOURCE_EXHAUSTED.
   @inlinable package static var openReads: Int { 32_768 }
+  /// What reads that are not answered yet hold in a node, and of one connection; one more is
+  /// RESOURCE_EXHAUSTED, except the only one of its connection.
+  @inlinable package static var heldReadBytes: Int { 64 << 20 }
+  @inlinable package static var connectionReadBytes: Int { 8 << 20 }
   /// The payload of a PING.
   @inlinable package static var pingBytes: Int { 64 }
   /// Records and bytes of one scan page; the page ends early and its token goes on.
@@ -75,6 +79,15 @@ package enum Limits {
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var uncommittedBytes: Int { 16 << 20 }
+  /// The same in all groups of a node together; then RESOURCE_EXHAUSTED.
+  @inlinable package static var nodeUncommittedBytes: Int { 128 << 20 }
+  /// Log bytes of a node that are not durable; beyond them it takes no entries of other leaders,
+  /// which send them again.
+  @inlinable package static var undurableBytes: Int { 64 << 20 }
+  /// Entry bytes that all groups of a node keep in memory below what is applied; each has an equal
+  /// share, within these bounds.
+  @inlinable package static var nodeTailBytes: Int { 64 << 20 }
+  @inlinable package static var leastTailBytes: Int { 64 << 10 }
   /// Proposals of one group whose callers wait; then RESOURCE_EXHAUSTED.
   @inlinable package static var pendingProposals: Int { 65_536 }
   /// Messages of one replica that wait for a persist; beyond them, messages are dropped.
@@ -90,13 +103,33 @@ package enum Limits {
   /// Reads that wait in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var waitingReads: Int { 16_384 }
   /// Entry bytes handed to apply at one time for one group.
-  @inlinable package static var applyBytes: Int { 1 << 20 }
+  @inlinable package static var applyBytes: Int { 256 << 10 }
+  /// The same for all groups in one turn; the rest waits for the next one, so that what gathered
+  /// during a stall holds back no heartbeat.
+  @inlinable package static var applyTurnBytes: Int { 512 << 10 }
+  /// Records that are read from files for one group before its entries go on to be applied, and
+  /// their bytes in each of the parts in which they are read; the rest is read in another step.
+  @inlinable package static var applyLookups: Int { 64 }
+  @inlinable package static var applyLookupBytes: Int { 1 << 20 }
+  /// Groups for which such records are read at one time; others wait.
+  @inlinable package static var applyLookupGroups: Int { 8 }
+  /// How long a node goes on with what its own outputs bring before sockets and timers have theirs.
+  @inlinable package static var turnLength: TimeAmount { .milliseconds(5) }
+  /// Threads that read the files of the state, and those that scan it.
+  @inlinable package static var readThreads: Int { 4 }
+  @inlinable package static var scanThreads: Int { 2 }
+  /// Events that wait to be written to their file; one more is left out.
+  @inlinable package static var waitingEvents: Int { 65_536 }
   @inlinable package static var snapshotChunkBytes: Int { 256 << 10 }
 
   // The node's log.
   /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
   /// of the caller, and the node stops.
   @inlinable package static var logBatchBytes: Int { 1 << 30 }
+  /// Bytes of one log write of a node core; what is more is several writes. One record may be more.
+  @inlinable package static var logWriteBytes: Int { 4 << 20 }
+  /// Bytes that have gathered for the log beyond which a sync comes before all of it is written.
+  @inlinable package static var logSyncBytes: Int { 16 << 20 }
   /// Payload bytes of one data record. A larger one is refused as a fault of the caller, and the
   /// node stops.
   @inlinable package static var logDataBytes: Int { 4 << 20 }

@@ -13,6 +13,29 @@ package enum ReadCommand: Hashable, Sendable {
     case .scan(let scan): scan.keyspace
     }
   }
+
+  /// The same in a buffer of its own, for what waits: its keys are slices of what a connection read
+  /// at one time.
+  package func detached() -> ReadCommand {
+    switch self {
+    case .get(let keyspace, let key): return .get(keyspace: keyspace, key: key.detached())
+    case .multiGet(let keyspace, let keys):
+      var writer = ByteWriter(capacity: keys.reduce(0) { $0 + $1.count })
+      for key in keys { writer.append(raw: key) }
+      let buffer = writer.take()
+      var offset = 0
+      return .multiGet(
+        keyspace: keyspace,
+        keys: keys.map { key in
+          defer { offset += key.count }
+          return buffer[offset..<offset + key.count]
+        })
+    case .scan(var scan):
+      scan.from = scan.from.detached()
+      scan.to = scan.to?.detached()
+      return .scan(scan)
+    }
+  }
 }
 
 /// One page of the records of one group with `from` ≤ key < `to`.

@@ -67,8 +67,8 @@ package struct NodeCore: Sendable {
       host.closed(
         connection, isRefused: isRefused, because: because, now: now.instant, &orders, &outputs)
     case .persisted(let number):
-      while let completions = host.nextPersisted(through: number) {
-        shard.persisted(completions, now: now, &outputs)
+      while let done = host.nextPersisted(through: number) {
+        shard.persisted(done.completions, bytes: done.bytes, now: now, &outputs)
       }
     case .applied(let results): shard.applied(results, now: now, &outputs)
     case .readDone(let number, let result): shard.readDone(number, result, &outputs)
@@ -78,6 +78,7 @@ package struct NodeCore: Sendable {
     case .stateFlushed(let groups): host.stateFlushed(groups, &orders)
     case .shutdown: host.beginShutdown(&orders)
     }
+    while let client = host.nextEndedClient() { shard.clientLeft(client) }
     carryOutOrders(now: now, &outputs)
   }
 
@@ -125,8 +126,9 @@ package struct NodeCore: Sendable {
   package mutating func finishTurn(now: Now, into outputs: inout NodeOutputs) {
     shard.finishTurn(now: now, &outputs)
     updateMap(now: now, &outputs)
-    guard host.mayWrite, let batch = shard.takeLogBatch() else { return }
-    host.write(batch, now: now.instant, &outputs)
+    while host.mayWrite, let batch = shard.takeLogBatch() {
+      host.write(batch, now: now.instant, &outputs)
+    }
   }
 
   /// There are as many connections as there may be, and one more wants in. True where one has been

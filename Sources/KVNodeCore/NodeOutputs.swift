@@ -28,6 +28,14 @@ package struct NodeOutputs: Sendable {
   package struct Persist: Sendable {
     package var number: UInt64
     package var records: [LogRecord]
+    /// Encoded size of the records: at most `Limits.logWriteBytes`, or a single record.
+    package var bytes: Int
+
+    package init(number: UInt64, records: [LogRecord], bytes: Int) {
+      self.number = number
+      self.records = records
+      self.bytes = bytes
+    }
   }
 
   /// The payload of a RESPONSE frame on `stream` is `replyBytes[start..<end]`.

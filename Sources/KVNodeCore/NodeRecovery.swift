@@ -54,3 +54,14 @@ package struct NodeRecovery: Sendable {
   /// The node holds no replica: it is new, or its disk was lost.
   package var isBlank: Bool { groups.isEmpty }
 }
+
+extension NodeRecovery.Group {
+  /// The replica id under which the group's configurations know this node: the newest one.
+  func identity(on node: NodeID) -> ReplicaID {
+    let configurations = log.configurations.map(\.configuration)
+    for configuration in configurations.reversed() {
+      if let id = configuration.members.last(where: { $0.node == node }) { return id }
+    }
+    return ReplicaID(node: node)
+  }
+}

@@ -24,7 +24,7 @@ struct Leadership: Sendable {
   private(set) var heartbeatAt: Instant
   private var transfer: Transfer?
   /// Bytes proposed and not applied, and how they go by index.
-  private var unappliedBytes = 0
+  private(set) var unappliedBytes = 0
   private var unapplied = RingQueue<Proposals>(limit: Limits.unappliedProposals)
 
   /// Of one that does not lead.

@@ -159,10 +159,11 @@ struct PersistentState: Sendable {
   mutating func compact(through index: LogIndex) { log.compact(through: index) }
 
   /// Keeps the memory bounded. What is not durable stays; what is not applied stays while there is
-  /// room for as much as a leader lets be uncommitted.
+  /// room for it.
   mutating func evict(applied: LogIndex, settings: RaftSettings) {
     log.evict(through: min(applied, stableIndex), maxBytes: settings.tailBytes)
-    log.evict(through: stableIndex, maxBytes: settings.tailBytes + settings.uncommittedBytes)
+    let unapplied = min(settings.unappliedTailBytes, settings.uncommittedBytes)
+    log.evict(through: stableIndex, maxBytes: settings.tailBytes + unapplied)
   }
 
   // MARK: Durability
@@ -170,8 +171,10 @@ struct PersistentState: Sendable {
   /// Emits what changed since the last persist, if anything did; the entries in it.
   mutating func emitPersist(into outputs: inout RaftOutputs) -> EntryBatch {
     guard durability.isDirty else { return EntryBatch() }
-    let batch = EntryBatch(changedEntries)
+    var entries = changedEntries
     received = []
+    if let from = durability.dirtyFrom { log.detach(&entries, from: from) }
+    let batch = EntryBatch(entries)
     let changed = durability.isHardStateDirty ? hardState : nil
     let token = durability.emitted(lastIndex: log.lastIndex)
     outputs.persists.append(.init(token: token, hardState: changed, entries: batch.entries))

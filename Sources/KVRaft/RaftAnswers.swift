@@ -2,6 +2,9 @@ package import KVBase
 
 /// What inputs and properties of a `RaftCore` answer.
 extension RaftCore {
+  /// As leader: bytes proposed and not applied.
+  package var unappliedBytes: Int { leadership.unappliedBytes }
+
   package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
 
   package enum ConfigurationRefusal: Error, Sendable {

@@ -87,6 +87,45 @@ struct RaftLog: Sendable {
     return Array(slots[start...end])
   }
 
+  /// Gives these entries of the tail, from `from` on, one buffer of their own where they are small
+  /// parts of larger ones: what a connection read at one time. Else the tail would hold on to all
+  /// that came with them, which may be a hundred times as much.
+  mutating func detach(_ entries: inout [LogEntry], from: LogIndex) {
+    var bytes = 0
+    var count = 0
+    for position in entries.indices where entries[position].payload.isSmallPart {
+      bytes += entries[position].payload.count
+      count += 1
+    }
+    guard count > 0 else { return }
+    var writer = ByteWriter(capacity: bytes)
+    for position in entries.indices where entries[position].payload.isSmallPart {
+      writer.append(raw: entries[position].payload)
+    }
+    let buffer = writer.take()
+    var offset = 0
+    let first = head + (from - tailFirst)
+    for position in entries.indices where entries[position].payload.isSmallPart {
+      let count = entries[position].payload.count
+      entries[position].payload = buffer[offset..<offset + count]
+      slots[first + position].payload = entries[position].payload
+      offset += count
+    }
+  }
+
+  /// What the buffers take that the tail holds on to, each counted once. For tests: what bounds it.
+  var heldBytes: Int {
+    var bytes = 0
+    for position in head..<slots.count {
+      let payload = slots[position].payload
+      guard position == head || !payload.sharesBuffer(with: slots[position - 1].payload) else {
+        continue
+      }
+      bytes += payload.bufferCount
+    }
+    return bytes
+  }
+
   /// Evicts the oldest entries until the tail has at most `maxBytes`, but none after `through`.
   mutating func evict(through: LogIndex, maxBytes: Int) {
     while tailBytes > maxBytes && tailCount > 0 && tailFirst <= through { evictFirst() }

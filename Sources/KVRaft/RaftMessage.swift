@@ -21,6 +21,16 @@ package struct RaftMessage: Hashable, Sendable {
     /// Campaign at once, whatever the leases say: the leader gave its own up
     /// (dissertation §3.10).
     case timeoutNow
+
+    /// Of an append that carries entries, what it says beside them: that its sender leads. It then
+    /// counts as contact and acknowledges nothing, as if the entries had been lost on their way.
+    package var withoutEntries: Body {
+      guard case .append(let append) = self, !append.entries.isEmpty else { return self }
+      return .heartbeat(
+        Heartbeat(
+          commit: .zero, round: append.round, leaderCommit: .zero,
+          quorumAgeMilliseconds: Heartbeat.unknownAge))
+    }
   }
 
   package struct VoteRequest: Hashable, Sendable {

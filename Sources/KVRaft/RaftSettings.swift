@@ -16,8 +16,21 @@ package struct RaftSettings: Sendable {
   package var inflightBytes: Int = Limits.inflightBytes
   package var tailBytes: Int = Limits.logTailBytes
   package var uncommittedBytes: Int = Limits.uncommittedBytes
+  /// Entry bytes kept in memory beside the tail while they are durable and not applied.
+  package var unappliedTailBytes: Int = Limits.uncommittedBytes
 
   package init() {}
+
+  /// The settings of one of so many groups of a node: what each keeps in memory adds up to the
+  /// node's share.
+  package func shared(by groups: Int) -> RaftSettings {
+    var settings = self
+    let groups = max(1, groups)
+    settings.tailBytes = min(tailBytes, max(Limits.leastTailBytes, Limits.nodeTailBytes / groups))
+    settings.unappliedTailBytes = min(
+      unappliedTailBytes, max(Limits.leastTailBytes, Limits.nodeUncommittedBytes / groups))
+    return settings
+  }
 }
 
 /// What a replica starts from: what its log held, and what its state had applied.

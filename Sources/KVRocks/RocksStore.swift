@@ -36,6 +36,20 @@ package final class RocksStore: StateStore, Sendable {
     }
   }
 
+  package func mayContain(from: Bytes, to: Bytes, tier: ReadTier) throws(StorageError) -> Bool {
+    guard from < to else { return false }
+    let options = ReadOptionsHandle(tier)
+    let raw = unsafe options.raw
+    // The bounds are not copied: they are lent for as long as the iterator lives.
+    return try unsafe from.withCharacters { (fromStart, fromCount) throws(StorageError) in
+      try unsafe to.withCharacters { (toStart, toCount) throws(StorageError) in
+        unsafe rocksdb_readoptions_set_iterate_lower_bound(raw, fromStart, fromCount)
+        unsafe rocksdb_readoptions_set_iterate_upper_bound(raw, toStart, toCount)
+        return try unsafe database.hasFirst(raw)
+      }
+    }
+  }
+
   package func makeView() throws(StorageError) -> RocksView { RocksView(database) }
 
   package func flush() throws(StorageError) {
@@ -103,6 +117,21 @@ final class Database: @unchecked Sendable {
     var count = 0
     let start = unsafe rocksdb_pinnableslice_value(pinned, &count)
     return unsafe .value(Bytes(copying: start, count: count))
+  }
+
+  /// Whether an iterator finds anything, or may where it could read files.
+  func hasFirst(_ options: OpaquePointer) throws(StorageError) -> Bool {
+    guard let created = unsafe rocksdb_create_iterator(handle.raw, options) else {
+      throw .io("RocksDB iterator: none was made")
+    }
+    let iterator = unsafe IteratorHandle(created)
+    unsafe rocksdb_iter_seek_to_first(iterator.raw)
+    if unsafe rocksdb_iter_valid(iterator.raw) != 0 { return true }
+    var message: UnsafeMutablePointer<CChar>?
+    unsafe rocksdb_iter_get_error(iterator.raw, &message)
+    guard let text = unsafe RocksError.take(message) else { return false }
+    guard RocksError.isIncomplete(text) else { throw .io("RocksDB look: \(text)") }
+    return true
   }
 
   /// A number that RocksDB keeps of itself; 0 where it has none of that name.

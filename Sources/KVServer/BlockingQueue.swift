@@ -13,9 +13,10 @@ final class BlockingQueue<Element: Sendable>: Sendable {
   private let state = Locked(State())
   private let wakeUp = DispatchSemaphore(value: 0)
 
-  /// Puts an element in; whoever puts in bounds how many there are.
-  func append(_ element: Element) {
+  /// Puts an element in, unless so many wait; else whoever puts in bounds how many there are.
+  func append(_ element: Element, limit: Int = .max) {
     let mustWake = state.withLock { state in
+      guard state.elements.count < limit else { return false }
       state.elements.append(element)
       defer { state.isWaiting = false }
       return state.isWaiting

@@ -43,7 +43,7 @@ final class LogThread: Sendable {
         }
       #endif
       do throws(StorageError) {
-        if let last = try carryOut(work, log) { done(.success(last)) }
+        try carryOut(work, log) { done(.success($0)) }
       } catch {
         return done(.failure(error))
       }
@@ -58,26 +58,41 @@ final class LogThread: Sendable {
     }
   #endif
 
-  private static func carryOut(
-    _ work: [Work], _ log: SegmentedLog
-  ) throws(StorageError) -> UInt64? {
+  /// Writes all of `work`. What has gathered during a sync may be more than one batch should be:
+  /// then it is several, and much of it is synced in steps, so that the node hears of progress.
+  static func carryOut(
+    _ work: [Work], _ log: SegmentedLog, durable: (UInt64) -> Void
+  ) throws(StorageError) {
     // Before what is written: a compaction is of entries that were durable when it was asked for,
     // and the group may be made anew by a later record.
     for item in work {
       guard case .compact(let group, let through) = item else { continue }
       try log.compact(group, through: through)
     }
-    var records: [LogRecord] = []
+    var gathered: [LogRecord] = []
+    var bytes = 0
+    var unsynced = 0
     var last: UInt64?
     for item in work {
       guard case .persist(let persist) = item else { continue }
-      if records.isEmpty { records = persist.records } else { records += persist.records }
+      if bytes > 0, bytes + persist.bytes > Limits.logWriteBytes {
+        try log.append(gathered)
+        gathered.removeAll(keepingCapacity: true)
+        unsynced += bytes
+        bytes = 0
+        if unsynced >= Limits.logSyncBytes, let last {
+          try log.sync()
+          durable(last)
+          unsynced = 0
+        }
+      }
+      if gathered.isEmpty { gathered = persist.records } else { gathered += persist.records }
+      bytes += persist.bytes
       last = persist.number
     }
-    if last != nil {
-      try log.append(records)
-      try log.sync()
-    }
-    return last
+    guard let last else { return }
+    try log.append(gathered)
+    try log.sync()
+    durable(last)
   }
 }

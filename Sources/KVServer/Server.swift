@@ -105,8 +105,11 @@ struct OpenedStores: Sendable {
       report("the log ended in \(log.tornTailBytes) bytes that were never acknowledged: dropped")
     }
     // The log's contract lets another thread read while one writes; the state machines are used by
-    // the loop, and by the background thread only where they say that any thread may.
-    machines = Unchecked(StateMachines(store: try RocksStore(path: path + "/state")))
+    // the loop, and by other threads only where they say that any thread may.
+    var state = RocksOptions()
+    if let bytes = configuration.cacheBytes { state.blockCacheBytes = bytes }
+    machines = Unchecked(
+      StateMachines(store: try RocksStore(path: path + "/state", options: state)))
     configuration.node.incarnation = directory.identity.incarnation
     configuration.node.clusterID = directory.identity.clusterID
     configuration.node.recordedDigest = digest

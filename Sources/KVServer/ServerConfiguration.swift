@@ -12,6 +12,8 @@ package struct ServerConfiguration: Sendable {
   /// `host:port`; this node's entry in `node.members` is what others are told.
   package var listen: String
   package var eventsFile: String?
+  /// The state store's block cache; `nil`: its default.
+  package var cacheBytes: Int?
   /// Segment size of the log; small ones are for tests.
   package var segmentBytes: Int = 16 << 20
   #if PlantedFaults

@@ -1,4 +1,5 @@
 internal import KVBase
+internal import KVCommand
 internal import KVFiles
 internal import KVLog
 internal import KVLoop
@@ -50,14 +51,7 @@ extension Worker {
     }
   }
 
-  private func apply(_ requests: [ApplyRequest]) {
-    orStop { () throws(StorageError) in
-      let results = try machines.value.apply(requests)
-      give(.applied(results))
-    }
-  }
-
-  /// What is in memory is read here and now, and the rest on the background thread.
+  /// What is in memory is read here and now, and the rest by other threads.
   private func read(_ read: NodeOutputs.Read) {
     orStop { () throws(StorageError) in
       if let result = try machines.value.read(read.group, read.command, tier: .memory) {
@@ -70,8 +64,11 @@ extension Worker {
 
   private func readInBackground(_ read: NodeOutputs.Read) {
     let machines = machines
-    inBackground { () throws(StorageError) in
-      try machines.value.read(read.group, read.command, tier: .all)
+    let pool = if case .get = read.command { threads.reads } else { threads.scans }
+    // A slice would hold on to all that came with the request.
+    let command = read.command.detached()
+    inBackground(pool) { () throws(StorageError) in
+      try machines.value.read(read.group, command, tier: .all)
     } then: { worker, result in
       worker.give(.readDone(read.number, result))
     }
@@ -79,7 +76,7 @@ extension Worker {
 
   private func flushState() {
     let machines = machines
-    inBackground { () throws(StorageError) in
+    inBackground(threads.flushes) { () throws(StorageError) in
       try machines.value.flush()
     } then: { worker, applied in
       worker.orStop { () throws(StorageError) in
@@ -99,7 +96,7 @@ extension Worker {
 
   private func readLog(_ read: NodeOutputs.LogRead) {
     let log = log
-    inBackground { () throws(StorageError) -> [LogEntry]? in
+    inBackground(threads.lookups) { () throws(StorageError) -> [LogEntry]? in
       do throws(StorageError) {
         return try log.value.read(
           read.group, from: read.from, through: read.through, maxBytes: read.maxBytes)
@@ -117,7 +114,7 @@ extension Worker {
     switch step {
     case .open(let transfer, let group):
       let machines = machines
-      inBackground { () throws(StorageError) in
+      inBackground(threads.snapshots) { () throws(StorageError) in
         Unchecked(try machines.value.beginSnapshot(group))
       } then: { worker, reader in
         worker.snapshotReaders[transfer] = reader
@@ -125,7 +122,7 @@ extension Worker {
       }
     case .read(let transfer, let cursor, let maxBytes):
       guard let reader = snapshotReaders[transfer] else { return }
-      inBackground { () throws(StorageError) in
+      inBackground(threads.snapshots) { () throws(StorageError) in
         try reader.value.chunk(at: cursor, maxBytes: maxBytes)
       } then: { worker, chunk in
         worker.give(.snapshot(transfer, .chunk(chunk.bytes, next: chunk.next)))
@@ -143,7 +140,12 @@ extension Worker {
       finishInstall(transfer, group, generation)
     case .activate(let group, let generation):
       orStop { () throws(StorageError) in
-        try machines.value.activate(group, generation: generation)
+        guard let prepared = prepared.removeValue(forKey: group),
+          prepared.generation == generation
+        else {
+          throw .misuse("activation of \(group), generation \(generation), which is not installed")
+        }
+        try machines.value.activate(prepared)
       }
     }
   }
@@ -175,20 +177,24 @@ extension Worker {
         return give(.snapshot(transfer, .installed(nil)))
       }
       let machines = machines
-      inBackground { () throws(StorageError) in
+      // Read back here, so that `activate` need not.
+      inBackground(threads.snapshots) { () throws(StorageError) in
         try machines.value.store.flush()
-      } then: { worker, _ in
+        return try machines.value.prepareActivation(group, generation: generation)
+      } then: { worker, prepared in
+        worker.prepared[group] = prepared
         worker.give(.snapshot(transfer, .installed(status)))
       }
     }
   }
 
-  /// Does something that may block on the background thread, then goes on here.
-  private func inBackground<Value>(
+  /// Does something that may block on another thread, then goes on here.
+  func inBackground<Value>(
+    _ pool: ThreadPool,
     _ body: @escaping @Sendable () throws(StorageError) -> Value,
     then next: @escaping @Sendable (isolated Worker, Value) -> Void
   ) {
-    background.run { [weak self] in
+    pool.run { [weak self] in
       let result: Result<Value, StorageError>
       do throws(StorageError) {
         result = .success(try body())
@@ -206,7 +212,7 @@ extension Worker {
           }
         }
       }
-      if !isPosted { self.report("error: an answer of the background thread was lost") }
+      if !isPosted { self.report("error: what another thread read or wrote was lost") }
     }
   }
 
@@ -216,10 +222,14 @@ extension Worker {
   /// map is durable, else the next start would have neither.
   private func name(_ id: UInt64) {
     let machines = machines
-    inBackground { () throws(StorageError) in
+    let directory = directory
+    inBackground(threads.flushes) { () throws(StorageError) in
       try machines.value.store.flush()
-    } then: { worker, _ in
-      worker.orStop { () throws(StorageError) in try worker.directory.setClusterID(id) }
+      var named = directory
+      try named.setClusterID(id)
+      return named
+    } then: { worker, named in
+      worker.directory = named
     }
   }
 

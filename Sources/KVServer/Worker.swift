@@ -25,18 +25,24 @@ actor Worker {
   let machines: Unchecked<StateMachines<RocksStore>>
   let report: @Sendable (String) -> Void
   private let onStop: @Sendable (String?) -> Void
-  var events: EventsFile?
+  let events: EventsThread?
 
   var logThread: LogThread?
-  let background = BackgroundThread(name: "kv-background")
-  var stateBytes = 0
+  let threads = FileThreads()
+  var lookups = ApplyLookups()
+  private var stateBytes = 0
+  private var isMeasuringState = false
   private var ticksSinceGauges = 0
 
   var listener: Listener?
   var transports: [ConnectionID: Transport] = [:]
   var snapshotReaders: [TransferID: Unchecked<SnapshotReader<RocksView>>] = [:]
+  /// Installed, and not yet activated.
+  var prepared: [GroupID: PreparedGeneration] = [:]
 
   private var timer: LoopTimer?
+  /// Begins the next turn where the last one was cut short.
+  private var nextTurn: LoopTimer?
   private var shutdownDeadline: Instant?
   private var hasStopped = false
   var refusedReports = RefusalReports()
@@ -63,7 +69,9 @@ actor Worker {
       }
     #endif
     if let path = configuration.eventsFile {
-      events = try EventsFile(path: path, node: configuration.node.node)
+      events = EventsThread(try EventsFile(path: path, node: configuration.node.node))
+    } else {
+      events = nil
     }
   }
 
@@ -84,6 +92,9 @@ actor Worker {
     let interval = NodeCore.tickInterval
     timer.start(after: interval, every: interval)
     self.timer = timer
+    nextTurn = LoopTimer(loop: loop) { [weak self] in
+      self?.assumeIsolated { $0.needsTurn = true }
+    }
   }
 
   // MARK: Turns
@@ -99,7 +110,7 @@ actor Worker {
     // These ask the stores, which is not for every ten milliseconds.
     if ticksSinceGauges >= 100 {
       ticksSinceGauges = 0
-      stateBytes = machines.value.approximateStateBytes
+      measureState()
     }
     let log = log.value.statistics
     give(
@@ -109,11 +120,32 @@ actor Worker {
           stateBytes: stateBytes, isUnderPressure: machines.value.store.isUnderPressure)))
   }
 
-  /// The loop has read everything that was there: one turn of the core for all of it.
+  /// The store may look into files for it.
+  private func measureState() {
+    guard !isMeasuringState else { return }
+    isMeasuringState = true
+    let machines = machines
+    inBackground(threads.flushes) { () throws(StorageError) in
+      machines.value.approximateStateBytes
+    } then: { worker, bytes in
+      worker.isMeasuringState = false
+      worker.stateBytes = bytes
+    }
+  }
+
+  /// The loop has read everything that was there: one turn of the core for all of it, and for what
+  /// its outputs bring at once. Where that takes long, as after a stall, the rest waits until the
+  /// loop has looked at its timers and sockets.
   private func endTurn() {
+    var began: Instant?
     while needsTurn, !hasStopped {
       needsTurn = false
       let now = SystemClock.now()
+      if let began, now.instant - began >= Limits.turnLength {
+        nextTurn?.start(after: .zero)
+        break
+      }
+      began = began ?? now.instant
       core.finishTurn(now: now, into: &outputs)
       guard !outputs.isEmpty else { break }
       swap(&outputs, &spareOutputs)
@@ -146,10 +178,12 @@ actor Worker {
     guard !hasStopped else { return }
     hasStopped = true
     timer?.close()
+    nextTurn?.close()
     listener?.close()
     loop.onTurnEnd = nil
     let logThread = logThread
-    let background = background
+    let threads = threads
+    let events = events
     let machines = machines
     let loop = loop
     let onStop = onStop
@@ -158,7 +192,8 @@ actor Worker {
     // Joining threads blocks, and the loop must go on to close its connections.
     _ = NamedThread(name: "kv-stop") {
       logThread?.stop()
-      background.stop()
+      threads.stop()
+      events?.stop()
       if problem == nil { _ = try? machines.value.flush() }
       loop.stop()
       directory.release()

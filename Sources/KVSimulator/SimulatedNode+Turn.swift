@@ -139,6 +139,7 @@ extension SimulatedNode {
     switch input {
     case .tick: process.step(.tick(gauges()), now: now, &outputs)
     case .read(let read): answer(read, now: now, &world)
+    case .lookedUp(let request): resume(request, now: now, &world)
     case .core(let input):
       if case .persisted(let number) = input { world.observer.raft.persisted(number, by: id) }
       process.step(input, now: now, &outputs)
@@ -284,12 +285,25 @@ extension SimulatedNode {
     }
   }
 
+  /// Now and then the records that entries need are not in memory: they are read, and that is told
+  /// later.
   private func apply(
-    _ applies: [ApplyRequest], now: Now, _ world: inout World
+    _ requests: [ApplyRequest], now: Now, _ world: inout World
   ) throws(StorageError) -> Bool {
-    guard !applies.isEmpty else { return false }
-    let results = try state.machines.apply(applies)
-    for (request, result) in zip(applies, results) {
+    guard !requests.isEmpty else { return false }
+    state.machines.store.missesMemory = random.chance(1, in: 8)
+    let outcome = try state.machines.applyInMemory(requests)
+    state.machines.store.missesMemory = false
+    for parked in outcome.parked {
+      var request = parked.request
+      request.records = try state.machines.lookUp(parked.keys[...])
+      world.observer.counts.parkedApplies += 1
+      world.schedule(.answer(life, .lookedUp(request)), at: machine.disk.readEnds(world.time))
+    }
+    let results = outcome.results
+    for result in results {
+      guard var request = requests.first(where: { $0.group == result.group }) else { continue }
+      request.entries.removeSubrange(result.results.count...)
       let firstApplied = world.observer.raft.applied(request, result, by: id)
       for at in firstApplied {
         world.observer.effects.applied(
@@ -301,8 +315,19 @@ extension SimulatedNode {
       try checkEffects(of: request, &world)
     }
     world.collectFindings()
+    guard !results.isEmpty else { return false }
     process.step(.applied(results), now: now, &outputs)
     return true
+  }
+
+  private func resume(_ request: ApplyRequest, now: Now, _ world: inout World) {
+    // A snapshot may have taken the place of the state.
+    guard state.machines.isOpen(request.group, request.generation) else { return }
+    do throws(StorageError) {
+      _ = try apply([request], now: now, &world)
+    } catch {
+      stop(because: error, &world)
+    }
   }
 
   private func read(

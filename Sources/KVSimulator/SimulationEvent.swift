@@ -1,4 +1,5 @@
 import KVNodeCore
+import KVState
 
 /// What the scheduler holds. What was meant for an earlier life of a node is dropped.
 enum SimulationEvent: Sendable {
@@ -27,4 +28,6 @@ enum LoopInput: Sendable {
   case tick
   /// The read thread has come to this read.
   indirect case read(NodeOutputs.Read)
+  /// What entries wait for that could not be applied has been read.
+  indirect case lookedUp(ApplyRequest)
 }

@@ -19,6 +19,8 @@ package struct SimulationCounts: Hashable, Sendable {
   package var cleanShutdowns: UInt64 = 0
   package var compactions: UInt64 = 0
   package var logReads: UInt64 = 0
+  /// Requests of which entries waited for records that were not in memory.
+  package var parkedApplies: UInt64 = 0
   package var snapshotChunks: UInt64 = 0
   package var snapshotsInstalled: UInt64 = 0
   package var framesWithoutConnection: UInt64 = 0

@@ -6,7 +6,8 @@ internal import KVCommand
 ///
 /// Steps, for each entry: the group's progress moves to it; its command is decoded; the session
 /// says whether the command is carried out or was answered before; a mutation reads its record
-/// where it needs to, from this batch first and then from the store; its change goes into the batch
+/// where it needs to, from this batch first, then from what was looked up for it, then from the
+/// store; its change goes into the batch
 /// and its result into the session. At the end each group that had entries adds its rows.
 struct ApplyTurn<Store: StateStore> {
   /// What to write.
@@ -17,6 +18,10 @@ struct ApplyTurn<Store: StateStore> {
   private var writes = BatchWrites()
   private var scratch = RowScratch()
   private var digestScratch = ByteWriter(capacity: 1024)
+  /// Where records may be read: with `.memory`, an entry whose record is elsewhere is left.
+  private var tier = ReadTier.all
+  /// The record that the present entry depends on, where it was read before anything was changed.
+  private var found: Record??
   #if PlantedFaults
     var plantedFault: PlantedFault?
     var plantedEntry = PlantedEntry()
@@ -25,12 +30,14 @@ struct ApplyTurn<Store: StateStore> {
 
   /// Fills the batch: `write` and `end` follow.
   mutating func apply(
-    _ requests: [ApplyRequest], to groups: inout GroupSlots<GroupState>, of store: Store
-  ) throws(StorageError) -> [ApplyResult] {
+    _ requests: [ApplyRequest], to groups: inout GroupSlots<GroupState>, of store: Store,
+    tier: ReadTier
+  ) throws(StorageError) -> ApplyOutcome {
     end()
     self.requests = requests
-    var results: [ApplyResult] = []
-    results.reserveCapacity(requests.count)
+    self.tier = tier
+    var outcome = ApplyOutcome()
+    outcome.results.reserveCapacity(requests.count)
     for number in requests.indices {
       let request = requests[number]
       guard let slot = groups.slot(of: request.group),
@@ -38,11 +45,17 @@ struct ApplyTurn<Store: StateStore> {
       else {
         throw .misuse("apply to \(request.group), generation \(request.generation): not open")
       }
-      if !request.entries.isEmpty, groups[slot: slot].beginBatch() { touched.append(slot) }
-      results.append(try apply(number, to: &groups[slot: slot], store))
+      let count = request.entries.count
+      let result = try apply(number, to: &groups[slot: slot], store)
+      let applied = result.results.count
+      if applied > 0, groups[slot: slot].beginBatch() { touched.append(slot) }
+      if applied > 0 || count == 0 { outcome.results.append(result) }
+      if applied < count {
+        outcome.parked.append(try park(request, after: applied, groups[slot: slot]))
+      }
     }
     for slot in touched { groups[slot: slot].writeRows(into: &batch, scratch: &scratch) }
-    return results
+    return outcome
   }
 
   mutating func write(to store: Store) throws(StorageError) { try store.write(&batch) }
@@ -71,40 +84,89 @@ struct ApplyTurn<Store: StateStore> {
           "entry \(entry.index) of term \(entry.term) of \(state.group) after "
             + "\(state.progress.index) of term \(state.progress.term)")
       }
+      let at = BatchWrites.Position(request: request, entry: position)
+      let command = try decode(entry, of: state)
+      guard try isReady(command, at, state, store) else { break }
       state.progress.index = entry.index
       state.progress.term = entry.term
       state.progress.logTimeMilliseconds = max(
         state.progress.logTimeMilliseconds, entry.logTimeMilliseconds)
       state.progress.digest = EntryDigest.chain(
         state.progress.digest, entry, scratch: &digestScratch)
-      results.append(
-        try apply(entry, at: .init(request: request, entry: position), to: &state, store))
+      results.append(try apply(entry, command, at: at, to: &state, store))
     }
     return ApplyResult(
       group: state.group, generation: state.generation, index: state.progress.index,
       term: state.progress.term, results: results, digest: state.progress.digest,
       meta: state.meta?.epoch == epochBefore ? nil : state.meta,
-      droppedKeyspaces: state.changed.contains(.dropped) ? state.dropped : nil)
+      droppedKeyspaces: state.changed.contains(.dropped) ? state.dropped : nil,
+      isWhole: results.count == count)
+  }
+
+  /// `nil`: it is no command.
+  private func decode(
+    _ entry: LogEntry, of state: GroupState
+  ) throws(StorageError) -> Command? {
+    guard entry.kind == .command else { return nil }
+    do throws(WireError) {
+      return try Command(decoding: entry.payload)
+    } catch {
+      throw .damaged("entry \(entry.index) of \(state.group) does not decode: \(error)")
+    }
+  }
+
+  /// Reads the record that a command depends on, before it changes anything. False where it is in
+  /// no tier that may be read.
+  private mutating func isReady(
+    _ command: Command?, _ position: BatchWrites.Position, _ state: GroupState, _ store: Store
+  ) throws(StorageError) -> Bool {
+    found = .none
+    guard tier == .memory, case .mutate(let keyspace, let key, let mutation)? = command?.body,
+      mutation.needsRecord, !state.isDropped(keyspace)
+    else { return true }
+    let records = requests[position.request].records
+    switch try lookUp(keyspace, key, of: state, records, store, tier: .memory) {
+    case .found(let record):
+      found = .some(record)
+      return true
+    case .inFiles: return false
+    }
+  }
+
+  /// What is left of a request, and the records that its first entries need.
+  private mutating func park(
+    _ request: ApplyRequest, after applied: Int, _ state: GroupState
+  ) throws(StorageError) -> ParkedApply {
+    var rest = request
+    rest.entries.removeFirst(applied)
+    rest.records = LookedUpRecords()
+    var keys: [Bytes] = []
+    for entry in rest.entries {
+      guard keys.count < Limits.applyLookups else { break }
+      guard case .mutate(let keyspace, let key, let mutation)? = try decode(entry, of: state)?.body,
+        mutation.needsRecord
+      else { continue }
+      scratch.key.removeAll()
+      state.key.appendRecord(keyspace, key, to: &scratch.key)
+      keys.append(Bytes(scratch.key.bytes).detached())
+    }
+    return ParkedApply(request: rest, keys: keys)
   }
 
   private mutating func apply(
-    _ entry: LogEntry, at position: BatchWrites.Position, to state: inout GroupState, _ store: Store
+    _ entry: LogEntry, _ command: Command?, at position: BatchWrites.Position,
+    to state: inout GroupState, _ store: Store
   ) throws(StorageError) -> CommandResult {
-    let command: Command
-    do throws(WireError) {
-      switch entry.kind {
-      case .noop:
-        return .done
-      case .configuration:
+    guard let command else {
+      guard entry.kind == .configuration else { return .done }
+      do throws(WireError) {
         state.configuration = try GroupState.decode(
           entry.payload, GroupConfiguration.init(from:))
-        state.changed.insert(.configuration)
-        return .done
-      case .command:
-        command = try Command(decoding: entry.payload)
+      } catch {
+        throw .damaged("entry \(entry.index) of \(state.group) does not decode: \(error)")
       }
-    } catch {
-      throw .damaged("entry \(entry.index) of \(state.group) does not decode: \(error)")
+      state.changed.insert(.configuration)
+      return .done
     }
     #if PlantedFaults
       if plantedFault == .appliedTwice, entry.index.rawValue % 8 == 0 {
@@ -174,6 +236,7 @@ struct ApplyTurn<Store: StateStore> {
     on state: inout GroupState, _ store: Store
   ) throws(StorageError) -> CommandResult {
     let current = try current(keyspace, key, of: state, store)
+    found = .none
     #if PlantedFaults
       let mutation = planted(mutation)
     #endif
@@ -188,23 +251,45 @@ struct ApplyTurn<Store: StateStore> {
     return effect.result
   }
 
-  /// The record as this batch has left it so far.
+  /// The record that the present entry finds.
   private mutating func current(
     _ keyspace: KeyspaceID, _ key: Bytes, of state: GroupState, _ store: Store
   ) throws(StorageError) -> Record? {
+    if let found { return found }
+    switch try lookUp(keyspace, key, of: state, LookedUpRecords(), store, tier: .all) {
+    case .found(let record): return record
+    case .inFiles: throw .io("the state store answered a full read with \"incomplete\"")
+    }
+  }
+
+  private enum Lookup {
+    case found(Record?)
+    case inFiles
+  }
+
+  /// The record as this batch has left it so far.
+  private mutating func lookUp(
+    _ keyspace: KeyspaceID, _ key: Bytes, of state: GroupState, _ records: LookedUpRecords,
+    _ store: Store, tier: ReadTier
+  ) throws(StorageError) -> Lookup {
     do throws(WireError) {
       if let written = try writes.lookup(state.group, keyspace, key, in: requests) {
-        return written
+        return .found(written)
       }
     } catch {
       throw .damaged("an entry of \(state.group) does not decode a second time: \(error)")
     }
     scratch.key.removeAll()
     state.key.appendRecord(keyspace, key, to: &scratch.key)
-    switch try store.get(Bytes(scratch.key.bytes), tier: .all) {
-    case .value(let stored): return try RecordFormat.record(stored, of: state.group, key)
-    case .absent: return nil
-    case .incomplete: throw .io("the state store answered a full read with \"incomplete\"")
+    let stateKey = Bytes(scratch.key.bytes)
+    if let stored = records.stored(stateKey) {
+      guard let stored else { return .found(nil) }
+      return .found(try RecordFormat.record(stored, of: state.group, key))
+    }
+    switch try store.get(stateKey, tier: tier) {
+    case .value(let stored): return .found(try RecordFormat.record(stored, of: state.group, key))
+    case .absent: return .found(nil)
+    case .incomplete: return .inFiles
     }
   }
 

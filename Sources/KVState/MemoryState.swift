@@ -72,6 +72,17 @@ package final class MemoryState: StateStore, Sendable {
     }
   }
 
+  package func mayContain(from: Bytes, to: Bytes, tier: ReadTier) throws(StorageError) -> Bool {
+    let (map, misses) = contents.withLock { ($0.current, $0.missesMemory) }
+    if tier == .memory, misses { return true }
+    var found = false
+    map.scan(from: from, to: to, descending: false) { _, _ in
+      found = true
+      return false
+    }
+    return found
+  }
+
   package func makeView() throws(StorageError) -> MemoryStateView {
     MemoryStateView(contents.withLock { $0.current })
   }

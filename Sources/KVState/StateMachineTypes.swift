@@ -7,6 +7,8 @@ package struct ApplyRequest: Sendable {
   package var group: GroupID
   package var generation: Generation
   package var entries: [LogEntry]
+  /// What was read for its first entries, where they were parked.
+  package var records = LookedUpRecords()
 
   package init(group: GroupID, generation: Generation, entries: [LogEntry]) {
     self.group = group
@@ -29,11 +31,15 @@ package struct ApplyResult: Sendable {
   package var meta: ClusterMap?
   /// All keyspaces dropped in this group, where the batch dropped one.
   package var droppedKeyspaces: [KeyspaceID]?
+  /// False: more entries of the request are applied later, and answered then.
+  package var isWhole: Bool
 
   package init(
     group: GroupID, generation: Generation, index: LogIndex, term: Term, results: [CommandResult],
-    digest: UInt64, meta: ClusterMap?, droppedKeyspaces: [KeyspaceID]? = nil
+    digest: UInt64, meta: ClusterMap?, droppedKeyspaces: [KeyspaceID]? = nil,
+    isWhole: Bool = true
   ) {
+    self.isWhole = isWhole
     self.group = group
     self.generation = generation
     self.index = index

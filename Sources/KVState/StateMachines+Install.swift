@@ -18,6 +18,13 @@ struct Installation {
   init(generation: Generation) { self.generation = generation }
 }
 
+/// A generation that was installed, as it was read back.
+package struct PreparedGeneration: Sendable {
+  let state: GroupState
+  package var group: GroupID { state.group }
+  package var generation: Generation { state.generation }
+}
+
 extension StateMachines {
   /// Begins an empty `generation` of a group beside the present one; what an earlier, unfinished
   /// installation left in it is deleted.
@@ -26,10 +33,10 @@ extension StateMachines {
       throw .misuse("installation of \(group) into generation \(generation), which it answers from")
     }
     if let present = groups[group] {
-      try deleteOtherGenerations(of: present.key, group)
+      try deleteOtherGenerations(of: present.key, group, lookingIn: .memory)
     } else {
       let range = StateKey(group, generation).range
-      try deleteRange(from: range.from, to: range.to)
+      try deleteRange(from: range.from, to: range.to, lookingIn: .memory)
     }
     installs[group] = Installation(generation: generation)
   }
@@ -93,16 +100,31 @@ extension StateMachines {
     return status
   }
 
-  /// Answers from `generation` from now on and deletes every other one of the group.
-  package func activate(_ group: GroupID, generation: Generation) throws(StorageError) {
+  /// Reads what a generation holds beside records, its sessions above all. After `sealInstall`
+  /// nothing of it changes until it is activated. On any thread.
+  package func prepareActivation(
+    _ group: GroupID, generation: Generation
+  ) throws(StorageError) -> PreparedGeneration {
     guard let state = try GroupState.load(group, generation, from: store.makeView()) else {
       throw .misuse("activation of \(group), generation \(generation), which holds no state")
     }
+    return PreparedGeneration(state: state)
+  }
+
+  /// For tests and the simulator: `prepareActivation`, and at once what follows.
+  package func activate(_ group: GroupID, generation: Generation) throws(StorageError) {
+    try activate(try prepareActivation(group, generation: generation))
+  }
+
+  /// Answers from a generation from now on and deletes every other one of the group.
+  package func activate(_ prepared: PreparedGeneration) throws(StorageError) {
+    let state = prepared.state
+    let group = state.group
     groups.set(group, to: state)
     installs[group] = nil
     // Published before the rows of the old generation go: see `read`.
     publish(state)
-    try deleteOtherGenerations(of: state.key, group)
+    try deleteOtherGenerations(of: state.key, group, lookingIn: .memory)
   }
 }
 

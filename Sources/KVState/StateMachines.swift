@@ -14,12 +14,12 @@ struct PublishedGroup: Sendable {
 /// snapshot, used by the server and by the simulator.
 ///
 /// **Who calls what, when.** One thread, the applying one (of a server the loop thread), calls
-/// everything that changes state. When a node starts, `open` finds what the store holds of each
+/// everything that changes state, and none of it waits for a file but `open`, at the start. When a node starts, `open` finds what the store holds of each
 /// group, or `create` writes the state of a new one. From then on, at the end of each turn, `apply`
-/// is called once with all entries that are committed and durable in the node's own log, of all
-/// groups. `beginInstall`, `installChunk` and `sealInstall` build a group's next generation beside
+/// is called once with entries that are committed and durable in the node's own log, of all
+/// groups (`applyInMemory`, which leaves out what has to wait for a file: `ParkedApply`). `beginInstall`, `installChunk` and `sealInstall` build a group's next generation beside
 /// the present one, and `activate` switches to it. `remove` deletes a group. Between two applies,
-/// on any thread: `read`, `beginSnapshot` and `flush`; they see the store and what is published
+/// on any thread: `read`, `lookUp`, `beginSnapshot`, `prepareActivation` and `flush`; they see the store and what is published
 /// under a lock, and nothing else of this type.
 ///
 /// **What is in one batch.** Everything that a call of `apply` changes, of all groups: records, and
@@ -56,19 +56,35 @@ package final class StateMachines<Store: StateStore> {
     self.store = store
   }
 
-  /// Applies entries of several groups; one result for each request, in order. Throws `.damaged`
-  /// where an entry does not decode: it was decoded before it was proposed, so the node stops.
+  /// Applies entries of several groups, reading files where that is needed; one result for each
+  /// request, in order. Throws `.damaged` where an entry does not decode: it was decoded before it
+  /// was proposed, so the node stops.
   package func apply(_ requests: [ApplyRequest]) throws(StorageError) -> [ApplyResult] {
+    try apply(requests, tier: .all).results
+  }
+
+  /// The same up to the first entry of each request whose record is not in memory. For a thread
+  /// that waits for no file: `ParkedApply` says what follows.
+  package func applyInMemory(_ requests: [ApplyRequest]) throws(StorageError) -> ApplyOutcome {
+    try apply(requests, tier: .memory)
+  }
+
+  private func apply(
+    _ requests: [ApplyRequest], tier: ReadTier
+  ) throws(StorageError) -> ApplyOutcome {
     #if PlantedFaults
       turn.plantedFault = plantedFault
       turn.plantedEntry = plantedEntry
       turn.replayedThrough = replayedThrough
     #endif
-    let results = try turn.apply(requests, to: &groups, of: store)
-    guard !turn.touched.isEmpty else { return results }
+    let outcome = try turn.apply(requests, to: &groups, of: store, tier: tier)
+    guard !turn.touched.isEmpty else {
+      turn.end()
+      return outcome
+    }
     // A reader must not find the records of a dropped keyspace absent, so it learns of the drop
     // before the store does.
-    for result in results {
+    for result in outcome.results {
       guard let dropped = result.droppedKeyspaces else { continue }
       published.withLock { published in
         guard let slot = published.slot(of: result.group) else { return }
@@ -83,7 +99,7 @@ package final class StateMachines<Store: StateStore> {
       }
     }
     turn.end()
-    return results
+    return outcome
   }
 
   /// Opens a group's state in `generation`; `nil` where the store holds none. Rows of its other
@@ -94,7 +110,7 @@ package final class StateMachines<Store: StateStore> {
     }
     groups.set(group, to: state)
     publish(state)
-    try deleteOtherGenerations(of: state.key, group)
+    try deleteOtherGenerations(of: state.key, group, lookingIn: .all)
     return state.status
   }
 
@@ -107,7 +123,7 @@ package final class StateMachines<Store: StateStore> {
       group: group, generation: generation, configuration: configuration, meta: meta)
     var batch = Store.Batch()
     let range = StateKey.range(of: group)
-    if try holdsAnything(from: range.from, to: range.to) {
+    if try store.mayContain(from: range.from, to: range.to, tier: .memory) {
       batch.deleteRange(from: range.from, to: range.to)
     }
     state.markAllChanged()
@@ -124,7 +140,7 @@ package final class StateMachines<Store: StateStore> {
     installs[group] = nil
     published.withLock { $0.remove(group) }
     let range = StateKey.range(of: group)
-    try deleteRange(from: range.from, to: range.to)
+    try deleteRange(from: range.from, to: range.to, lookingIn: .memory)
   }
 
   /// Makes durable what was applied, and answers what each group had applied at least. Blocks; may
@@ -160,27 +176,23 @@ package final class StateMachines<Store: StateStore> {
     published.withLock { $0.set(state.group, to: entry) }
   }
 
-  /// Range deletes slow reads down until they are compacted away: none is written without need.
-  func deleteRange(from: Bytes, to: Bytes) throws(StorageError) {
-    guard try holdsAnything(from: from, to: to) else { return }
+  /// Range deletes slow reads down until they are compacted away: none is written without need, as
+  /// far as the tier can tell.
+  func deleteRange(
+    from: Bytes, to: Bytes, lookingIn tier: ReadTier
+  ) throws(StorageError) {
+    guard try store.mayContain(from: from, to: to, tier: tier) else { return }
     var batch = Store.Batch()
     batch.deleteRange(from: from, to: to)
     try store.write(&batch)
   }
 
-  func deleteOtherGenerations(of key: StateKey, _ group: GroupID) throws(StorageError) {
+  func deleteOtherGenerations(
+    of key: StateKey, _ group: GroupID, lookingIn tier: ReadTier
+  ) throws(StorageError) {
     let all = StateKey.range(of: group)
-    try deleteRange(from: all.from, to: key.range.from)
-    try deleteRange(from: key.range.to, to: all.to)
-  }
-
-  private func holdsAnything(from: Bytes, to: Bytes) throws(StorageError) -> Bool {
-    var found = false
-    try store.makeView().scan(from: from, to: to, descending: false) { _, _ in
-      found = true
-      return false
-    }
-    return found
+    try deleteRange(from: all.from, to: key.range.from, lookingIn: tier)
+    try deleteRange(from: key.range.to, to: all.to, lookingIn: tier)
   }
 }
 

@@ -42,6 +42,9 @@ package protocol StateStore: AnyObject {
   func get(_ key: Bytes, tier: ReadTier) throws(StorageError) -> StateLookup
   /// Takes the changes over, all or none. The batch is left as it was.
   func write(_ batch: inout Batch) throws(StorageError)
+  /// False where no key is in `from` ≤ key < `to`. Of what is in memory only, where the tier says
+  /// so: then true also where files would have to be read in order to know.
+  func mayContain(from: Bytes, to: Bytes, tier: ReadTier) throws(StorageError) -> Bool
   /// A view of the state as it is now, unchanged by later writes, until it is released.
   func makeView() throws(StorageError) -> View
   /// Returns when everything written before is durable. Blocks.

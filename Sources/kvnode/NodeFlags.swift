@@ -36,6 +36,9 @@ enum NodeFlags {
       "read-index, or lease: faster, and right as long as clocks drift less than 10 %"),
     Flag("events", value: "FILE", "append role changes, commits and faults as JSON lines"),
     Flag("log-keep", value: "BYTES", default: "64MiB", "log kept for followers that lag"),
+    Flag(
+      "cache", value: "BYTES", default: "32MiB",
+      "memory for records that were read from files, at least 1MiB"),
     Flag("config", value: "FILE", isSetting: false, "read flags from lines 'flag = value'"),
   ]
 

@@ -32,6 +32,10 @@ enum NodeSettings {
       node: node, dataDirectory: settings.text("data-dir") ?? "./kvnode-\(id)",
       listen: listen)
     configuration.eventsFile = settings.text("events")
+    if let bytes = try settings.bytes("cache") {
+      guard bytes >= 1 << 20 else { throw settings.wrong("cache", "at least 1MiB") }
+      configuration.cacheBytes = bytes
+    }
     return configuration
   }
 

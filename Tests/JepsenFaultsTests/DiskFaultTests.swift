@@ -124,6 +124,18 @@ import Testing
     #expect(rig.handle.counters.reads == 2)
   }
 
+  @Test func readsTakeLonger() throws {
+    let (rig, probe) = try rigWithFile()
+    rig.handle.delayReads(byMicroseconds: 50_000, of: "/a")
+    let clock = ContinuousClock()
+    let length = try clock.measure { try probe.does("read 1 0 9") }
+    #expect(length >= .milliseconds(50))
+    #expect(rig.handle.counters.readsDelayed == 1)
+    rig.handle.heal()
+    try probe.does("read 1 0 9")
+    #expect(rig.handle.counters.readsDelayed == 1)
+  }
+
   @Test func bitsRotAndAreRestored() throws {
     let (rig, probe) = try rigWithFile()
     probe.kill()

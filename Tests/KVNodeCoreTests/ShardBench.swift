@@ -56,7 +56,8 @@ struct ShardBench {
   }
 
   mutating func persisted(_ batch: LogBatch?) {
-    shard.persisted(batch?.completions ?? [], now: now, &outputs)
+    shard.persisted(
+      batch?.completions ?? [], bytes: batch?.bytes ?? 0, now: now, &outputs)
   }
 
   mutating func tick() {

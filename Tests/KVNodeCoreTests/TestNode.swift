@@ -18,6 +18,12 @@ final class TestNode {
   /// Log writes are not done while this is set.
   var isDiskStuck = false
   var stuck: [UInt64] = []
+  /// Bytes of what is stuck.
+  var stuckBytes = 0
+  /// Entry bytes that were given to be applied in one turn.
+  var applySizes: [Int] = []
+  /// Bytes of each log write.
+  var persistSizes: [Int] = []
   var frames: [(connection: ConnectionID, frame: Frame)] = []
   var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
@@ -67,8 +73,11 @@ final class TestNode {
     for persist in asked.persists {
       for case .reset(let group, _, _, _, _) in persist.records { begun.append(group) }
       try log.append(persist.records)
+      let size = persist.records.reduce(0) { $0 + LogRecordCodec.encodedSize($1) }
+      persistSizes.append(size)
       if isDiskStuck {
         stuck.append(persist.number)
+        stuckBytes += size
       } else {
         try log.sync()
         core.step(.persisted(persist.number), now: now, into: &outputs)
@@ -103,6 +112,8 @@ final class TestNode {
     for group in asked.removals { try machines.remove(group) }
     for step in asked.snapshots { try snapshot(step, now) }
     if !asked.applies.isEmpty {
+      applySizes.append(
+        asked.applies.reduce(0) { $1.entries.reduce($0) { $0 + $1.encodedSize } })
       core.step(.applied(try machines.apply(asked.applies)), now: now, into: &outputs)
     }
     for read in asked.reads {

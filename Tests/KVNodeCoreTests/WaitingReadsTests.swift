@@ -19,7 +19,7 @@ import Testing
     var reads = WaitingReads()
     for (stream, deadline) in [(1, 90), (2, 10), (3, 80), (4, 20)] as [(UInt32, UInt64)] {
       let isTaken = reads.wait(
-        for: ReadTicket(UInt64(stream)), read(stream, deadline: deadline))
+        for: ReadTicket(UInt64(stream)), read(stream, deadline: deadline), now: .zero)
       #expect(isTaken)
     }
     #expect(reads.nextDeadline == Instant(nanoseconds: 10))

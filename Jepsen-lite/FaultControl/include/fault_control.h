@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define FAULT_CONTROL_MAGIC 0x4b56464c54435452ull
-#define FAULT_CONTROL_VERSION 1
+#define FAULT_CONTROL_VERSION 2
 
 /// Bytes of the control file: the words, then the patterns.
 #define FAULT_CONTROL_SIZE 8192
@@ -58,6 +58,8 @@ enum fault_word {
   FAULT_WRITE_STALL_UNTIL,
   /// Reads out of a million whose answer has one bit flipped.
   FAULT_READ_FLIPS_PPM,
+  /// Each read takes that much longer.
+  FAULT_READ_DELAY_NS,
 
   // Settings of the clocks. They change together: the sequence is odd while they do.
   FAULT_CLOCK_SEQUENCE,
@@ -90,6 +92,7 @@ enum fault_word {
   FAULT_STALLS,
   FAULT_READS,
   FAULT_READS_FLIPPED,
+  FAULT_READS_DELAYED,
   FAULT_WALL_READS,
   FAULT_MONOTONIC_READS,
   /// Reads that were answered with something else than the real time.

@@ -51,6 +51,8 @@ struct Host: Sendable {
   var map: ClusterMap { membership.map }
   var clusterID: UInt64 { membership.clusterID }
   var clientCount: Int { inbound.clientCount }
+  /// A client's connection that has ended since this was last asked for.
+  mutating func nextEndedClient() -> ConnectionID? { inbound.nextEndedClient() }
   func peerReports(now: Instant) -> [NodeReport.Peer] { peers.reports(now: now) }
   /// For what the node waits, so that it does not serve; empty: for nothing.
   var waitsFor: String { startWatch.text }
@@ -157,7 +159,7 @@ struct Host: Sendable {
     log.write(batch, now: now, &outputs)
   }
 
-  mutating func nextPersisted(through number: UInt64) -> [LogBatch.Completion]? {
+  mutating func nextPersisted(through number: UInt64) -> LogWrites.Finished? {
     log.nextPersisted(through: number)
   }
 

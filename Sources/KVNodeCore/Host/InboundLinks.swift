@@ -45,6 +45,7 @@ struct InboundLinks: Sendable {
   /// clients that have said HELLO.
   private var timed: [ConnectionID] = []
   private(set) var clientCount = 0
+  private var endedClients: [ConnectionID] = []
 
   init(node: NodeID, clientLimit: Int) {
     self.node = node
@@ -61,6 +62,8 @@ struct InboundLinks: Sendable {
     }
     return nil
   }
+
+  mutating func nextEndedClient() -> ConnectionID? { endedClients.popLast() }
 
   // MARK: Events
 
@@ -175,7 +178,12 @@ struct InboundLinks: Sendable {
     _ connection: ConnectionID, _ end: LinkEnd, _ outputs: inout NodeOutputs
   ) {
     guard let ended = links.removeValue(forKey: connection) else { return }
-    if ended.party == .client { clientCount -= 1 } else { timed.removeAll { $0 == connection } }
+    if ended.party == .client {
+      clientCount -= 1
+      endedClients.append(connection)
+    } else {
+      timed.removeAll { $0 == connection }
+    }
     switch end.transport {
     case .gone: break
     case .close: outputs.connections.append(.close(connection))

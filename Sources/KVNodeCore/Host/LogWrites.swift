@@ -2,12 +2,19 @@ internal import KVBase
 internal import KVLog
 internal import KVRaft
 
-/// The log writes that are on their way, in order: one for each turn that had anything to write.
+/// The log writes that are on their way, in order: one or several for each turn that had anything
+/// to write.
 struct LogWrites: Sendable {
   private struct Write: Sendable {
     var number: UInt64
     var since: Instant
+    var done: Finished
+  }
+
+  /// What a write has made durable.
+  struct Finished: Sendable {
     var completions: [LogBatch.Completion]
+    var bytes: Int
   }
 
   private var number: UInt64 = 0
@@ -16,16 +23,17 @@ struct LogWrites: Sendable {
   var isFull: Bool { open.isFull }
   var oldest: (number: UInt64, since: Instant)? { open.first.map { ($0.number, $0.since) } }
 
-  mutating func begin(_ completions: [LogBatch.Completion], now: Instant) -> UInt64 {
+  mutating func begin(_ batch: LogBatch, now: Instant) -> UInt64 {
     number += 1
-    open.append(Write(number: number, since: now, completions: completions))
+    let done = Finished(completions: batch.completions, bytes: batch.bytes)
+    open.append(Write(number: number, since: now, done: done))
     return number
   }
 
-  /// The completions of the oldest write, where it is durable.
-  mutating func popFinished(through number: UInt64) -> [LogBatch.Completion]? {
+  /// What the oldest write completes, where it is durable.
+  mutating func popFinished(through number: UInt64) -> Finished? {
     guard let first = open.first, first.number <= number else { return nil }
-    return open.popFirst()?.completions
+    return open.popFirst()?.done
   }
 }
 

@@ -17,12 +17,13 @@ struct NodeLog: Sendable {
   var mayWrite: Bool { !writes.isFull }
 
   mutating func write(_ batch: LogBatch, now: Instant, _ outputs: inout NodeOutputs) {
-    let number = writes.begin(batch.completions, now: now)
-    outputs.persists.append(NodeOutputs.Persist(number: number, records: batch.records))
+    let number = writes.begin(batch, now: now)
+    outputs.persists.append(
+      NodeOutputs.Persist(number: number, records: batch.records, bytes: batch.bytes))
   }
 
   /// Everything up to and including this write is durable: the next batch that is.
-  mutating func nextPersisted(through number: UInt64) -> [LogBatch.Completion]? {
+  mutating func nextPersisted(through number: UInt64) -> LogWrites.Finished? {
     writes.popFinished(through: number)
   }
 

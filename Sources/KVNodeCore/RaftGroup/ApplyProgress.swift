@@ -2,7 +2,8 @@ internal import KVBase
 internal import KVRaft
 internal import KVState
 
-/// How far a replica's state has got: one batch is with the interpreter at a time.
+/// How far a replica's state has got: one batch is with the interpreter at a time. It may come back
+/// in parts, where some of its entries need records that are not in memory.
 ///
 /// Nobody waits for what a follower applies, so it does so once in a tick: larger batches cost
 /// less, and followers' are two thirds of a node's applying. A session read that waits for an index
@@ -29,7 +30,9 @@ struct ApplyProgress: Sendable {
   mutating func ticked() { mayApply = true }
 
   /// What is to be applied next, where that may begin now. `isUrgent`: somebody waits for it.
-  mutating func next(from raft: inout RaftCore, isUrgent: Bool) -> RaftCore.NextToApply {
+  mutating func next(
+    from raft: inout RaftCore, isUrgent: Bool, maxBytes: Int
+  ) -> RaftCore.NextToApply {
     guard !isApplying, logRead == nil else { return .nothing }
     let isLeader = raft.role == .leader
     guard isLeader || mayApply || isUrgent else { return .nothing }
@@ -38,7 +41,7 @@ struct ApplyProgress: Sendable {
       if index < through { return .readLog(from: index.next, through: through) }
       readThrough = nil
     }
-    return raft.nextToApply(maxBytes: Limits.applyBytes)
+    return raft.nextToApply(maxBytes: maxBytes)
   }
 
   /// A batch was given to the interpreter.
@@ -55,10 +58,11 @@ struct ApplyProgress: Sendable {
     return true
   }
 
-  /// The interpreter applied a batch: the first index of it; `nil` where none was asked for.
+  /// The interpreter applied a batch, or a part of it: the first index; `nil` where none was asked
+  /// for.
   mutating func applied(_ result: ApplyResult) -> LogIndex? {
     guard isApplying else { return nil }
-    isApplying = false
+    isApplying = !result.isWhole
     let first = index.next
     index = result.index
     term = result.term

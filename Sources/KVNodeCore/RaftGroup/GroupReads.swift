@@ -7,7 +7,13 @@ internal import KVWire
 ///
 /// A linearizable read gets a ticket of the core, or under a lease the index at once; when the
 /// round of its ticket is confirmed it has an index, and is served when the state has got that far.
-/// A session read brings its index. A stale read is served at once, or refused for its age.
+/// A session read brings its index. Where that lies beyond a leader's log it gets a ticket first:
+/// once a round confirms that no other leader was elected before it came, its index is that of no
+/// entry that anybody was told of, and it is refused. A stale read is served at once, or refused for
+/// its age.
+///
+/// Every read counts in the node's budget from here on until it is answered: here, where it fails,
+/// and in the shard, when the interpreter has read.
 struct GroupReads: Sendable {
   private var waiting = WaitingReads()
 
@@ -20,8 +26,13 @@ struct GroupReads: Sendable {
     _ raft: inout RaftCore, applied: LogIndex, now: Instant, _ context: inout ShardContext,
     _ outputs: inout NodeOutputs
   ) {
+    let bytes = ReadBudget.cost(of: command)
+    guard context.readBudget.take(bytes, for: caller.connection) else {
+      return outputs.fail(caller, context.overloaded("the queue of reads"))
+    }
     var read = PendingRead(
-      caller: caller, command: command, served: .readIndex, deadline: terms.deadline)
+      caller: caller, command: command, served: .readIndex, deadline: terms.deadline,
+      bytes: bytes)
     switch terms.level {
     case .linearizable, .quorum:
       if terms.level == .linearizable, context.linearizableReads == .lease,
@@ -35,12 +46,7 @@ struct GroupReads: Sendable {
           return serve(read, own, raft, at: .zero, applied: applied, &context, &outputs)
         }
       #endif
-      guard raft.role == .leader, !context.isShuttingDown || !raft.isTransferring,
-        let ticket = raft.requestRead()
-      else {
-        return outputs.fail(caller, Refusals.notLeader(of: own.group, raft, now: now, context))
-      }
-      if !waiting.wait(for: ticket, read) { outputs.fail(caller, overloaded(own, context)) }
+      waitForRound(read, own, &raft, now: now, &context, &outputs)
     case .session:
       read.served = .session
       #if PlantedFaults
@@ -48,17 +54,36 @@ struct GroupReads: Sendable {
           return serve(read, own, raft, at: .zero, applied: applied, &context, &outputs)
         }
       #endif
-      serve(
-        read, own, raft, at: terms.after ?? .zero, applied: applied, &context, &outputs)
+      read.required = terms.after ?? .zero
+      if raft.role == .leader, read.required > raft.lastIndex {
+        waitForRound(read, own, &raft, now: now, &context, &outputs)
+      } else {
+        serve(read, own, raft, at: read.required, applied: applied, &context, &outputs)
+      }
     case .stale:
       let age = raft.age(now: now)
       if let limit = terms.maximumAge, age.map({ $0 > limit }) ?? true {
-        return outputs.fail(
-          caller, Refusals.tooOld(age: age, limit: limit, node: context.node))
+        let failure = Refusals.tooOld(age: age, limit: limit, node: context.node)
+        return fail(read, failure, &context, &outputs)
       }
       read.served = .stale
       serve(read, own, raft, at: .zero, applied: applied, &context, &outputs)
-    case .one, .all: outputs.fail(caller, Refusals.readLevel(terms.level))
+    case .one, .all: fail(read, Refusals.readLevel(terms.level), &context, &outputs)
+    }
+  }
+
+  private mutating func waitForRound(
+    _ read: PendingRead, _ own: LocalReplica, _ raft: inout RaftCore, now: Instant,
+    _ context: inout ShardContext, _ outputs: inout NodeOutputs
+  ) {
+    guard raft.role == .leader, !context.isShuttingDown || !raft.isTransferring,
+      let ticket = raft.requestRead()
+    else {
+      let failure = Refusals.notLeader(of: own.group, raft, now: now, context)
+      return fail(read, failure, &context, &outputs)
+    }
+    if !waiting.wait(for: ticket, read, now: now) {
+      fail(read, overloaded(own, context), &context, &outputs)
     }
   }
 
@@ -70,11 +95,19 @@ struct GroupReads: Sendable {
     switch round {
     case .ready(let through, let index):
       while let read = waiting.popConfirmed(through: through) {
-        serve(read, own, raft, at: index, applied: applied, &context, &outputs)
+        guard read.required <= raft.lastIndex else {
+          let failure = Refusals.beyondLog(
+            own.group, last: raft.lastIndex, required: read.required, context.node)
+          fail(read, failure, &context, &outputs)
+          continue
+        }
+        let required = max(index, read.required)
+        serve(read, own, raft, at: required, applied: applied, &context, &outputs)
       }
     case .aborted:
       while let read = waiting.popTicketed() {
-        outputs.fail(read.caller, Refusals.notLeader(of: own.group, raft, now: now, context))
+        let failure = Refusals.notLeader(of: own.group, raft, now: now, context)
+        fail(read, failure, &context, &outputs)
       }
     }
   }
@@ -96,19 +129,29 @@ struct GroupReads: Sendable {
     applied: LogIndex, _ context: inout ShardContext, _ outputs: inout NodeOutputs
   ) {
     guard applied >= index else {
-      if !waiting.wait(for: index, read) { outputs.fail(read.caller, overloaded(own, context)) }
+      if !waiting.wait(for: index, read) {
+        fail(read, overloaded(own, context), &context, &outputs)
+      }
       return
     }
     guard !context.reads.isFull else {
-      return outputs.fail(read.caller, context.overloaded("the background thread"))
+      return fail(read, context.overloaded("the threads that read"), &context, &outputs)
     }
     let receipt = Receipt(
       served: read.served, node: context.node, group: own.group, term: raft.term,
       index: applied, replicas: read.served == .readIndex ? raft.majority : 1)
     let number = context.reads.begin(
-      .init(replica: own.handle, caller: read.caller, receipt: receipt))
+      .init(replica: own.handle, caller: read.caller, receipt: receipt, bytes: read.bytes))
     outputs.reads.append(
       NodeOutputs.Read(number: number, group: own.group, command: read.command))
+  }
+
+  private func fail(
+    _ read: PendingRead, _ failure: Failure, _ context: inout ShardContext,
+    _ outputs: inout NodeOutputs
+  ) {
+    context.readBudget.giveBack(read.bytes, of: read.caller.connection)
+    outputs.fail(read.caller, failure)
   }
 
   private func overloaded(_ own: LocalReplica, _ context: ShardContext) -> Failure {
@@ -116,23 +159,36 @@ struct GroupReads: Sendable {
   }
 
   /// Gives up reads whose time is over; nothing was done for any of them.
-  mutating func expire(
-    _ own: LocalReplica, applied: LogIndex, now: Instant, _ context: ShardContext,
+  mutating func tick(
+    _ own: LocalReplica, applied: LogIndex, now: Instant, _ context: inout ShardContext,
     _ outputs: inout NodeOutputs
   ) {
     guard now >= waiting.nextDeadline else { return }
+    waiting.detach(now: now)
     let expired = waiting.removeExpired(now: now)
     for read in expired.unconfirmed {
-      outputs.fail(read.caller, Refusals.unconfirmed(own.group, context.node))
+      fail(read, Refusals.unconfirmed(own.group, context.node), &context, &outputs)
     }
     for (index, read) in expired.behind {
-      outputs.fail(
-        read.caller,
-        Refusals.notApplied(own.group, applied: applied, required: index, context.node))
+      let failure = Refusals.notApplied(
+        own.group, applied: applied, required: index, context.node)
+      fail(read, failure, &context, &outputs)
     }
   }
 
-  mutating func removeAll() -> [PendingRead] { waiting.removeAll() }
+  /// A connection is gone, and with it whoever waits.
+  mutating func remove(of connection: ConnectionID, _ context: inout ShardContext) {
+    for read in waiting.removeAll(of: connection) {
+      context.readBudget.giveBack(read.bytes, of: connection)
+    }
+  }
+
+  /// The replica leaves the node.
+  mutating func close(
+    _ failure: Failure, _ context: inout ShardContext, _ outputs: inout NodeOutputs
+  ) {
+    for read in waiting.removeAll() { fail(read, failure, &context, &outputs) }
+  }
 }
 
 extension RaftCore {

@@ -28,6 +28,7 @@ struct RaftGroup: Engine {
   private var reads = GroupReads()
   private var transfers: SnapshotTransfers
   private var duties: LeaderDuties
+  private var uncommitted = UncommittedBytes.Share()
 
   /// `isDurable`: the record that makes the replica is; else its persist completes as `made`.
   init(
@@ -123,10 +124,12 @@ struct RaftGroup: Engine {
     guard !context.isUnderPressure, !proposals.isFull else {
       return context.overloaded("the state store")
     }
+    guard !context.uncommitted.isFull else { return context.overloaded("the log") }
     do {
       let index = try raft.propose(
         .command, payload: command, wallMilliseconds: now.wallMilliseconds, now: now.instant,
         into: &context.asked)
+      uncommitted.update(raft.unappliedBytes, in: &context.uncommitted)
       #if PlantedFaults
         if acknowledgesEarly(command, caller, index: index, &outputs) { return nil }
       #endif
@@ -163,6 +166,11 @@ struct RaftGroup: Engine {
     outputs.reply(read.caller, .read(result, read.receipt))
   }
 
+  /// Nobody waits any more for the reads of a connection.
+  mutating func clientLeft(_ connection: ConnectionID, _ context: inout ShardContext) {
+    reads.remove(of: connection, &context)
+  }
+
   private func notLeader(_ now: Instant, _ context: ShardContext) -> Failure {
     Refusals.notLeader(of: group, raft, now: now, context)
   }
@@ -178,8 +186,8 @@ struct RaftGroup: Engine {
     case .raft(.timeoutNow) where context.isDiskStalled: return
     case .raft(let body):
       raft.receive(
-        RaftMessage(term: message.term, body: body), from: message.from, now: now.instant,
-        into: &context.asked)
+        RaftMessage(term: message.term, body: context.isLogFull ? body.withoutEntries : body),
+        from: message.from, now: now.instant, into: &context.asked)
     case .snapshot(let body):
       transfers.message(
         body, from: message.from, term: message.term, own, &raft, now: now.instant, &context,
@@ -252,7 +260,7 @@ struct RaftGroup: Engine {
           "group \(group) needs entry \(read.from) to apply it, and the log no longer holds it"
         return
       }
-      apply(entries, &outputs)
+      apply(entries, &context, &outputs)
     }
   }
 
@@ -338,9 +346,10 @@ struct RaftGroup: Engine {
   ) {
     // A store that must catch up first would hold the whole node in its write.
     guard !context.isUnderPressure, !transfers.isResetting else { return }
-    switch applying.next(from: &raft, isUrgent: reads.waitForIndex) {
+    guard let maxBytes = context.applyTurn.room(for: handle) else { return }
+    switch applying.next(from: &raft, isUrgent: reads.waitForIndex, maxBytes: maxBytes) {
     case .nothing: return
-    case .entries(let entries): apply(entries, &outputs)
+    case .entries(let entries): apply(entries, &context, &outputs)
     case .readLog(let from, let through):
       let number = readLog(
         from: from, through: through, maxBytes: Limits.applyBytes, for: .apply(through: through),
@@ -349,8 +358,11 @@ struct RaftGroup: Engine {
     }
   }
 
-  private mutating func apply(_ entries: [LogEntry], _ outputs: inout NodeOutputs) {
+  private mutating func apply(
+    _ entries: [LogEntry], _ context: inout ShardContext, _ outputs: inout NodeOutputs
+  ) {
     applying.began()
+    context.applyTurn.spend(entries)
     outputs.applies.append(
       ApplyRequest(group: group, generation: generation, entries: entries))
   }
@@ -378,7 +390,7 @@ struct RaftGroup: Engine {
       raft.tick(now: now.instant, into: &context.asked)
     }
     transfers.tick(own, &raft, now: now.instant, &context, &outputs)
-    reads.expire(own, applied: applying.index, now: now.instant, context, &outputs)
+    reads.tick(own, applied: applying.index, now: now.instant, &context, &outputs)
     carryOut(now: now, &context, &outputs)
   }
 
@@ -395,6 +407,7 @@ struct RaftGroup: Engine {
     if !transfers.isResetting { raft.flush(now: now.instant, into: &context.asked) }
     carryOut(now: now, &context, &outputs)
     applyNext(&context, &outputs)
+    uncommitted.update(raft.unappliedBytes, in: &context.uncommitted)
     return nextDeadline
   }
 
@@ -514,11 +527,10 @@ struct RaftGroup: Engine {
 
   /// The replica leaves this node: everybody who waits for it is told. What was proposed may yet
   /// take effect.
-  mutating func close(_ context: ShardContext, _ outputs: inout NodeOutputs) {
+  mutating func close(_ context: inout ShardContext, _ outputs: inout NodeOutputs) {
     proposals.failAll(Refusals.leadershipLost(of: group, raft, context), into: &outputs)
-    for read in reads.removeAll() {
-      outputs.fail(read.caller, Refusals.removed(group, context.node))
-    }
+    reads.close(Refusals.removed(group, context.node), &context, &outputs)
+    uncommitted.update(0, in: &context.uncommitted)
     for id in transfers.openImages { outputs.snapshots.append(.close(id)) }
   }
 

@@ -78,6 +78,16 @@ enum Refusals {
         + "\(required) was asked for")
   }
 
+  static func beyondLog(
+    _ group: GroupID, last: LogIndex, required: LogIndex, _ node: NodeID
+  ) -> Failure {
+    Failure(
+      .outOfRange, .malformed, notStarted: true,
+      "entry \(required) of group \(group.rawValue) was asked for, and there is none: the log of "
+        + "node \(node.rawValue), which leads it, ends at \(last). Give --after what a receipt of "
+        + "this cluster said")
+  }
+
   static func removed(_ group: GroupID, _ node: NodeID) -> Failure {
     Failure(
       .unavailable, .notReplica, notStarted: true,

@@ -29,27 +29,18 @@ struct Shard: Sendable {
     random: SeededRandom, now: Instant
   ) {
     self.random = random
-    raftSettings = configuration.raft
+    let partitions = map.isFormed ? map.partitions : configuration.partitions
+    raftSettings = configuration.raft.shared(by: partitions + 1)
     context = ShardContext(
       node: configuration.node, linearizableReads: configuration.linearizableReads,
       electionTimeout: configuration.raft.electionTimeout,
       snapshots: SnapshotBudget(firstTransfer: self.random.next() >> 1))
     router = RequestRouter(
-      node: configuration.node,
-      readTimeout: configuration.raft.electionTimeout * 4, map: map)
+      node: configuration.node, readTimeout: configuration.raft.electionTimeout * 4, map: map)
     for recovered in recovery.groups {
-      add(recovered, id: Self.identity(of: recovered, on: configuration.node), now: now)
+      add(recovered, id: recovered.identity(on: configuration.node), now: now)
     }
     update(map)
-  }
-
-  /// The replica id under which the group's configurations know this node: the newest one.
-  private static func identity(of recovered: NodeRecovery.Group, on node: NodeID) -> ReplicaID {
-    let configurations = recovered.log.configurations.map(\.configuration)
-    for configuration in configurations.reversed() {
-      if let id = configuration.members.last(where: { $0.node == node }) { return id }
-    }
-    return ReplicaID(node: node)
   }
 
   private mutating func add(
@@ -137,8 +128,9 @@ struct Shard: Sendable {
   }
 
   mutating func persisted(
-    _ completions: [LogBatch.Completion], now: Now, _ outputs: inout NodeOutputs
+    _ completions: [LogBatch.Completion], bytes: Int, now: Now, _ outputs: inout NodeOutputs
   ) {
+    context.logBytesOnTheirWay -= bytes
     for completion in completions {
       if case .removed(let group) = completion.kind {
         // Unless a new replica of the group has been added meanwhile.
@@ -161,11 +153,18 @@ struct Shard: Sendable {
 
   mutating func readDone(_ number: UInt64, _ result: ReadResult?, _ outputs: inout NodeOutputs) {
     guard let read = context.reads.finish(number) else { return }
+    context.readBudget.giveBack(read.bytes, of: read.caller.connection)
     // What was read after the replica had gone may be nothing, or another one's state.
     guard let result, let slot = table.slot(of: read.replica) else {
       return outputs.fail(read.caller, Refusals.removed(read.receipt.group, context.node))
     }
     table[slot].readDone(read, result, &outputs)
+  }
+
+  /// A client's connection is gone: nobody waits for its reads.
+  mutating func clientLeft(_ connection: ConnectionID) {
+    guard context.readBudget.isHeld(by: connection) else { return }
+    for slot in table.live { table[slot].clientLeft(connection, &context) }
   }
 
   mutating func logRead(
@@ -266,7 +265,7 @@ struct Shard: Sendable {
   private mutating func removeReplica(_ group: GroupID, _ outputs: inout NodeOutputs) {
     guard let slot = table.slot(of: group) else { return }
     let handle = table[slot].handle
-    table[slot].close(context, &outputs)
+    table[slot].close(&context, &outputs)
     context.snapshots.closed(of: handle)
     timers.remove(handle.slot)
     armed[slot] = .distantFuture
@@ -334,6 +333,9 @@ struct Shard: Sendable {
       rearm(slot, table[slot].finishTurn(now: now, &context, &outputs))
     }
     dirty.removeAll(keepingCapacity: true)
+    for replica in context.applyTurn.turnEnded() {
+      if let slot = table.slot(of: replica) { touch(slot) }
+    }
   }
 
   /// The latest map, where one was applied since this was last asked for.
@@ -349,11 +351,11 @@ struct Shard: Sendable {
     timers.set(Int32(slot), due: due)
   }
 
-  /// The records and completions of the turn.
+  /// The records and completions of the turn, or the first of many; `nil`: there are none left.
   mutating func takeLogBatch() -> LogBatch? {
-    guard !context.log.isEmpty else { return nil }
-    defer { context.log = LogBatch() }
-    return context.log
+    guard let batch = context.log.take(maxBytes: Limits.logWriteBytes) else { return nil }
+    context.logBytesOnTheirWay += batch.bytes
+    return batch
   }
 
   // MARK: What it says of itself

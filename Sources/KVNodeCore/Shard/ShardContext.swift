@@ -24,6 +24,11 @@ struct ShardContext: Sendable {
   var isShuttingDown = false
 
   var log = LogBatch()
+  /// Bytes of the log that are not durable, `log` itself not counted.
+  var logBytesOnTheirWay = 0
+  var uncommitted = UncommittedBytes()
+  var applyTurn = ApplyBudget()
+  var readBudget = ReadBudget()
   var reads = OpenReads()
   var logReads = OpenLogReads()
   var snapshots: SnapshotBudget
@@ -47,63 +52,15 @@ struct ShardContext: Sendable {
       on: connection)
   }
 
+  /// The node's log has as much to write as may wait in memory.
+  var isLogFull: Bool { log.bytes + logBytesOnTheirWay >= Limits.undurableBytes }
+
   func overloaded(_ what: String) -> Failure {
     Failure(
       .resourceExhausted, .overloaded, notStarted: true,
       "\(what) of node \(node.rawValue) has too much to do: retry later",
       retryAfter: .milliseconds(50))
   }
-}
-
-/// The log records of a turn, and whose persist each batch completes.
-struct LogBatch: Sendable {
-  /// A replica's persist that a log write makes durable.
-  struct Completion: Sendable {
-    enum Kind: Sendable {
-      case raft(PersistToken)
-      /// The record that begins a new replica.
-      case made
-      /// The record that switches the replica to the generation of an installed snapshot.
-      case reset
-      /// The record that says that the replica is gone: its state may go too.
-      case removed(GroupID)
-    }
-
-    var replica: ReplicaHandle
-    var kind: Kind
-  }
-
-  private(set) var records: [LogRecord] = []
-  private(set) var completions: [Completion] = []
-
-  var isEmpty: Bool { records.isEmpty }
-
-  mutating func append(_ record: LogRecord) { records.append(record) }
-  mutating func append(_ completion: Completion) { completions.append(completion) }
-}
-
-/// Reads that the interpreter carries out, by number.
-struct OpenReads: Sendable {
-  struct Read: Sendable {
-    var replica: ReplicaHandle
-    var caller: Caller
-    var receipt: Receipt
-  }
-
-  private var nextNumber: UInt64 = 0
-  /// For look-up only.
-  private var open: [UInt64: Read] = [:]
-
-  var isEmpty: Bool { open.isEmpty }
-  var isFull: Bool { open.count >= Limits.openReads }
-
-  mutating func begin(_ read: Read) -> UInt64 {
-    nextNumber += 1
-    open[nextNumber] = read
-    return nextNumber
-  }
-
-  mutating func finish(_ number: UInt64) -> Read? { open.removeValue(forKey: number) }
 }
 
 /// Reads of the log that the interpreter carries out, by number.
