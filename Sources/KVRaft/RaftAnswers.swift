@@ -8,6 +8,12 @@ extension RaftCore {
     case notLeader, transferring
     /// Another change is not committed yet, or the leader has not committed in its own term.
     case inProgress
+    /// Nobody would vote.
+    case noVoters
+    /// A replica is named both as voter and as learner.
+    case voterAndLearner
+    /// With those of the present configuration more than `Limits.replicasPerGroup`.
+    case tooManyReplicas
   }
 
   package enum NextToApply: Sendable {

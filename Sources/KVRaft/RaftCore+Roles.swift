@@ -56,10 +56,10 @@ extension RaftCore {
     outputs.roleChanged = true
     election.endFastElection()
     rounds.abort(into: &outputs)
-    replication.arrange(
-      as: persistent.configuration, without: id, lastIndex: persistent.log.lastIndex, now: now)
+    replication.begin(
+      as: persistent.configuration, without: id, electedBy: election.grantedBy,
+      lastIndex: persistent.log.lastIndex, now: now)
     leadership = Leadership(
-      startedAt: now,
       firstIndex: persistent.appendOwn(.noop, payload: Bytes(), wallMilliseconds: 0),
       heartbeatAt: now + settings.heartbeatInterval)
     startFirstRound(now: now, into: &outputs)
@@ -68,7 +68,7 @@ extension RaftCore {
   /// Gives leadership up by its own choice: asks the voter with the longest log to campaign, so
   /// that the group need not wait for time-outs.
   mutating func handOverAndFollow(now: Instant, into outputs: inout RaftOutputs) {
-    if let successor = replication.bestSuccessor(since: leadership.startedAt, now: now) {
+    if let successor = replication.bestSuccessor(now: now) {
       askToCampaign(successor, into: &outputs)
     }
     election.quorumHeard(at: now)
@@ -87,8 +87,7 @@ extension RaftCore {
   private mutating func endLeadership(now: Instant, into outputs: inout RaftOutputs) {
     outputs.leadershipLost = true
     rounds.abort(into: &outputs)
-    election.quorumHeard(
-      at: replication.majorityContact(now: now, since: leadership.startedAt))
+    election.quorumHeard(at: majorityContact(now: now))
     replication.removePeers()
     leadership = .none
     election.rearm(now: now)

@@ -115,6 +115,11 @@ package struct RaftCore: Sendable {
   package var baseIndex: LogIndex { persistent.log.baseIndex }
   /// The configuration in force: that of the latest entry appended, committed or not.
   package var configuration: GroupConfiguration { persistent.configuration }
+  /// The group has removed this replica: a committed configuration has others and not this one.
+  package var isRemoved: Bool {
+    !persistent.configuration.contains(id) && !persistent.configuration.voters.isEmpty
+      && persistent.configurationIndex <= volatile.commitIndex
+  }
   /// The term of an entry, where the log still knows it.
   package func term(at index: LogIndex) -> Term? { persistent.log.term(at: index) }
 
@@ -235,7 +240,8 @@ package struct RaftCore: Sendable {
   /// Moves the group to `voters` and `learners`: a joint configuration where more than learners
   /// change, left by itself once it is committed (dissertation §4.3).
   ///
-  /// A voter can't become a learner: it leaves, and comes back as a new replica.
+  /// A voter that is named as learner stays as learner: its vote counts until the joint
+  /// configuration is left. What can't be a configuration is refused, and changes nothing.
   package mutating func proposeConfiguration(
     voters: [ReplicaID], learners: [ReplicaID], wallMilliseconds: UInt64, now: Instant,
     into outputs: inout RaftOutputs
@@ -243,7 +249,7 @@ package struct RaftCore: Sendable {
     guard roleState.isLeader else { throw .notLeader }
     guard !leadership.isTransferring else { throw .transferring }
     guard mayChangeConfiguration else { throw .inProgress }
-    return appendConfiguration(
+    return try appendConfiguration(
       movingTo: voters, learners: learners, wallMilliseconds: wallMilliseconds, now: now,
       into: &outputs)
   }

@@ -31,9 +31,30 @@ struct Replication: Sendable {
 
   // MARK: Peers
 
-  /// The peers are those of `configuration`; what is known of those that stay is kept.
+  /// A term begins, with the peers of `configuration`. Those that voted for this replica were heard
+  /// from, and no others.
+  mutating func begin(
+    as configuration: GroupConfiguration, without id: ReplicaID, electedBy voters: [ReplicaID],
+    lastIndex: LogIndex, now: Instant
+  ) {
+    peers.removeAll(keepingCapacity: true)
+    arrange(
+      as: configuration, without: id, lastIndex: lastIndex, votersSince: nil, now: now)
+    for position in peers.indices where voters.contains(peers[position].replica) {
+      _ = peers[position].heard(round: 0, at: now)
+    }
+  }
+
+  /// The peers are those of `configuration` from now on; what is known of those that stay is kept.
   mutating func arrange(
     as configuration: GroupConfiguration, without id: ReplicaID, lastIndex: LogIndex, now: Instant
+  ) {
+    arrange(as: configuration, without: id, lastIndex: lastIndex, votersSince: now, now: now)
+  }
+
+  private mutating func arrange(
+    as configuration: GroupConfiguration, without id: ReplicaID, lastIndex: LogIndex,
+    votersSince: Instant?, now: Instant
   ) {
     isIncomingVoter = configuration.voters.contains(id)
     isOutgoingVoter = configuration.outgoing.contains(id)
@@ -43,8 +64,9 @@ struct Replication: Sendable {
       var peer =
         position(of: replica).map { peers[$0] }
         ?? Progress(replica: replica, next: lastIndex.next, now: now)
-      peer.isIncomingVoter = configuration.voters.contains(replica)
-      peer.isOutgoingVoter = configuration.outgoing.contains(replica)
+      peer.setVoter(
+        incoming: configuration.voters.contains(replica),
+        outgoing: configuration.outgoing.contains(replica), since: votersSince)
       arranged.append(peer)
     }
     peers = arranged
@@ -68,11 +90,8 @@ struct Replication: Sendable {
   func majorityRound(own: UInt64) -> UInt64 { majority(own: own) { $0.confirmedRound } }
 
   /// When a majority, this replica counted, was last heard from.
-  func majorityContact(now: Instant, since start: Instant) -> Instant {
-    Instant(
-      nanoseconds: majority(own: now.nanoseconds) {
-        max($0.lastContact ?? start, start).nanoseconds
-      })
+  func majorityContact(now: Instant) -> Instant {
+    Instant(nanoseconds: majority(own: now.nanoseconds) { $0.contactForQuorum.nanoseconds })
   }
 
   /// The highest value that a majority of every set of voters has reached.
@@ -92,15 +111,16 @@ struct Replication: Sendable {
   }
 
   /// Whether the peer was heard from within an election time-out.
-  func isInContact(peerAt position: Int, since start: Instant, now: Instant) -> Bool {
-    now - (peers[position].lastContact ?? start) < settings.electionTimeout
+  func isInContact(peerAt position: Int, now: Instant) -> Bool {
+    guard let contact = peers[position].lastContact else { return false }
+    return now - contact < settings.electionTimeout
   }
 
   /// The voter in contact with the longest log.
-  func bestSuccessor(since start: Instant, now: Instant) -> ReplicaID? {
+  func bestSuccessor(now: Instant) -> ReplicaID? {
     var best: Int?
     for position in peers.indices where peers[position].isIncomingVoter {
-      guard isInContact(peerAt: position, since: start, now: now) else { continue }
+      guard isInContact(peerAt: position, now: now) else { continue }
       if let best, peers[best].match >= peers[position].match { continue }
       best = position
     }
@@ -185,7 +205,7 @@ struct Replication: Sendable {
     forPeerAt position: Int, now: Instant, into outputs: inout RaftOutputs
   ) {
     // None is begun for a replica that can't be reached; it waits to be heard from.
-    guard let contact = peers[position].lastContact, now - contact < settings.electionTimeout else {
+    guard isInContact(peerAt: position, now: now) else {
       peers[position].pause()
       return
     }

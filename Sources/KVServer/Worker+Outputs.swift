@@ -118,8 +118,10 @@ extension Worker {
     case .open(let transfer, let group):
       let machines = machines
       inBackground { () throws(StorageError) in
-        Unchecked(try machines.value.beginSnapshot(group))
+        try machines.value.beginSnapshot(group).map { Unchecked($0) }
       } then: { worker, reader in
+        // Where the group was removed meanwhile, its transfers went with it.
+        guard let reader else { return }
         worker.snapshotReaders[transfer] = reader
         worker.give(.snapshot(transfer, .opened(reader.value.status)))
       }

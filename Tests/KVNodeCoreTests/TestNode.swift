@@ -124,7 +124,7 @@ final class TestNode {
     }
     switch order {
     case .open(let transfer, let group):
-      let reader = try machines.beginSnapshot(group)
+      guard let reader = try machines.beginSnapshot(group) else { return }
       readers[transfer] = reader
       answer(transfer, .opened(reader.status))
     case .read(let transfer, let cursor, let maxBytes):

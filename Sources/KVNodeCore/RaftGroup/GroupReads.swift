@@ -91,6 +91,7 @@ struct GroupReads: Sendable {
     applied: LogIndex, _ context: inout ShardContext, _ outputs: inout NodeOutputs
   ) {
     guard applied >= index else {
+      guard !raft.isRemoved else { return outputs.fail(read.caller, left(own, raft, context)) }
       if !waiting.wait(for: index, read) { outputs.fail(read.caller, overloaded(own, context)) }
       return
     }
@@ -104,6 +105,25 @@ struct GroupReads: Sendable {
       .init(replica: own.handle, caller: read.caller, receipt: receipt))
     outputs.reads.append(
       NodeOutputs.Read(number: number, group: own.group, command: read.command))
+  }
+
+  /// The group has removed this replica: it is sent nothing more, so what is not applied here never
+  /// will be.
+  mutating func leftGroup(
+    _ own: LocalReplica, _ raft: borrowing RaftCore, _ context: ShardContext,
+    _ outputs: inout NodeOutputs
+  ) {
+    while let read = waiting.popIndexed() {
+      outputs.fail(read.caller, left(own, raft, context))
+    }
+  }
+
+  private func left(
+    _ own: LocalReplica, _ raft: borrowing RaftCore, _ context: ShardContext
+  ) -> Failure {
+    let leader = raft.leader?.node
+    return Refusals.removed(
+      own.group, context.node, leader: leader == context.node ? nil : leader)
   }
 
   private func overloaded(_ own: LocalReplica, _ context: ShardContext) -> Failure {

@@ -305,6 +305,9 @@ struct RaftGroup: Engine {
     if asked.commitAdvanced {
       outputs.events.append(.committed(group: group, index: raft.commitIndex))
     }
+    if asked.commitAdvanced || asked.configurationChanged, reads.waitForIndex, raft.isRemoved {
+      reads.leftGroup(own, raft, context, &outputs)
+    }
     if asked.configurationChanged {
       outputs.events.append(
         .configuration(group: group, index: raft.lastIndex, raft.configuration))

@@ -49,6 +49,9 @@ struct WaitingReads: Sendable {
   /// The next read that waits for a ticket, whatever ticket that is.
   mutating func popTicketed() -> PendingRead? { ticketed.popFirst()?.read }
 
+  /// A read that waits for an index, whatever index that is.
+  mutating func popIndexed() -> PendingRead? { indexed.popLast()?.read }
+
   mutating func removeAll() -> [PendingRead] {
     var all = indexed.map(\.read)
     indexed.removeAll()
