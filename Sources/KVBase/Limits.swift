@@ -58,6 +58,11 @@ package enum Limits {
   @inlinable package static var sessionsPerGroup: Int { 4096 }
 
   // Raft.
+  /// How far above a replica's own a term may be that another names: no elections lead that far
+  /// while a replica is away. A message of a higher one is a protocol violation, and enters nothing.
+  @inlinable package static var termJump: UInt64 { 1 << 32 }
+  /// No term above it is entered at another's word, so that there is always a next one.
+  @inlinable package static var highestTerm: UInt64 { 1 << 63 }
   /// Entry bytes of one append message.
   @inlinable package static var appendBytes: Int { 1 << 20 }
   /// Entry bytes sent to a follower and not acknowledged; then replication to it waits.

@@ -146,6 +146,7 @@ extension RaftCore {
     from: ReplicaID, term: Term, index: LogIndex, snapshotTerm: Term, now: Instant,
     into outputs: inout RaftOutputs
   ) -> Bool {
+    guard admits(term) else { return false }
     guard term >= persistent.term else {
       outputs.send(.heartbeatResponse(.init(round: 0)), term: persistent.term, to: from)
       return false

@@ -156,11 +156,19 @@ package struct RaftCore: Sendable {
 
   // MARK: - Messages and time
 
-  /// A message of another replica of the group.
+  /// Whether another may name this term. One that is too far above its own is a protocol violation:
+  /// once entered it could not be left, for the last number has no next one.
+  package func admits(_ term: Term) -> Bool {
+    guard term > persistent.term else { return true }
+    return term.rawValue - persistent.term.rawValue <= Limits.termJump
+      && term.rawValue <= Limits.highestTerm
+  }
+
+  /// A message of another replica of the group. One of a term that is not admitted has no effect.
   package mutating func receive(
     _ message: RaftMessage, from: ReplicaID, now: Instant, into outputs: inout RaftOutputs
   ) {
-    guard from != id else { return }
+    guard from != id, admits(message.term) else { return }
     if message.term < persistent.term {
       answerStale(message, from: from, into: &outputs)
       return

@@ -168,7 +168,10 @@ struct RaftGroup: Engine {
 
   mutating func message(
     _ message: PeerMessage, now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) {
+  ) throws(WireError) {
+    guard raft.admits(message.term) else {
+      throw .invalid("peer message: a term too far above the group's")
+    }
     guard message.to == identity.id, !transfers.isResetting else { return }
     switch message.body {
     // A node whose own disk is stalled can't lead, whoever asks.
