@@ -39,6 +39,8 @@ struct Progress: Sendable {
   private var votesSince: Instant?
   /// The latest round of this term that it answered.
   private(set) var confirmedRound: UInt64 = 0
+  /// Its stamps, which are given back for reads with a maximum age.
+  var echo = StampEcho()
   private var inflight = RingQueue<Inflight>(limit: Limits.inflightAppends)
   private(set) var inflightBytes = 0
   /// When a probe was sent, or `match` last rose while something was in flight.

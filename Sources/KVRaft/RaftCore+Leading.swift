@@ -39,6 +39,10 @@ extension RaftCore {
   ) {
     guard roleState.isLeader, let position = replication.position(of: from) else { return }
     heard(fromPeerAt: position, round: response.round, now: now, into: &outputs)
+    if let stamp = response.stamp {
+      replication.received(
+        stamp, fromPeerAt: position, during: rounds.current, confirmed: rounds.confirmed)
+    }
     replication.receiveHeartbeatResponse(
       fromPeerAt: position, log: persistent.log, heading, now: now, into: &outputs)
   }
@@ -122,7 +126,7 @@ extension RaftCore {
         persistent.configuration.afterJoint, wallMilliseconds: 0, now: now, into: &outputs)
     } else if !persistent.isVoter {
       // The others should know that it is committed before they elect.
-      sendHeartbeats(toVotersOnly: false, now: now, into: &outputs)
+      sendHeartbeats(toVotersOnly: false, into: &outputs)
       handOverAndFollow(now: now, into: &outputs)
     }
   }

@@ -82,7 +82,7 @@ package struct RaftCore: Sendable {
     self.id = id
     self.settings = settings
     persistent = PersistentState(recovery, id: id)
-    volatile = VolatileState(applied: recovery.appliedIndex)
+    volatile = VolatileState(applied: recovery.appliedIndex, random: random, now: now)
     let configuration = persistent.configuration
     election = ElectionState(
       settings: settings, hasKnownATerm: recovery.hardState.term != .zero,
@@ -150,8 +150,7 @@ package struct RaftCore: Sendable {
   /// How old what is applied here may be: nothing committed longer ago than this is missing. `nil`:
   /// not known, since no leader has said so yet.
   package func age(now: Instant) -> TimeAmount? {
-    if roleState.isLeader { return hasCommittedInOwnTerm ? now - rounds.confirmedAt : nil }
-    return volatile.asOf.map { now - $0 }
+    volatile.asOf.map { now - $0 }
   }
 
   // MARK: - Messages and time

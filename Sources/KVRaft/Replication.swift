@@ -129,15 +129,19 @@ struct Replication: Sendable {
 
   // MARK: Sending
 
-  func sendHeartbeats(
-    toVotersOnly: Bool, _ heading: Heading, quorumAgeMilliseconds: UInt32,
+  /// `confirmed`: the latest round that a majority has confirmed; `nil`: no stamp may be given
+  /// back.
+  mutating func sendHeartbeats(
+    toVotersOnly: Bool, _ heading: Heading, echoing confirmed: UInt64?,
     into outputs: inout RaftOutputs
   ) {
     for position in peers.indices where peers[position].isVoter || !toVotersOnly {
+      if let confirmed { peers[position].echo.confirm(through: confirmed) }
       // At most what it is known to hold: it may have other entries after that.
       let heartbeat = RaftMessage.Heartbeat(
         commit: min(heading.commit, peers[position].match), round: heading.round,
-        leaderCommit: heading.commit, quorumAgeMilliseconds: quorumAgeMilliseconds)
+        leaderCommit: heading.commit,
+        echo: confirmed == nil ? nil : peers[position].echo.confirmed)
       outputs.send(.heartbeat(heartbeat), term: heading.term, to: peers[position].replica)
     }
   }
@@ -229,6 +233,14 @@ struct Replication: Sendable {
   /// True where that is the latest round that it answered.
   mutating func heard(fromPeerAt position: Int, round: UInt64, now: Instant) -> Bool {
     peers[position].heard(round: round, at: now)
+  }
+
+  /// A stamp of the peer, to be given back: it came during the round `current`.
+  mutating func received(
+    _ stamp: FollowerStamp, fromPeerAt position: Int, during current: UInt64, confirmed: UInt64
+  ) {
+    peers[position].echo.confirm(through: confirmed)
+    peers[position].echo.received(stamp, during: current)
   }
 
   /// True where the peer is now known to hold more than before.

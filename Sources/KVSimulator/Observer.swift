@@ -12,11 +12,15 @@ struct Observer {
   var counts = SimulationCounts()
   var raft: RaftChecks
   var effects: EffectChecks
+  var staleness: StalenessChecks
 
   init(_ options: SimulationOptions) {
     trace = Trace(keepsText: options.keepsTrace)
     raft = RaftChecks(nodes: options.profile.nodes, groups: options.profile.groups)
     effects = EffectChecks(groups: options.profile.groups)
+    staleness = StalenessChecks(
+      groups: options.profile.groups,
+      clockBoundPartsPerMillion: options.profile.clockBoundPartsPerMillion)
   }
 
   mutating func record(
@@ -41,6 +45,9 @@ struct Observer {
     }
     if effects.hasFound {
       for (check, what) in effects.removeFindings() { violate(check, what, at: time) }
+    }
+    if staleness.hasFound {
+      for (check, what) in staleness.removeFindings() { violate(check, what, at: time) }
     }
   }
 }

@@ -39,6 +39,7 @@ package enum Planting {
         .formsWithoutAsking:
         "disk"
       case .sessionsIgnored: "sessions"
+      case .ageFromArrival: "stale"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
       }
@@ -62,6 +63,7 @@ package enum Planting {
         .readFromFollower:
         [.realTime]
       case .sessionsIgnored: [.exactlyOnce]
+      case .ageFromArrival: [.staleness]
       case .conditionIgnored, .forgetSessionsInSnapshot: [.stateMachineSafety]
       case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:
         [.stateMachineSafety, .readContent]

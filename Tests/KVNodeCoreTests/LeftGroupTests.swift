@@ -1,6 +1,5 @@
 import KVBase
 import KVCommand
-import KVPlacement
 import KVRaft
 import KVWire
 import Testing

@@ -132,6 +132,9 @@ enum SelfTestCatalogue {
         .simulation(profile: "lease"),
         .run(workload: "register", nemesis: "isolate-leader"),
       ]),
+    SelfTestFault(
+      "ageFromArrival", "a follower counts its age from when its leader's word arrives",
+      [.simulation(profile: "stale")]),
   ]
 
   private static let state = [
