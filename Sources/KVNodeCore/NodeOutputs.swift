@@ -116,6 +116,8 @@ package struct NodeOutputs: Sendable {
   package var snapshots: [Snapshot] = []
   /// The log may forget these entries.
   package var compactions: [(group: GroupID, through: LogIndex)] = []
+  /// Close the log with a cover, unless more was written meanwhile. No answer.
+  package var coversLog = false
   /// Make the state durable, then tell `stateFlushed`.
   package var flushState = false
   /// The cluster id became known: write it to the identity file.
@@ -130,7 +132,7 @@ package struct NodeOutputs: Sendable {
     persists.isEmpty && replies.isEmpty && frames.isEmpty && connections.isEmpty
       && peerFrames.isEmpty && creations.isEmpty && removals.isEmpty
       && applies.isEmpty && reads.isEmpty
-      && logReads.isEmpty && snapshots.isEmpty && compactions.isEmpty && !flushState
+      && logReads.isEmpty && snapshots.isEmpty && compactions.isEmpty && !coversLog && !flushState
       && clusterID == nil && events.isEmpty && fatal == nil
   }
 
@@ -148,6 +150,7 @@ package struct NodeOutputs: Sendable {
     logReads.removeAll(keepingCapacity: true)
     snapshots.removeAll(keepingCapacity: true)
     compactions.removeAll(keepingCapacity: true)
+    coversLog = false
     flushState = false
     clusterID = nil
     events.removeAll(keepingCapacity: true)

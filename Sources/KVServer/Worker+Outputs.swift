@@ -11,6 +11,7 @@ internal import KVWire
 extension Worker {
   func carryOut(_ asked: inout NodeOutputs, now: Now) {
     for persist in asked.persists { logThread?.append(.persist(persist)) }
+    if asked.coversLog, asked.persists.isEmpty { logThread?.append(.cover) }
     sendFrames(&asked)
     if !asked.connections.isEmpty { carryOut(asked.connections) }
     // A group that is removed and added again in one turn begins empty.

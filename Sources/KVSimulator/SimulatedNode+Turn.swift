@@ -169,6 +169,7 @@ extension SimulatedNode {
     if !carried.persists.isEmpty || !carried.events.isEmpty { observe(&world) }
     checkThatItStaysOut(&world)
     for persist in carried.persists { log.append(.persist(persist)) }
+    if carried.coversLog, carried.persists.isEmpty { log.append(.cover) }
     for read in carried.logReads { log.append(.read(read)) }
     startLogWork(&world)
     guard isRunning else { return false }

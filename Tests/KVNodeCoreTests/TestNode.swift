@@ -72,6 +72,7 @@ final class TestNode {
         core.step(.persisted(persist.number), now: now, into: &outputs)
       }
     }
+    if asked.coversLog, asked.persists.isEmpty, !isDiskStuck { try log.cover() }
     for frame in asked.frames {
       frames.append(
         (
