@@ -2,6 +2,12 @@ package import KVBase
 
 /// What inputs and properties of a `RaftCore` answer.
 extension RaftCore {
+  /// The group has removed this replica: a committed configuration has others and not this one.
+  package var isRemoved: Bool {
+    !persistent.configuration.contains(id) && !persistent.configuration.voters.isEmpty
+      && persistent.configurationIndex <= volatile.commitIndex
+  }
+
   package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
 
   package enum ConfigurationRefusal: Error, Sendable {

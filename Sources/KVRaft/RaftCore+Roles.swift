@@ -1,4 +1,4 @@
-internal import KVBase
+package import KVBase
 
 /// Changes of role, and of the term that brings them about (Raft paper figure 4 and §5.1). Nothing
 /// else assigns `roleState`.
@@ -94,6 +94,14 @@ extension RaftCore {
   }
 
   // MARK: Terms
+
+  /// Whether another may name this term. One that is too far above its own is a protocol violation:
+  /// once entered it could not be left, for the last number has no next one.
+  package func admits(_ term: Term) -> Bool {
+    guard term > persistent.term else { return true }
+    return term.rawValue - persistent.term.rawValue <= Limits.termJump
+      && term.rawValue <= Limits.highestTerm
+  }
 
   /// A message of a higher term: false where it is not to be looked at any further.
   mutating func adoptTerm(

@@ -115,11 +115,6 @@ package struct RaftCore: Sendable {
   package var baseIndex: LogIndex { persistent.log.baseIndex }
   /// The configuration in force: that of the latest entry appended, committed or not.
   package var configuration: GroupConfiguration { persistent.configuration }
-  /// The group has removed this replica: a committed configuration has others and not this one.
-  package var isRemoved: Bool {
-    !persistent.configuration.contains(id) && !persistent.configuration.voters.isEmpty
-      && persistent.configurationIndex <= volatile.commitIndex
-  }
   /// The term of an entry, where the log still knows it.
   package func term(at index: LogIndex) -> Term? { persistent.log.term(at: index) }
 
@@ -154,14 +149,6 @@ package struct RaftCore: Sendable {
   }
 
   // MARK: - Messages and time
-
-  /// Whether another may name this term. One that is too far above its own is a protocol violation:
-  /// once entered it could not be left, for the last number has no next one.
-  package func admits(_ term: Term) -> Bool {
-    guard term > persistent.term else { return true }
-    return term.rawValue - persistent.term.rawValue <= Limits.termJump
-      && term.rawValue <= Limits.highestTerm
-  }
 
   /// A message of another replica of the group. One of a term that is not admitted has no effect.
   package mutating func receive(
