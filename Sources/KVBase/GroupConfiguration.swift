@@ -2,17 +2,23 @@
 ///
 /// `outgoing` is empty except in a joint configuration, where a decision needs a majority of
 /// `voters` and a majority of `outgoing`. All lists are sorted and without repeats; a replica is a
-/// voter (of either set) or a learner, never both.
+/// voter (of either set) or a learner, never both. One that is to be a learner and is an outgoing
+/// voter until the joint configuration is left is in `learnersNext`.
 package struct GroupConfiguration: Hashable, Sendable {
   package private(set) var voters: [ReplicaID]
   package private(set) var outgoing: [ReplicaID]
   package private(set) var learners: [ReplicaID]
+  /// Outgoing voters that stay as learners once the joint configuration is left.
+  package private(set) var learnersNext: [ReplicaID]
 
+  /// Of `learners`, those that are outgoing voters learn once the joint configuration is left, and
+  /// those that are voters do not learn.
   package init(voters: [ReplicaID], outgoing: [ReplicaID] = [], learners: [ReplicaID] = []) {
     self.voters = Self.normalised(voters)
     self.outgoing = Self.normalised(outgoing)
-    let voting = self.voters + self.outgoing
-    self.learners = Self.normalised(learners).filter { !voting.contains($0) }
+    let learning = Self.normalised(learners).filter { !voters.contains($0) }
+    self.learners = learning.filter { !outgoing.contains($0) }
+    learnersNext = learning.filter { outgoing.contains($0) }
   }
 
   private static func normalised(_ replicas: [ReplicaID]) -> [ReplicaID] {
@@ -22,6 +28,11 @@ package struct GroupConfiguration: Hashable, Sendable {
   }
 
   package var isJoint: Bool { !outgoing.isEmpty }
+
+  /// The configuration that a joint one leads to (dissertation §4.3); itself where it is none.
+  package var afterJoint: GroupConfiguration {
+    GroupConfiguration(voters: voters, learners: learners + learnersNext)
+  }
 
   /// Every replica, each once, in order.
   package var members: [ReplicaID] { Self.normalised(voters + outgoing + learners) }
@@ -34,10 +45,11 @@ package struct GroupConfiguration: Hashable, Sendable {
     isVoter(replica) || learners.contains(replica)
   }
 
-  /// u8 version 1, then three lists, each a u32 count and u64 ids.
+  /// u8 version 1, then three lists, each a u32 count and u64 ids. The third has the learners, and
+  /// the outgoing voters that are to be learners.
   package func encode(into writer: inout ByteWriter) {
     writer.append(UInt8(1))
-    for list in [voters, outgoing, learners] {
+    for list in [voters, outgoing, learners + learnersNext] {
       writer.append(UInt32(list.count))
       for replica in list { writer.append(replica.rawValue) }
     }

@@ -62,6 +62,12 @@ package enum Limits {
   @inlinable package static var sessionsPerGroup: Int { 4096 }
 
   // Raft.
+  /// How far above a replica's own a term may be that another names: no elections lead that far
+  /// while a replica is away. A message of a higher one is a protocol violation, and enters
+  /// nothing.
+  @inlinable package static var termJump: UInt64 { 1 << 32 }
+  /// No term above it is entered at another's word, so that there is always a next one.
+  @inlinable package static var highestTerm: UInt64 { 1 << 63 }
   /// Entry bytes of one append message.
   @inlinable package static var appendBytes: Int { 1 << 20 }
   /// Entry bytes sent to a follower and not acknowledged; then replication to it waits.
@@ -123,6 +129,8 @@ package enum Limits {
   @inlinable package static var snapshotChunkBytes: Int { 256 << 10 }
 
   // The node's log.
+  /// A log to which nothing was written for this long is closed with a cover, once.
+  @inlinable package static var logCoverDelay: TimeAmount { .milliseconds(500) }
   /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
   /// of the caller, and the node stops.
   @inlinable package static var logBatchBytes: Int { 1 << 30 }

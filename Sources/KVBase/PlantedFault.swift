@@ -63,6 +63,8 @@
     case readBeforeOwnTermCommit
     /// A follower serves linearizable reads from what it has.
     case readFromFollower
+    /// A follower takes what its leader says for as fresh as when it came.
+    case ageFromArrival
 
     /// A replica serves a session's read before it has applied what the session has seen.
     case sessionReadTooEarly

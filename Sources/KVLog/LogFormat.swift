@@ -22,15 +22,23 @@ package import KVBase
 ///   one behind it that was written after the bad one had become durable is damage. Where all that
 ///   is valid behind it was written in the same span between two syncs, sectors were reordered on
 ///   their way to a disk that lost power: that is a torn tail.
+/// - So only what no valid batch says to have been durable can be a torn tail: the batches after
+///   the last sync that anything was written after. A log that is left alone is closed by a cover,
+///   which says so of the last batch: from then on damage of any batch with content is damage, and
+///   what may be torn is the cover. It is two batches without records. The first fills the page in
+///   which the batch before it ends, so that one page that is lost never takes with it what says
+///   that it was there.
 /// - A segment says where the one before it ends (by its own position), and which is the oldest one
 ///   needed, so a missing segment, or one that ends too early, is damage. A checkpoint says from
 ///   which position on each replica needs its records, so one that is missing is damage too.
 package enum LogFormat {
-  /// 2: positions, and data records. 1 had neither.
-  package static var version: UInt16 { 2 }
+  /// 3: covers. 2 had none; 1 had no positions and no data records either.
+  package static var version: UInt16 { 3 }
   package static var segmentHeaderSize: Int { 64 }
   package static var batchHeaderSize: Int { 32 }
   package static var alignment: Int { 8 }
+  /// What a disk is taken to lose as a whole. Covers are laid out by it.
+  static var pageSize: Int { 4096 }
   /// "KVLOGSEG"
   static var magic: UInt64 { 0x4B56_4C4F_4753_4547 }
 
@@ -134,6 +142,8 @@ package enum BatchKind: UInt8, Sendable {
   case checkpoint = 2
   /// The segment ends here, and there is a next one.
   case end = 3
+  /// Half of a cover: without records, it says what was durable before it.
+  case cover = 4
 }
 
 /// u64 checksum (XXH3-64 of what follows it, exclusive-or the segment's salt), u32 length (of all

@@ -58,6 +58,7 @@ package enum LogRecordCodec {
   private static func encodedSize(_ configuration: GroupConfiguration) -> Int {
     let replicas =
       configuration.voters.count + configuration.outgoing.count + configuration.learners.count
+      + configuration.learnersNext.count
     return 13 + replicas * 8
   }
 

@@ -21,6 +21,8 @@ struct LogRecovery<Directory: SegmentDirectory> {
   private(set) var tornTailBytes = 0
   /// What the last segment holds from what is surely durable up to the log's end.
   private(set) var tail = Bytes()
+  /// The last segment ends with a whole cover, or has nothing but its checkpoint.
+  private(set) var isCovered = true
   /// Something other than zero follows the log's end, or the file is too short.
   private(set) var mustClear = false
 
@@ -113,16 +115,23 @@ struct LogRecovery<Directory: SegmentDirectory> {
     try replay(checkpoint, at: segment.end, of: bytes, header, isLast: next == nil)
     segment.end += checkpoint.length
     var synced = segment.end
+    isCovered = true
+    var halves = 0
     let limit = next.map { $0.begin - header.begin } ?? bytes.count
     while segment.end < limit, let batch = BatchHeader(at: segment.end, of: bytes, in: header) {
       if batch.kind == .end {
         if next == nil { throw missing(header.sequence + 1) }
         throw damaged(header, segment.end, "the segment ends before \(limit)")
       }
-      guard batch.kind == .records else {
+      switch batch.kind {
+      case .records:
+        try replay(batch, at: segment.end, of: bytes, header, isLast: next == nil)
+        halves = 0
+      case .cover: halves += 1
+      case .checkpoint, .end:
         throw damaged(header, segment.end, "a checkpoint is not at the segment's begin")
       }
-      try replay(batch, at: segment.end, of: bytes, header, isLast: next == nil)
+      isCovered = halves >= 2
       synced = max(synced, batch.synced)
       segment.end += batch.length
     }

@@ -65,10 +65,10 @@ package struct RecoveredLog: Sendable, Hashable {
 
 /// The node's log: of all its replicas, of both planes, in one sequence of writes and of positions.
 ///
-/// `append` then `sync` are called by one thread at a time; everything else may come from another,
-/// and waits for no sync. What was appended is durable when `sync` has returned, and not before. A
-/// failure of any call, but for `.compacted`, is final: the log answers every later call with that
-/// error, and the node stops.
+/// `append`, then `sync`, and `cover` are called by one thread at a time; everything else may come
+/// from another, and waits for no sync. What was appended is durable when `sync` has returned, and
+/// not before. A failure of any call, but for `.compacted`, is final: the log answers every later
+/// call with that error, and the node stops.
 ///
 /// A replica needs its records from some position on: at first from its first record. The owner
 /// moves that position forward when the replica's durable state covers what is before it (and no
@@ -92,6 +92,11 @@ package protocol LogStore: AnyObject {
 
   /// Makes durable what was appended.
   func sync() throws(StorageError)
+
+  /// Makes durable what was appended, and then that it was: nothing more is to be written for a
+  /// while. Until then damage of what was last made durable can't be told from a write that a crash
+  /// has cut. Nothing is done where nothing was appended since the last cover.
+  func cover() throws(StorageError)
 
   /// Entries of a group from `from` on, without gaps, up to and including `through`, and at most
   /// `maxBytes` of encoded entries but at least one; fewer than that would allow where replaced

@@ -54,9 +54,9 @@ extension SegmentLog where Directory == MemoryDirectory {
   package func inject(_ fault: MemoryLogFault) { directory.inject(fault) }
 
   /// Changes one byte of a segment on the disk. What hits the last batch can't be told from a torn
-  /// tail, so that batch is lost; anything else is found by a read, or at the next start. `offset`
-  /// counts from the begin of the active segment's batches, modulo their size, so that it always
-  /// lies in the log.
+  /// tail, so that batch is lost, unless a cover follows it; anything else is found by a read, or
+  /// at the next start. `offset` counts from the begin of the active segment's batches, modulo
+  /// their size, so that it always lies in the log.
   package func damage(at offset: Int, mask: UInt8 = 0xFF) throws(StorageError) {
     precondition(offset >= 0 && mask != 0, "damage at \(offset) with \(mask)")
     let active = extent

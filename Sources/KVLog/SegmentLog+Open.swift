@@ -31,7 +31,8 @@ extension SegmentLog {
     #endif
     var writer = SegmentWriter(
       directory: directory, identity: identity, options: options,
-      index: RecordIndex(state), groups: groups, active: active, spares: [], nextSpareNumber: 2)
+      index: RecordIndex(state), groups: groups, active: active, isCovered: true, spares: [],
+      nextSpareNumber: 2)
     try writer.clear(leftovers: [])
     return SegmentLog(writer: writer, recovered: [], recoveredPartitions: [], tornTailBytes: 0)
   }
@@ -67,7 +68,7 @@ extension SegmentLog {
     var writer = SegmentWriter(
       directory: directory, identity: identity, options: options,
       index: RecordIndex(recovery.state), groups: recovery.groups, active: active,
-      spares: spares, nextSpareNumber: highest + 1)
+      isCovered: recovery.isCovered, spares: spares, nextSpareNumber: highest + 1)
     try writer.clear(leftovers: leftovers)
     return SegmentLog(
       writer: writer, recovered: recovery.groups.sorted,

@@ -32,9 +32,10 @@ package struct LogOptions: Sendable {
 /// answer, not a failure. Of the open log one segment is *active*: batches are appended to it.
 /// Those before it are *complete* and only read. A *spare* is a file for a segment to come.
 ///
-/// **Who calls what.** One thread calls `append` and `sync`, in turns: what gathers during a sync
-/// is the next batch. Any thread reads (`read`, `replay`, `position`), and moves what a replica
-/// needs forward (`compact`, `release`), when its durable state covers it. Nothing here calls back.
+/// **Who calls what.** One thread calls `append`, `sync` and `cover`, in turns: what gathers during
+/// a sync is the next batch. Any thread reads (`read`, `replay`, `position`), and moves what a
+/// replica needs forward (`compact`, `release`), when its durable state covers it. Nothing here
+/// calls back.
 ///
 /// **What waits for what.** `writer`'s lock is held during the I/O of an append or a sync; only
 /// those wait for it. `index` says where records are and which are needed; it is locked for moments
@@ -99,6 +100,13 @@ package final class SegmentLog<Directory: SegmentDirectory>: LogStore, Sendable 
       }
     #endif
     try writing { (writer) throws(StorageError) in try writer.sync() }
+  }
+
+  package func cover() throws(StorageError) {
+    #if PlantedFaults
+      if plantedFault == .skippedSync || plantedFault == .failedSyncIgnored { return }
+    #endif
+    try writing { (writer) throws(StorageError) in try writer.cover() }
   }
 
   #if PlantedFaults

@@ -16,6 +16,8 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   var active: Segment<Directory.File>
   /// The bytes of the active segment that are durable.
   var synced: Int
+  /// Nothing follows the last cover, or the checkpoint that the segment begins with.
+  private(set) var isCovered: Bool
   var spares: [Spare]
   var nextSpareNumber: UInt64
   /// Reused from batch to batch.
@@ -27,7 +29,7 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
   init(
     directory: Directory, identity: LogIdentity, options: LogOptions,
     index: RecordIndex<Directory.File>, groups: LogGroups,
-    active: Segment<Directory.File>, spares: [Spare], nextSpareNumber: UInt64
+    active: Segment<Directory.File>, isCovered: Bool, spares: [Spare], nextSpareNumber: UInt64
   ) {
     self.directory = directory
     self.identity = identity
@@ -36,6 +38,7 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     self.groups = groups
     self.active = active
     synced = active.end
+    self.isCovered = isCovered
     self.spares = spares
     self.nextSpareNumber = nextSpareNumber
   }
@@ -63,6 +66,7 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     try publish(records)
     let start = active.endPosition + LogFormat.batchHeaderSize
     active.end += size
+    isCovered = false
     if buffer.count > Self.keptBufferBytes { buffer = ByteWriter(capacity: 64 << 10) }
     return LogSpan(start: start, end: active.endPosition)
   }
@@ -108,6 +112,42 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     try index.withState { $0.statistics.syncs += 1 }
   }
 
+  /// Closes what was appended with a cover: from then on damage of the last batch is not taken for
+  /// a torn tail. Nothing is written where the log ends with a cover already.
+  mutating func cover() throws(StorageError) {
+    // A cover vouches for what is before it.
+    try sync()
+    guard !isCovered else { return }
+    let half = LogFormat.batchHeaderSize
+    let page =
+      (active.end + half + LogFormat.pageSize - 1) / LogFormat.pageSize
+      * LogFormat.pageSize
+    // A segment always has room for the batch that ends it.
+    guard page + 2 * half <= active.capacity else { return try beginSegment(room: 0) }
+    buffer.removeAll()
+    appendCover(length: page - active.end)
+    appendCover(length: half)
+    try active.file.write(buffer.bytes, at: active.end)
+    try active.file.sync()
+    active.end += buffer.count
+    synced = active.end
+    isCovered = true
+    try index.withState { state in
+      state.segments[state.segments.count - 1].end += buffer.count
+      state.statistics.bytesWritten += buffer.count
+      state.statistics.syncs += 1
+    }
+  }
+
+  private mutating func appendCover(length: Int) {
+    let start = buffer.count
+    BatchHeader.begin(into: &buffer)
+    while buffer.count - start < length { buffer.append(UInt64(0)) }
+    BatchHeader.finish(
+      from: start, kind: .cover, records: 0, synced: synced, sequence: active.sequence,
+      salt: active.salt, in: &buffer)
+  }
+
   #if PlantedFaults
     mutating func syncIgnoringFailure() {
       do { try sync() } catch { synced = active.end }
@@ -141,6 +181,7 @@ struct SegmentWriter<Directory: SegmentDirectory>: Sendable {
     }
     active = next
     synced = next.end
+    isCovered = true
     try recycle(before: firstNeeded)
   }
 

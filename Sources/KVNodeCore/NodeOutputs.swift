@@ -124,6 +124,8 @@ package struct NodeOutputs: Sendable {
   package var snapshots: [Snapshot] = []
   /// The log may forget these entries.
   package var compactions: [(group: GroupID, through: LogIndex)] = []
+  /// Close the log with a cover, unless more was written meanwhile. No answer.
+  package var coversLog = false
   /// Make the state durable, then tell `stateFlushed`.
   package var flushState = false
   /// The cluster id became known: write it to the identity file.
@@ -138,7 +140,7 @@ package struct NodeOutputs: Sendable {
     persists.isEmpty && replies.isEmpty && frames.isEmpty && connections.isEmpty
       && peerFrames.isEmpty && creations.isEmpty && removals.isEmpty
       && applies.isEmpty && reads.isEmpty
-      && logReads.isEmpty && snapshots.isEmpty && compactions.isEmpty && !flushState
+      && logReads.isEmpty && snapshots.isEmpty && compactions.isEmpty && !coversLog && !flushState
       && clusterID == nil && events.isEmpty && fatal == nil
   }
 
@@ -156,6 +158,7 @@ package struct NodeOutputs: Sendable {
     logReads.empty()
     snapshots.empty()
     compactions.empty()
+    coversLog = false
     flushState = false
     clusterID = nil
     events.empty()

@@ -136,9 +136,10 @@ extension PeerMessage {
       writer.append(heartbeat.commit.rawValue)
       writer.append(heartbeat.round)
       writer.append(heartbeat.leaderCommit.rawValue)
-      writer.append(heartbeat.quorumAgeMilliseconds)
+      writer.append(heartbeat.echo?.rawValue ?? 0)
     case .heartbeatResponse(let response):
       writer.append(response.round)
+      writer.append(response.stamp?.rawValue ?? 0)
     case .timeoutNow: break
     }
   }
@@ -205,9 +206,10 @@ extension PeerMessage {
         .heartbeat(
           .init(
             commit: commit, round: round, leaderCommit: leaderCommit,
-            quorumAgeMilliseconds: try reader.read(UInt32.self))))
+            echo: try Self.stamp(from: &reader))))
     case .heartbeatResponse:
-      body = .raft(.heartbeatResponse(.init(round: try reader.read(UInt64.self))))
+      let round = try reader.read(UInt64.self)
+      body = .raft(.heartbeatResponse(.init(round: round, stamp: try Self.stamp(from: &reader))))
     case .timeoutNow: body = .raft(.timeoutNow)
     case .snapshotOffer, .snapshotRequest, .snapshotChunk, .snapshotDone:
       body = .snapshot(try Self.snapshot(kind, from: &reader))
@@ -224,6 +226,12 @@ extension PeerMessage {
     return PeerEnvelope(
       from: ReplicaID(rawValue: try reader.read(UInt64.self)),
       to: ReplicaID(rawValue: try reader.read(UInt64.self)))
+  }
+
+  /// u64; 0: none.
+  private static func stamp(from reader: inout ByteReader) throws(WireError) -> FollowerStamp? {
+    let raw = try reader.read(UInt64.self)
+    return raw == 0 ? nil : FollowerStamp(rawValue: raw)
   }
 
   private static func append(

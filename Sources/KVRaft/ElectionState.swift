@@ -99,6 +99,8 @@ struct ElectionState: Sendable {
     votes.record(granted, from: voter)
   }
 
+  var grantedBy: [ReplicaID] { votes.granted }
+
   func outcome(in configuration: GroupConfiguration) -> VoteTally.Outcome {
     votes.outcome(in: configuration)
   }

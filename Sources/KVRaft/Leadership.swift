@@ -1,7 +1,7 @@
 internal import KVBase
 
-/// What a leader keeps for its term, beside the progress of its peers and its rounds: when it
-/// began, the next heartbeat, a transfer under way, and how much it has proposed that is not
+/// What a leader keeps for its term, beside the progress of its peers and its rounds: the
+/// next heartbeat, a transfer under way, and how much it has proposed that is not
 /// applied. Begun anew with each term led, and with its end.
 struct Leadership: Sendable {
   /// A hand-over of leadership (dissertation §3.10).
@@ -18,7 +18,6 @@ struct Leadership: Sendable {
     var bytes: Int
   }
 
-  let startedAt: Instant
   /// Its first entry. Once that is committed, so is everything before it (Raft paper §8).
   let firstIndex: LogIndex
   private(set) var heartbeatAt: Instant
@@ -29,11 +28,10 @@ struct Leadership: Sendable {
 
   /// Of one that does not lead.
   static var none: Leadership {
-    Leadership(startedAt: .zero, firstIndex: .zero, heartbeatAt: .zero)
+    Leadership(firstIndex: .zero, heartbeatAt: .zero)
   }
 
-  init(startedAt: Instant, firstIndex: LogIndex, heartbeatAt: Instant) {
-    self.startedAt = startedAt
+  init(firstIndex: LogIndex, heartbeatAt: Instant) {
     self.firstIndex = firstIndex
     self.heartbeatAt = heartbeatAt
   }

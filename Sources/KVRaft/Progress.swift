@@ -24,8 +24,8 @@ struct Progress: Sendable {
 
   let replica: ReplicaID
   /// Which sets of voters it belongs to.
-  var isIncomingVoter: Bool
-  var isOutgoingVoter: Bool
+  private(set) var isIncomingVoter: Bool
+  private(set) var isOutgoingVoter: Bool
   /// Its log equals the leader's up to here, durably.
   private(set) var match: LogIndex
   /// The next entry to send.
@@ -33,9 +33,14 @@ struct Progress: Sendable {
   private(set) var state: State = .probe
   /// A probe is out; nothing is sent before an answer or a later sign of life.
   private(set) var isPaused = false
+  /// `nil`: it was not heard from in this term.
   private(set) var lastContact: Instant?
+  /// When this leader made it a voter; `nil` where it was one from the begin of the term on.
+  private var votesSince: Instant?
   /// The latest round of this term that it answered.
   private(set) var confirmedRound: UInt64 = 0
+  /// Its stamps, which are given back for reads with a maximum age.
+  var echo = StampEcho()
   private var inflight = RingQueue<Inflight>(limit: Limits.inflightAppends)
   private(set) var inflightBytes = 0
   /// When a probe was sent, or `match` last rose while something was in flight.
@@ -51,6 +56,16 @@ struct Progress: Sendable {
   }
 
   var isVoter: Bool { isIncomingVoter || isOutgoingVoter }
+
+  /// What check-quorum goes by. One that is made a voter has an election time-out to be heard from;
+  /// else one that was never heard from does not count as heard.
+  var contactForQuorum: Instant { max(lastContact ?? .zero, votesSince ?? .zero) }
+
+  mutating func setVoter(incoming: Bool, outgoing: Bool, since: Instant?) {
+    if !isVoter, incoming || outgoing { votesSince = since }
+    isIncomingVoter = incoming
+    isOutgoingVoter = outgoing
+  }
 
   /// True where this is the latest round that it answered.
   mutating func heard(round: UInt64, at now: Instant) -> Bool {

@@ -5,12 +5,24 @@ extension RaftCore {
   /// As leader: bytes proposed and not applied.
   package var unappliedBytes: Int { leadership.unappliedBytes }
 
+  /// The group has removed this replica: a committed configuration has others and not this one.
+  package var isRemoved: Bool {
+    !persistent.configuration.contains(id) && !persistent.configuration.voters.isEmpty
+      && persistent.configurationIndex <= volatile.commitIndex
+  }
+
   package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
 
   package enum ConfigurationRefusal: Error, Sendable {
     case notLeader, transferring
     /// Another change is not committed yet, or the leader has not committed in its own term.
     case inProgress
+    /// Nobody would vote.
+    case noVoters
+    /// A replica is named both as voter and as learner.
+    case voterAndLearner
+    /// With those of the present configuration more than `Limits.replicasPerGroup`.
+    case tooManyReplicas
   }
 
   package enum NextToApply: Sendable {

@@ -116,10 +116,8 @@ extension RaftCore {
     into outputs: inout RaftOutputs
   ) {
     guard follow(from, now: now, into: &outputs) else { return }
-    if heartbeat.quorumAgeMilliseconds != RaftMessage.Heartbeat.unknownAge {
-      volatile.noteLeaderCommit(
-        heartbeat.leaderCommit,
-        at: now.earlier(by: .milliseconds(UInt64(heartbeat.quorumAgeMilliseconds))))
+    if let stamp = echoed(by: heartbeat, now: now) {
+      volatile.noteLeaderCommit(heartbeat.leaderCommit, asOf: stamp, now: now)
     }
     // The leader names no more than it knows to be here; more is a faulty peer's.
     if heartbeat.commit <= persistent.log.lastIndex {
@@ -127,8 +125,15 @@ extension RaftCore {
     }
     // The term must be durable: a replica that never knew one withholds no vote when it starts.
     outputs.send(
-      .heartbeatResponse(.init(round: heartbeat.round)), term: persistent.term, to: from,
-      after: persistent.durability.outstandingHardState)
+      .heartbeatResponse(.init(round: heartbeat.round, stamp: volatile.stamp(at: now))),
+      term: persistent.term, to: from, after: persistent.durability.outstandingHardState)
+  }
+
+  private func echoed(by heartbeat: RaftMessage.Heartbeat, now: Instant) -> FollowerStamp? {
+    #if PlantedFaults
+      if has(.ageFromArrival) { return heartbeat.echo.map { _ in volatile.stamp(at: now) } }
+    #endif
+    return heartbeat.echo
   }
 
   /// What the leader says is committed, or as leader what a majority holds.
@@ -146,6 +151,7 @@ extension RaftCore {
     from: ReplicaID, term: Term, index: LogIndex, snapshotTerm: Term, now: Instant,
     into outputs: inout RaftOutputs
   ) -> Bool {
+    guard admits(term) else { return false }
     guard term >= persistent.term else {
       outputs.send(.heartbeatResponse(.init(round: 0)), term: persistent.term, to: from)
       return false

@@ -16,9 +16,7 @@ extension RaftCore {
   }
 
   /// When a majority, itself counted, was last heard from.
-  func majorityContact(now: Instant) -> Instant {
-    replication.majorityContact(now: now, since: leadership.startedAt)
-  }
+  func majorityContact(now: Instant) -> Instant { replication.majorityContact(now: now) }
 
   // MARK: Answers
 
@@ -41,6 +39,10 @@ extension RaftCore {
   ) {
     guard roleState.isLeader, let position = replication.position(of: from) else { return }
     heard(fromPeerAt: position, round: response.round, now: now, into: &outputs)
+    if let stamp = response.stamp {
+      replication.received(
+        stamp, fromPeerAt: position, during: rounds.current, confirmed: rounds.confirmed)
+    }
     replication.receiveHeartbeatResponse(
       fromPeerAt: position, log: persistent.log, heading, now: now, into: &outputs)
   }
@@ -120,12 +122,11 @@ extension RaftCore {
       leadership.hasCommittedInOwnTerm(volatile.commitIndex)
     else { return }
     if persistent.configuration.isJoint {
-      let next = GroupConfiguration(
-        voters: persistent.configuration.voters, learners: persistent.configuration.learners)
-      _ = appendConfiguration(next, wallMilliseconds: 0, now: now, into: &outputs)
+      _ = appendConfiguration(
+        persistent.configuration.afterJoint, wallMilliseconds: 0, now: now, into: &outputs)
     } else if !persistent.isVoter {
       // The others should know that it is committed before they elect.
-      sendHeartbeats(toVotersOnly: false, now: now, into: &outputs)
+      sendHeartbeats(toVotersOnly: false, into: &outputs)
       handOverAndFollow(now: now, into: &outputs)
     }
   }
@@ -143,16 +144,15 @@ extension RaftCore {
   mutating func appendConfiguration(
     movingTo voters: [ReplicaID], learners: [ReplicaID], wallMilliseconds: UInt64, now: Instant,
     into outputs: inout RaftOutputs
-  ) -> LogIndex {
-    let old = persistent.configuration
-    let remaining = learners.filter { !old.isVoter($0) }
-    let target = GroupConfiguration(voters: voters, learners: remaining)
-    precondition(!target.voters.isEmpty, "a configuration without voters")
+  ) throws(ConfigurationRefusal) -> LogIndex {
+    guard !voters.isEmpty else { throw .noVoters }
+    guard !learners.contains(where: voters.contains) else { throw .voterAndLearner }
+    let old = persistent.configuration.voters
+    let target = GroupConfiguration(voters: voters, learners: learners)
     let next =
-      target.voters == old.voters
-      ? target
-      : GroupConfiguration(voters: voters, outgoing: old.voters, learners: remaining)
-    precondition(next.memberCountLimitHolds, "\(next.members.count) replicas in \(group)")
+      target.voters == old
+      ? target : GroupConfiguration(voters: voters, outgoing: old, learners: learners)
+    guard next.memberCountLimitHolds else { throw .tooManyReplicas }
     return appendConfiguration(next, wallMilliseconds: wallMilliseconds, now: now, into: &outputs)
   }
 
@@ -179,9 +179,7 @@ extension RaftCore {
       let position = replication.position(of: target)
     else { return false }
     if let present = leadership.transferTarget { return present == target }
-    guard replication.isInContact(peerAt: position, since: leadership.startedAt, now: now) else {
-      return false
-    }
+    guard replication.isInContact(peerAt: position, now: now) else { return false }
     leadership.beginTransfer(to: target, deadline: now + settings.electionTimeout)
     continueTransfer(to: target, into: &outputs)
     return true

@@ -1,4 +1,4 @@
-internal import KVBase
+package import KVBase
 
 /// Changes of role, and of the term that brings them about (Raft paper figure 4 and §5.1). Nothing
 /// else assigns `roleState`.
@@ -56,10 +56,10 @@ extension RaftCore {
     outputs.roleChanged = true
     election.endFastElection()
     rounds.abort(into: &outputs)
-    replication.arrange(
-      as: persistent.configuration, without: id, lastIndex: persistent.log.lastIndex, now: now)
+    replication.begin(
+      as: persistent.configuration, without: id, electedBy: election.grantedBy,
+      lastIndex: persistent.log.lastIndex, now: now)
     leadership = Leadership(
-      startedAt: now,
       firstIndex: persistent.appendOwn(.noop, payload: Bytes(), wallMilliseconds: 0),
       heartbeatAt: now + settings.heartbeatInterval)
     startFirstRound(now: now, into: &outputs)
@@ -68,7 +68,7 @@ extension RaftCore {
   /// Gives leadership up by its own choice: asks the voter with the longest log to campaign, so
   /// that the group need not wait for time-outs.
   mutating func handOverAndFollow(now: Instant, into outputs: inout RaftOutputs) {
-    if let successor = replication.bestSuccessor(since: leadership.startedAt, now: now) {
+    if let successor = replication.bestSuccessor(now: now) {
       askToCampaign(successor, into: &outputs)
     }
     election.quorumHeard(at: now)
@@ -87,14 +87,21 @@ extension RaftCore {
   private mutating func endLeadership(now: Instant, into outputs: inout RaftOutputs) {
     outputs.leadershipLost = true
     rounds.abort(into: &outputs)
-    election.quorumHeard(
-      at: replication.majorityContact(now: now, since: leadership.startedAt))
+    election.quorumHeard(at: majorityContact(now: now))
     replication.removePeers()
     leadership = .none
     election.rearm(now: now)
   }
 
   // MARK: Terms
+
+  /// Whether another may name this term. One that is too far above its own is a protocol violation:
+  /// once entered it could not be left, for the last number has no next one.
+  package func admits(_ term: Term) -> Bool {
+    guard term > persistent.term else { return true }
+    return term.rawValue - persistent.term.rawValue <= Limits.termJump
+      && term.rawValue <= Limits.highestTerm
+  }
 
   /// A message of a higher term: false where it is not to be looked at any further.
   mutating func adoptTerm(

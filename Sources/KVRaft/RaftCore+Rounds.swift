@@ -22,34 +22,33 @@ extension RaftCore {
       return
     }
     rounds.start(at: now, serving: index)
-    sendHeartbeats(toVotersOnly: true, now: now, into: &outputs)
+    sendHeartbeats(toVotersOnly: true, into: &outputs)
     confirmRounds(into: &outputs)
   }
 
   /// The heartbeat of every interval is a round too, so that the lease goes on.
   mutating func startHeartbeatRound(now: Instant, into outputs: inout RaftOutputs) {
     rounds.start(at: now, serving: readIndexForNewRound)
-    sendHeartbeats(toVotersOnly: false, now: now, into: &outputs)
+    sendHeartbeats(toVotersOnly: false, into: &outputs)
     confirmRounds(into: &outputs)
   }
 
-  func sendHeartbeats(toVotersOnly: Bool, now: Instant, into outputs: inout RaftOutputs) {
+  mutating func sendHeartbeats(toVotersOnly: Bool, into outputs: inout RaftOutputs) {
     replication.sendHeartbeats(
-      toVotersOnly: toVotersOnly, heading, quorumAgeMilliseconds: quorumAge(now),
-      into: &outputs)
+      toVotersOnly: toVotersOnly, heading, echoing: roundForEchoes, into: &outputs)
   }
 
-  /// How long ago nobody had committed more than this leader's commit index. Not known before an
-  /// entry of its term is committed, whoever follows it: an earlier leader may have committed more.
-  private func quorumAge(_ now: Instant) -> UInt32 {
-    guard leadership.hasCommittedInOwnTerm(volatile.commitIndex) else {
-      return RaftMessage.Heartbeat.unknownAge
-    }
-    return UInt32(clamping: (now - rounds.confirmedAt).milliseconds)
+  /// Stamps that came before this round began may be given back; `nil`: none may. Before an entry
+  /// of this term is committed an earlier leader may have committed more, whoever follows this one.
+  private var roundForEchoes: UInt64? {
+    leadership.hasCommittedInOwnTerm(volatile.commitIndex) ? rounds.confirmed : nil
   }
 
   mutating func confirmRounds(into outputs: inout RaftOutputs) {
-    rounds.confirm(through: roundOfMajority, into: &outputs)
+    guard let startedAt = rounds.confirm(through: roundOfMajority, into: &outputs),
+      leadership.hasCommittedInOwnTerm(volatile.commitIndex)
+    else { return }
+    volatile.noteConfirmedRound(startedAt: startedAt)
   }
 
   private var roundOfMajority: UInt64 {

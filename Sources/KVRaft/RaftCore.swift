@@ -82,7 +82,7 @@ package struct RaftCore: Sendable {
     self.id = id
     self.settings = settings
     persistent = PersistentState(recovery, id: id)
-    volatile = VolatileState(applied: recovery.appliedIndex)
+    volatile = VolatileState(applied: recovery.appliedIndex, random: random, now: now)
     let configuration = persistent.configuration
     election = ElectionState(
       settings: settings, hasKnownATerm: recovery.hardState.term != .zero,
@@ -145,17 +145,16 @@ package struct RaftCore: Sendable {
   /// How old what is applied here may be: nothing committed longer ago than this is missing. `nil`:
   /// not known, since no leader has said so yet.
   package func age(now: Instant) -> TimeAmount? {
-    if roleState.isLeader { return hasCommittedInOwnTerm ? now - rounds.confirmedAt : nil }
-    return volatile.asOf.map { now - $0 }
+    volatile.asOf.map { now - $0 }
   }
 
   // MARK: - Messages and time
 
-  /// A message of another replica of the group.
+  /// A message of another replica of the group. One of a term that is not admitted has no effect.
   package mutating func receive(
     _ message: RaftMessage, from: ReplicaID, now: Instant, into outputs: inout RaftOutputs
   ) {
-    guard from != id else { return }
+    guard from != id, admits(message.term) else { return }
     if message.term < persistent.term {
       answerStale(message, from: from, into: &outputs)
       return
@@ -235,7 +234,8 @@ package struct RaftCore: Sendable {
   /// Moves the group to `voters` and `learners`: a joint configuration where more than learners
   /// change, left by itself once it is committed (dissertation §4.3).
   ///
-  /// A voter can't become a learner: it leaves, and comes back as a new replica.
+  /// A voter that is named as learner stays as learner: its vote counts until the joint
+  /// configuration is left. What can't be a configuration is refused, and changes nothing.
   package mutating func proposeConfiguration(
     voters: [ReplicaID], learners: [ReplicaID], wallMilliseconds: UInt64, now: Instant,
     into outputs: inout RaftOutputs
@@ -243,7 +243,7 @@ package struct RaftCore: Sendable {
     guard roleState.isLeader else { throw .notLeader }
     guard !leadership.isTransferring else { throw .transferring }
     guard mayChangeConfiguration else { throw .inProgress }
-    return appendConfiguration(
+    return try appendConfiguration(
       movingTo: voters, learners: learners, wallMilliseconds: wallMilliseconds, now: now,
       into: &outputs)
   }

@@ -102,26 +102,29 @@ package struct RaftMessage: Hashable, Sendable {
     /// What the leader has committed, whether or not the receiver holds it: says how fresh the
     /// receiver's state is, and nothing about what it may apply.
     package var leaderCommit: LogIndex
-    /// How long ago a majority was last known to follow the leader, in milliseconds; `unknownAge`:
+    /// The latest of the receiver's stamps since which a majority has confirmed the leader: nobody
+    /// had committed more than `leaderCommit` when the receiver took it. `nil`: there is none, or
     /// earlier leaders may have committed more than this one knows.
-    package var quorumAgeMilliseconds: UInt32
-
-    package static var unknownAge: UInt32 { .max }
+    package var echo: FollowerStamp?
 
     package init(
-      commit: LogIndex, round: UInt64, leaderCommit: LogIndex? = nil,
-      quorumAgeMilliseconds: UInt32 = 0
+      commit: LogIndex, round: UInt64, leaderCommit: LogIndex? = nil, echo: FollowerStamp? = nil
     ) {
       self.commit = commit
       self.round = round
       self.leaderCommit = leaderCommit ?? commit
-      self.quorumAgeMilliseconds = quorumAgeMilliseconds
+      self.echo = echo
     }
   }
 
   package struct HeartbeatResponse: Hashable, Sendable {
     package var round: UInt64
+    /// When this was said, by the follower's clock: the leader gives it back in a heartbeat.
+    package var stamp: FollowerStamp?
 
-    package init(round: UInt64) { self.round = round }
+    package init(round: UInt64, stamp: FollowerStamp? = nil) {
+      self.round = round
+      self.stamp = stamp
+    }
   }
 }

@@ -24,6 +24,8 @@ struct ReadRounds: Sendable {
   private let leaseLength: TimeAmount
   /// The latest round that was started; never goes back, not even in a new term.
   private(set) var current: UInt64 = 0
+  /// The latest round that a majority has confirmed.
+  private(set) var confirmed: UInt64 = 0
   private var open = RingQueue<Round>(limit: Limits.openReadRounds)
   private(set) var lastTicket = ReadTicket(0)
   /// Tickets up to here belong to a round, or are answered.
@@ -59,16 +61,22 @@ struct ReadRounds: Sendable {
   }
 
   /// A majority has confirmed rounds up to and including `number`: they serve their reads and
-  /// extend the lease.
-  mutating func confirm(through number: UInt64, into outputs: inout RaftOutputs) {
+  /// extend the lease. When the last of those that were open began; `nil`: none was.
+  mutating func confirm(
+    through number: UInt64, into outputs: inout RaftOutputs
+  ) -> Instant? {
+    confirmed = max(confirmed, number)
+    var startedAt: Instant?
     while let round = open.first, round.number <= number {
       _ = open.popFirst()
       leaseUntil = max(leaseUntil, round.startedAt + leaseLength)
+      startedAt = round.startedAt
       if let ticket = round.ticket {
         answered = ticket
         outputs.reads.append(.ready(through: ticket, index: round.index))
       }
     }
+    return startedAt
   }
 
   /// Leadership began or ended: no open round counts any more, open reads fail, and there is no
@@ -93,12 +101,9 @@ struct ReadRounds: Sendable {
 
   mutating func giveUpLease() { isLeaseGivenUp = true }
 
-  /// When the last round that a majority has answered was sent: at that time nobody else had
-  /// committed anything.
-  var confirmedAt: Instant { leaseUntil.earlier(by: leaseLength) }
-
   /// What must always be true of it; `nil` where it is.
   var brokenInvariant: String? {
+    if confirmed > current { return "round \(confirmed) of \(current) is confirmed" }
     if assigned > lastTicket || answered > assigned {
       return "reads answered \(answered), assigned \(assigned), asked \(lastTicket)"
     }

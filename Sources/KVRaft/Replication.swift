@@ -31,9 +31,30 @@ struct Replication: Sendable {
 
   // MARK: Peers
 
-  /// The peers are those of `configuration`; what is known of those that stay is kept.
+  /// A term begins, with the peers of `configuration`. Those that voted for this replica were heard
+  /// from, and no others.
+  mutating func begin(
+    as configuration: GroupConfiguration, without id: ReplicaID, electedBy voters: [ReplicaID],
+    lastIndex: LogIndex, now: Instant
+  ) {
+    peers.removeAll(keepingCapacity: true)
+    arrange(
+      as: configuration, without: id, lastIndex: lastIndex, votersSince: nil, now: now)
+    for position in peers.indices where voters.contains(peers[position].replica) {
+      _ = peers[position].heard(round: 0, at: now)
+    }
+  }
+
+  /// The peers are those of `configuration` from now on; what is known of those that stay is kept.
   mutating func arrange(
     as configuration: GroupConfiguration, without id: ReplicaID, lastIndex: LogIndex, now: Instant
+  ) {
+    arrange(as: configuration, without: id, lastIndex: lastIndex, votersSince: now, now: now)
+  }
+
+  private mutating func arrange(
+    as configuration: GroupConfiguration, without id: ReplicaID, lastIndex: LogIndex,
+    votersSince: Instant?, now: Instant
   ) {
     isIncomingVoter = configuration.voters.contains(id)
     isOutgoingVoter = configuration.outgoing.contains(id)
@@ -43,8 +64,9 @@ struct Replication: Sendable {
       var peer =
         position(of: replica).map { peers[$0] }
         ?? Progress(replica: replica, next: lastIndex.next, now: now)
-      peer.isIncomingVoter = configuration.voters.contains(replica)
-      peer.isOutgoingVoter = configuration.outgoing.contains(replica)
+      peer.setVoter(
+        incoming: configuration.voters.contains(replica),
+        outgoing: configuration.outgoing.contains(replica), since: votersSince)
       arranged.append(peer)
     }
     peers = arranged
@@ -68,11 +90,8 @@ struct Replication: Sendable {
   func majorityRound(own: UInt64) -> UInt64 { majority(own: own) { $0.confirmedRound } }
 
   /// When a majority, this replica counted, was last heard from.
-  func majorityContact(now: Instant, since start: Instant) -> Instant {
-    Instant(
-      nanoseconds: majority(own: now.nanoseconds) {
-        max($0.lastContact ?? start, start).nanoseconds
-      })
+  func majorityContact(now: Instant) -> Instant {
+    Instant(nanoseconds: majority(own: now.nanoseconds) { $0.contactForQuorum.nanoseconds })
   }
 
   /// The highest value that a majority of every set of voters has reached.
@@ -92,15 +111,16 @@ struct Replication: Sendable {
   }
 
   /// Whether the peer was heard from within an election time-out.
-  func isInContact(peerAt position: Int, since start: Instant, now: Instant) -> Bool {
-    now - (peers[position].lastContact ?? start) < settings.electionTimeout
+  func isInContact(peerAt position: Int, now: Instant) -> Bool {
+    guard let contact = peers[position].lastContact else { return false }
+    return now - contact < settings.electionTimeout
   }
 
   /// The voter in contact with the longest log.
-  func bestSuccessor(since start: Instant, now: Instant) -> ReplicaID? {
+  func bestSuccessor(now: Instant) -> ReplicaID? {
     var best: Int?
     for position in peers.indices where peers[position].isIncomingVoter {
-      guard isInContact(peerAt: position, since: start, now: now) else { continue }
+      guard isInContact(peerAt: position, now: now) else { continue }
       if let best, peers[best].match >= peers[position].match { continue }
       best = position
     }
@@ -109,15 +129,19 @@ struct Replication: Sendable {
 
   // MARK: Sending
 
-  func sendHeartbeats(
-    toVotersOnly: Bool, _ heading: Heading, quorumAgeMilliseconds: UInt32,
+  /// `confirmed`: the latest round that a majority has confirmed; `nil`: no stamp may be given
+  /// back.
+  mutating func sendHeartbeats(
+    toVotersOnly: Bool, _ heading: Heading, echoing confirmed: UInt64?,
     into outputs: inout RaftOutputs
   ) {
     for position in peers.indices where peers[position].isVoter || !toVotersOnly {
+      if let confirmed { peers[position].echo.confirm(through: confirmed) }
       // At most what it is known to hold: it may have other entries after that.
       let heartbeat = RaftMessage.Heartbeat(
         commit: min(heading.commit, peers[position].match), round: heading.round,
-        leaderCommit: heading.commit, quorumAgeMilliseconds: quorumAgeMilliseconds)
+        leaderCommit: heading.commit,
+        echo: confirmed == nil ? nil : peers[position].echo.confirmed)
       outputs.send(.heartbeat(heartbeat), term: heading.term, to: peers[position].replica)
     }
   }
@@ -185,7 +209,7 @@ struct Replication: Sendable {
     forPeerAt position: Int, now: Instant, into outputs: inout RaftOutputs
   ) {
     // None is begun for a replica that can't be reached; it waits to be heard from.
-    guard let contact = peers[position].lastContact, now - contact < settings.electionTimeout else {
+    guard isInContact(peerAt: position, now: now) else {
       peers[position].pause()
       return
     }
@@ -209,6 +233,14 @@ struct Replication: Sendable {
   /// True where that is the latest round that it answered.
   mutating func heard(fromPeerAt position: Int, round: UInt64, now: Instant) -> Bool {
     peers[position].heard(round: round, at: now)
+  }
+
+  /// A stamp of the peer, to be given back: it came during the round `current`.
+  mutating func received(
+    _ stamp: FollowerStamp, fromPeerAt position: Int, during current: UInt64, confirmed: UInt64
+  ) {
+    peers[position].echo.confirm(through: confirmed)
+    peers[position].echo.received(stamp, during: current)
   }
 
   /// True where the peer is now known to hold more than before.

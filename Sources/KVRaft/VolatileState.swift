@@ -14,9 +14,10 @@ struct VolatileState: Sendable {
   private(set) var appliedIndex: LogIndex
   /// A snapshot is about to replace state and log: nothing is appended or handed out.
   private(set) var isInstalling = false
-  private var freshness = Freshness()
+  private var freshness: Freshness
 
-  init(applied: LogIndex) {
+  init(applied: LogIndex, random: SeededRandom, now: Instant) {
+    freshness = Freshness(random: random, now: now)
     commitIndex = applied
     handedOutIndex = applied
     appliedIndex = applied
@@ -68,9 +69,18 @@ struct VolatileState: Sendable {
 
   // MARK: Freshness
 
-  /// At `time` a leader that a majority followed had committed up to `commit`.
-  mutating func noteLeaderCommit(_ commit: LogIndex, at time: Instant) {
-    freshness.note(leaderCommit: commit, at: time, applied: appliedIndex)
+  /// What the next answer to the leader carries, to be given back.
+  func stamp(at now: Instant) -> FollowerStamp { freshness.stamp(at: now) }
+
+  /// When this replica took the stamp, nobody had committed more than `commit`.
+  mutating func noteLeaderCommit(_ commit: LogIndex, asOf stamp: FollowerStamp, now: Instant) {
+    freshness.note(leaderCommit: commit, asOf: stamp, applied: appliedIndex, now: now)
+  }
+
+  /// As leader: when a round began that a majority has confirmed, nobody had committed more than is
+  /// committed here.
+  mutating func noteConfirmedRound(startedAt time: Instant) {
+    freshness.note(commit: commitIndex, at: time, applied: appliedIndex)
   }
 
   /// Nothing that was committed at this time is missing from what is applied; `nil`: not known.

@@ -10,6 +10,7 @@ final class LogThread: Sendable {
   enum Work: Sendable {
     case persist(NodeOutputs.Persist)
     case compact(GroupID, through: LogIndex)
+    case cover
   }
 
   private let queue = BlockingQueue<Work>()
@@ -26,7 +27,7 @@ final class LogThread: Sendable {
 
   func append(_ work: Work) { queue.append(work) }
 
-  /// Finishes what was asked for, and ends the thread.
+  /// Finishes what was asked for, closes the log with a cover, and ends the thread.
   func stop() {
     queue.close()
     thread.join()
@@ -48,6 +49,8 @@ final class LogThread: Sendable {
         return done(.failure(error))
       }
     }
+    // Nothing is lost without it: only damage of the last batch would go unnoticed.
+    _ = try? log.cover()
   }
 
   #if PlantedFaults
@@ -90,9 +93,12 @@ final class LogThread: Sendable {
       bytes += persist.bytes
       last = persist.number
     }
-    guard let last else { return }
-    try log.append(gathered)
-    try log.sync()
-    durable(last)
+    if let last {
+      try log.append(gathered)
+      try log.sync()
+      durable(last)
+    }
+    // Where more is written after it, that is what tells.
+    if case .cover = work.last { try log.cover() }
   }
 }

@@ -12,6 +12,7 @@ internal import KVWire
 extension Worker {
   func carryOut(_ asked: inout NodeOutputs, now: Now) {
     for persist in asked.persists { logThread?.append(.persist(persist)) }
+    if asked.coversLog, asked.persists.isEmpty { logThread?.append(.cover) }
     sendFrames(&asked)
     if !asked.connections.isEmpty { carryOut(asked.connections) }
     // A group that is removed and added again in one turn begins empty.
@@ -115,8 +116,10 @@ extension Worker {
     case .open(let transfer, let group):
       let machines = machines
       inBackground(threads.snapshots) { () throws(StorageError) in
-        Unchecked(try machines.value.beginSnapshot(group))
+        try machines.value.beginSnapshot(group).map { Unchecked($0) }
       } then: { worker, reader in
+        // Where the group was removed meanwhile, its transfers went with it.
+        guard let reader else { return }
         worker.snapshotReaders[transfer] = reader
         worker.give(.snapshot(transfer, .opened(reader.value.status)))
       }

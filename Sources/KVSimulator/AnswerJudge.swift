@@ -26,10 +26,12 @@ struct AnswerJudge {
         receipt.index, group: receipt.group, floors: pending.floors,
         what: "c\(client.index + 1)'s \(operation.kind.rawValue) of \(operation.key)")
       world.observer.effects.acknowledge(receipt.index, group: receipt.group)
+      world.observer.staleness.acknowledge(receipt.index, group: receipt.group, at: world.time)
       Self.record(result, in: &operation)
     case .record(let record, let receipt):
       add(receipt, pending, client)
       Self.judge(record, receipt, pending, client, &world.observer.effects)
+      Self.judgeAge(receipt, pending, client, &world.observer.staleness)
       operation.value = Workload.historyValue(record?.value.text, of: operation.key)
       operation.outcome = .ok
       client.lanes[lane].lastSeen[operation.key] = .some(record?.value.text)
@@ -85,6 +87,16 @@ struct AnswerJudge {
         receipt.index, group: receipt.group, after: pending.after, what: what)
     case .stale, .one, .all: break
     }
+  }
+
+  private static func judgeAge(
+    _ receipt: Receipt, _ pending: SimulatedClient.Pending, _ client: SimulatedClient,
+    _ staleness: inout StalenessChecks
+  ) {
+    guard let limit = pending.maximumAge else { return }
+    staleness.check(
+      receipt.index, group: receipt.group, maximumAge: limit, start: pending.start,
+      what: "c\(client.index + 1)'s read of \(pending.operation.key) on \(receipt.node)")
   }
 
   private static func record(_ result: CommandResult, in operation: inout HistoryOperation) {

@@ -7,6 +7,7 @@ struct LogThread {
   enum Work {
     case persist(NodeOutputs.Persist)
     case read(NodeOutputs.LogRead)
+    case cover
   }
 
   /// A sync that has begun.
@@ -79,6 +80,7 @@ struct LogThread {
         try write(persist, node, &world)
         last = persist.number
       case .read(let read): try answer(read, node, &disk, &world)
+      case .cover: try log.cover()
       }
     }
     guard let last else { return nil }

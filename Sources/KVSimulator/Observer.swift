@@ -13,11 +13,15 @@ struct Observer {
   var raft: RaftChecks
   var effects: EffectChecks
   var states = StateChecks()
+  var staleness: StalenessChecks
 
   init(_ options: SimulationOptions) {
     trace = Trace(keepsText: options.keepsTrace)
     raft = RaftChecks(nodes: options.profile.nodes, groups: options.profile.groups)
     effects = EffectChecks(groups: options.profile.groups)
+    staleness = StalenessChecks(
+      groups: options.profile.groups,
+      clockBoundPartsPerMillion: options.profile.clockBoundPartsPerMillion)
   }
 
   mutating func record(
@@ -45,6 +49,9 @@ struct Observer {
     }
     if states.hasFound {
       for (check, what) in states.removeFindings() { violate(check, what, at: time) }
+    }
+    if staleness.hasFound {
+      for (check, what) in staleness.removeFindings() { violate(check, what, at: time) }
     }
   }
 }

@@ -39,6 +39,7 @@ package enum Planting {
         .formsWithoutAsking:
         "disk"
       case .sessionsIgnored: "sessions"
+      case .ageFromArrival: "stale"
       case .sessionReadTooEarly: "cp"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica, .oneEffectLost: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
@@ -65,6 +66,7 @@ package enum Planting {
         [.realTime]
       case .sessionReadTooEarly: [.sessionOrder]
       case .sessionsIgnored: [.exactlyOnce]
+      case .ageFromArrival: [.staleness]
       case .conditionIgnored: [.stateMachineSafety]
       case .forgetSessionsInSnapshot: [.stateMachineSafety, .equalState]
       case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:

@@ -14,6 +14,8 @@ final class SimulatedClient {
     var floors: [UInt64]
     /// What this client had seen of the key's group when it began.
     var after: LogIndex
+    /// Of a stale read: how old what it is answered may be.
+    var maximumAge: TimeAmount?
   }
 
   struct Lane {
@@ -68,8 +70,13 @@ final class SimulatedClient {
     let call = CallID(lastCall)
     var options = CallOptions(timeout: timeout)
     var after = LogIndex.zero
+    var maximumAge: TimeAmount?
     if case .read(let level) = operation.kind {
       options.consistency = level
+      if level == .stale {
+        maximumAge = Self.maximumAge(of: lastCall)
+        options.maximumAge = maximumAge
+      }
       if level == .session, let index = seen.index(of: operation.key) {
         after = index
         options.after = after
@@ -77,13 +84,22 @@ final class SimulatedClient {
     }
     lanes[lane].pending = Pending(
       call: call, operation: operation, start: world.time, floors: world.observer.effects.floors,
-      after: after)
+      after: after, maximumAge: maximumAge)
     world.observer.counts.operations += 1
     world.record(
       10, UInt64(process(lane: lane)), call.rawValue,
       "c\(index + 1).\(lane) asks \(call.rawValue): \(operation.kind) \(operation.key)")
     core.call(
       call, operation.call, options: options, now: Self.now(world.time), into: &outputs)
+  }
+
+  private static func maximumAge(of call: UInt64) -> TimeAmount? {
+    switch call % 4 {
+    case 0: nil
+    case 1: .milliseconds(150)
+    case 2: .milliseconds(400)
+    default: .seconds(1)
+    }
   }
 
   /// A wake-up is due. False where another one has taken its place.

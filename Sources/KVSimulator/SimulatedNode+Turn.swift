@@ -181,6 +181,7 @@ extension SimulatedNode {
     }
     checkThatItStaysOut(carried, &world)
     for persist in carried.persists { log.append(.persist(persist)) }
+    if carried.coversLog, carried.persists.isEmpty { log.append(.cover) }
     for read in carried.logReads { log.append(.read(read)) }
     startLogWork(&world)
     guard isRunning else { return false }
@@ -348,10 +349,8 @@ extension SimulatedNode {
 
   private func answer(_ read: NodeOutputs.Read, now: Now, _ world: inout World) {
     do {
-      guard let result = try state.machines.read(read.group, read.command, tier: .all) else {
-        return world.violate(
-          .nodeStopped, "\(id) read with every tier and found nothing")
-      }
+      // Nothing is found where the group was removed meanwhile.
+      let result = try state.machines.read(read.group, read.command, tier: .all)
       process.step(.readDone(read.number, result), now: now, &outputs)
     } catch {
       stop(because: error, &world)

@@ -44,7 +44,7 @@ package struct SimulationProfile: Sendable {
 extension SimulationProfile {
   package static let names = [
     "cp", "calm", "crash-votes", "figure-8", "lease", "snapshot", "network", "disk", "clocks",
-    "sessions", "links", "forming",
+    "sessions", "links", "forming", "stale",
   ]
 
   package static func named(_ name: String) -> SimulationProfile? {
@@ -61,6 +61,7 @@ extension SimulationProfile {
     case "sessions": .sessions
     case "links": .links
     case "forming": .forming
+    case "stale": .stale
     default: nil
     }
   }
@@ -196,6 +197,20 @@ extension SimulationProfile {
     // So that it takes about as long to form a cluster as from one crash to the next.
     profile.diskSlowness = 100
     profile.formsWithinNanoseconds = 4_000_000_000
+    return profile
+  }
+
+  /// Reads that any replica may serve, of replicas that sleep and of such as hear little.
+  package static var stale: SimulationProfile {
+    var profile = SimulationProfile(
+      name: "stale",
+      faults: [
+        (.pause, 8), (.pauseLeader, 3), (.isolate, 2), (.isolateLeader, 3), (.slowLinks, 3),
+        (.oneWay, 2), (.clockRate, 3), (.crash, 2), (.stuckDisk, 2),
+      ])
+    profile.workload.staleOfTen = 6
+    profile.meanGapNanoseconds = 500_000_000
+    profile.longestFaultNanoseconds = 1_500_000_000
     return profile
   }
 

@@ -76,7 +76,8 @@ struct StateThread {
   ) throws(StorageError) -> Answer? {
     switch order {
     case .open(let transfer, let group):
-      let reader = try machines.beginSnapshot(group)
+      // Where the group was removed meanwhile, its transfers went with it.
+      guard let reader = try machines.beginSnapshot(group) else { return nil }
       readers.append((transfer, reader))
       return .step(transfer, .opened(reader.status))
     case .read(let transfer, let cursor, let maxBytes):

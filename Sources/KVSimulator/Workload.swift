@@ -49,6 +49,8 @@ package struct Workload: Sendable {
   /// Mean pause of a lane between two operations.
   package var meanPause: UInt64 = 110_000_000
   package var clients = 6
+  /// Stale reads of ten reads.
+  package var staleOfTen: UInt64 = 1
   package var lanes = 2
   private var nextValue: UInt64 = 0
 
@@ -87,7 +89,7 @@ package struct Workload: Sendable {
     let key = "r\(epoch)-\(number)"
     let kind: PlannedOperation.Kind
     switch random.below(20) {
-    case 0..<8: kind = .read(Self.level(&random))
+    case 0..<8: kind = .read(level(&random))
     case 8..<14: kind = .write(unique())
     case 14..<18: kind = .cas(expected: lastSeen[key] ?? nil, new: unique())
     default: kind = .delete
@@ -102,7 +104,7 @@ package struct Workload: Sendable {
     let isCounter = number < counters
     let key = isCounter ? "c\(epoch)-\(number)" : "l\(epoch)-\(number - counters)"
     guard random.chance(3, in: 5) else {
-      return PlannedOperation(kind: .read(Self.level(&random)), key: key)
+      return PlannedOperation(kind: .read(level(&random)), key: key)
     }
     // Sums and elements of different lengths.
     let size = Int(random.below(3))
@@ -117,11 +119,12 @@ package struct Workload: Sendable {
     return "v\(nextValue)"
   }
 
-  private static func level(_ random: inout SeededRandom) -> Consistency {
-    switch random.below(10) {
-    case 0: .stale
-    case 1: .session
-    case 2: .quorum
+  private func level(_ random: inout SeededRandom) -> Consistency {
+    let number = random.below(10)
+    if number < staleOfTen { return .stale }
+    return switch number - staleOfTen {
+    case 0: .session
+    case 1: .quorum
     default: .linearizable
     }
   }

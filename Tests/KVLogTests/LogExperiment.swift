@@ -37,7 +37,8 @@ struct LogExperiment {
     for step in 0..<steps {
       let difference: String?
       switch random.below(100) {
-      case 0..<52: difference = try append()
+      case 0..<50: difference = try append()
+      case 50..<52: difference = try cover()
       case 52..<67: difference = try sync()
       case 67..<76: difference = try compact()
       case 76..<83: difference = try release()
@@ -148,6 +149,14 @@ struct LogExperiment {
     try log.log.sync()
     possible = [model]
     return nil
+  }
+
+  private mutating func cover() throws -> String? {
+    try log.log.cover()
+    possible = [model]
+    let end = log.log.end
+    try log.log.cover()
+    return log.log.end == end ? nil : "a cover of a cover"
   }
 
   private mutating func compact() throws -> String? {

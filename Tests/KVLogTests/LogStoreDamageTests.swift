@@ -246,11 +246,11 @@ import Testing
       (image, TestLog.node, 1, "another cluster"),
       (
         newer, TestLog.node, TestLog.digest,
-        "log format 9 by a newer build, and this build reads format 2: start the newer build again"
+        "log format 9 by a newer build, and this build reads format 3: start the newer build again"
       ),
       (
         try Self.imageOfFormat1(), TestLog.node, TestLog.digest,
-        "log format 1 by an older build, and this build reads format 2 only: start the older build"
+        "log format 1 by an older build, and this build reads format 3 only: start the older build"
       ),
     ]
     for (image, node, digest, mention) in cases {

@@ -36,9 +36,15 @@ import Testing
       .raft(
         .heartbeat(
           .init(
-            commit: LogIndex(6), round: 10, leaderCommit: LogIndex(8), quorumAgeMilliseconds: 21)))
+            commit: LogIndex(6), round: 10, leaderCommit: LogIndex(8),
+            echo: FollowerStamp(rawValue: 21))))
     ),
-    ("heartbeat-response", .raft(.heartbeatResponse(.init(round: 10)))),
+    ("heartbeat-without-echo", .raft(.heartbeat(.init(commit: LogIndex(6), round: 10)))),
+    (
+      "heartbeat-response",
+      .raft(.heartbeatResponse(.init(round: 10, stamp: FollowerStamp(rawValue: 21))))
+    ),
+    ("heartbeat-response-without-stamp", .raft(.heartbeatResponse(.init(round: 10)))),
     ("timeout-now", .raft(.timeoutNow)),
     ("snapshot-offer", .snapshot(.offer(transfer: 8, index: LogIndex(100), term: Term(2)))),
     ("snapshot-request", .snapshot(.request(transfer: 8, sequence: 1))),

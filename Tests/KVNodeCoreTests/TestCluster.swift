@@ -82,7 +82,8 @@ final class TestCluster {
   }
 
   static func makeLog(node: UInt32) throws -> MemoryLog {
-    try MemoryLog.create(node: NodeID(node))
+    try MemoryLog.create(
+      node: NodeID(node), options: LogOptions(segmentBytes: 1 << 20, saltSeed: UInt64(node)))
   }
 
   func setDown(_ at: Int) throws {

@@ -83,6 +83,7 @@ final class TestNode {
         core.step(.persisted(persist.number), now: now, into: &outputs)
       }
     }
+    if asked.coversLog, asked.persists.isEmpty, !isDiskStuck { try log.cover() }
     for frame in asked.frames {
       frames.append(
         (
@@ -140,7 +141,7 @@ final class TestNode {
     }
     switch order {
     case .open(let transfer, let group):
-      let reader = try machines.beginSnapshot(group)
+      guard let reader = try machines.beginSnapshot(group) else { return }
       readers[transfer] = reader
       answer(transfer, .opened(reader.status))
     case .read(let transfer, let cursor, let maxBytes):

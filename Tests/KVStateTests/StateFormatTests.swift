@@ -186,7 +186,7 @@ import Testing
     for key in ["a", "b"] as [Bytes] {
       _ = try machines.apply(.mutate(keyspace: .default, key: key, .put(value: "v")), to: &log)
     }
-    let reader = try machines.beginSnapshot(.meta)
+    let reader = try #require(try machines.beginSnapshot(.meta))
     let (first, cursor) = try reader.chunk(at: Bytes(), maxBytes: 1)
     let next = try #require(cursor)
     let (last, end) = try reader.chunk(at: next, maxBytes: 1)

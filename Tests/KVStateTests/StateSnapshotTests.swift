@@ -68,7 +68,7 @@ import Testing
     func body<F: StoreFixture>(_ fixture: F) throws {
       var (machines, log) = try filled(fixture.store)
       let expected = try machines.snapshot(group, maxBytes: 700)
-      let reader = try machines.beginSnapshot(group)
+      let reader = try #require(try machines.beginSnapshot(group))
       var cursors: [Bytes] = [Bytes()]
       var chunks: [Bytes] = []
       while let cursor = cursors.last, cursors.count == chunks.count + 1 {
@@ -283,6 +283,7 @@ import Testing
       try machines.remove(group)
       #expect(try machines.read(group, .get(keyspace: .default, key: "n"), tier: .all) == nil)
       #expect(try machines.open(group, generation: firstGeneration) == nil)
+      #expect(throws: Never.self) { _ = try machines.beginSnapshot(group) }
       let range = StateKey.range(of: group)
       #expect(try fixture.store.makeView().all(from: range.from, to: range.to).isEmpty)
       #expect(try machines.get(GroupID(3), "n")?.value == "1")

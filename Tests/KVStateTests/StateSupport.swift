@@ -84,7 +84,7 @@ extension StateMachines {
 
   /// All chunks of a snapshot of the group as it is now.
   func snapshot(_ group: GroupID, maxBytes: Int = 512) throws -> [Bytes] {
-    let reader = try beginSnapshot(group)
+    let reader = try #require(try beginSnapshot(group))
     var chunks: [Bytes] = []
     var cursor: Bytes? = Bytes()
     while let position = cursor {

@@ -32,8 +32,7 @@ enum Callers {
     "Sources/KVLog/SegmentLog.swift": ["recoveredPartitions": "as that of `LogStore`"],
     "Sources/KVLink/Link.swift": ["leave": "a node that is drained parts from the others by it"],
     "Jepsen-lite/JepsenHistory/Promises/Promises+Staleness.swift": [
-      "versionStaleness": "the bounds of reads in ap keyspaces are held by it",
-      "timeStaleness": "as `versionStaleness`",
+      "versionStaleness": "the bounds of reads in ap keyspaces are held by it"
     ],
   ]
 

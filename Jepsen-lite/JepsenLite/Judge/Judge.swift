@@ -27,6 +27,8 @@ struct Judge {
     case .monotonicReads: [promises.monotonicReads()]
     case .sessionOrder: [promises.writesInOrder()]
     case .staleness: [staleness]
+    case .maximumAge(let age):
+      [promises.timeStaleness(boundNanoseconds: UInt64(age / .nanoseconds(1)))]
     }
   }
 

@@ -146,6 +146,9 @@ enum SelfTestCatalogue {
     SelfTestFault(
       "sessionReadTooEarly", "a session's read is served before what it has seen is applied",
       [.simulation(profile: "cp")]),
+    SelfTestFault(
+      "ageFromArrival", "a follower counts its age from when its leader's word arrives",
+      [.simulation(profile: "stale")]),
   ]
 
   private static let state = [

@@ -21,6 +21,8 @@ package enum Call: Hashable, Sendable {
     case session
     /// Whatever a replica has.
     case stale
+    /// What a replica has, if nothing is missing from it that is older than this.
+    case staleWithin(Duration)
   }
 }
 

@@ -78,6 +78,9 @@ final class KVSystemClient: SystemClient {
     switch level {
     case .linearizable: options.consistency = .linearizable
     case .stale: options.consistency = .stale
+    case .staleWithin(let age):
+      options.consistency = .stale
+      options.maximumAge = TimeAmount(age)
     case .session:
       options.consistency = .session
       let (group, index) = session.withLock { session in

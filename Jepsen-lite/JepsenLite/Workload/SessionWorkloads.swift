@@ -47,6 +47,33 @@ struct StaleWorkload: Workload {
   }
 }
 
+/// Writes, and reads at the level `stale` that refuse what is older than a second. A node's clock
+/// may run a little slower than the harness's.
+struct MaximumAgeWorkload: Workload {
+  private static let limit = Duration.seconds(1)
+  private static let clockMargin = Duration.milliseconds(10)
+
+  private let keys: Int
+
+  init(keys: Int) { self.keys = keys }
+
+  var hotKey: String { "age-0" }
+  var checks: [Check] { [.maximumAge(Self.limit + Self.clockMargin), .noLostWrites] }
+
+  func step(_ caller: Caller) async {
+    let key = "age-\(caller.random.below(UInt64(keys)))"
+    if caller.random.chance(2, in: 5) {
+      await Mixed.write(caller, key)
+    } else {
+      await caller.read(key, .staleWithin(Self.limit))
+    }
+  }
+
+  func finish(_ caller: Caller, _ history: [HistoryOperation]) async {
+    for number in 0..<keys { await caller.insist { await caller.read("age-\(number)") } }
+  }
+}
+
 private enum Mixed {
   static func write(_ caller: Caller, _ key: String) async {
     let value = caller.uniqueText()

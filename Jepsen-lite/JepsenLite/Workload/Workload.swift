@@ -39,6 +39,8 @@ enum Check: Hashable, Sendable {
   case monotonicReads
   case sessionOrder
   case staleness
+  /// No read shows what had been replaced for longer than this when it began.
+  case maximumAge(Duration)
 }
 
 /// The workloads by name.
@@ -79,6 +81,9 @@ package enum WorkloadCatalog {
     },
     WorkloadEntry(name: "stale", text: "stale reads: how old what they find is") {
       StaleWorkload(keys: $0 ?? 8)
+    },
+    WorkloadEntry(name: "max-age", text: "stale reads with a maximum age of a second") {
+      MaximumAgeWorkload(keys: $0 ?? 8)
     },
   ]
 

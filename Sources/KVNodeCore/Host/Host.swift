@@ -85,6 +85,7 @@ struct Host: Sendable {
     {
       orders.append(.diskStalled(isStalled))
     }
+    log.coverIfDue(now: now.instant, &outputs)
     orders.append(.budget(Limits.snapshotBytesPerTick))
     if now.instant >= nextMaintenance {
       nextMaintenance = now.instant + Self.maintenanceInterval

@@ -2,11 +2,13 @@ internal import KVBase
 internal import KVLog
 
 /// What a host does about the node's log: the writes on their way, the watch over the disk that
-/// they go to, and the flushes of the state that let the log forget.
+/// they go to, the cover that closes it when nothing more is written, and the flushes of the state
+/// that let the log forget.
 struct NodeLog: Sendable {
   private var writes = LogWrites()
   private var disk: DiskWatch
   private var flushes: FlushSchedule
+  private var cover = CoverSchedule()
 
   init(_ configuration: NodeConfiguration) {
     disk = DiskWatch(configuration.raft)
@@ -18,6 +20,7 @@ struct NodeLog: Sendable {
 
   mutating func write(_ batch: LogBatch, now: Instant, _ outputs: inout NodeOutputs) {
     let number = writes.begin(batch, now: now)
+    cover.written(now: now)
     outputs.persists.append(
       NodeOutputs.Persist(number: number, records: batch.records, bytes: batch.bytes))
   }
@@ -32,6 +35,10 @@ struct NodeLog: Sendable {
     disk.tick(oldest: writes.oldest, now: now, &outputs)
   }
 
+  mutating func coverIfDue(now: Instant, _ outputs: inout NodeOutputs) {
+    if writes.oldest == nil, cover.isDue(now: now) { outputs.coversLog = true }
+  }
+
   mutating func flushIfDue(_ gauges: NodeGauges, _ outputs: inout NodeOutputs) {
     if flushes.isDue(gauges) { outputs.flushState = true }
   }
@@ -40,6 +47,24 @@ struct NodeLog: Sendable {
     _ groups: [FlushedGroup], _ gauges: NodeGauges, _ orders: inout [ShardInput]
   ) {
     if flushes.ended(gauges) { orders.append(.flushed(groups)) }
+  }
+}
+
+/// When the log is closed with a cover (`LogFormat`): once after its last write, however long the
+/// node then writes nothing. A log that was just opened may end without one.
+struct CoverSchedule: Sendable {
+  private var isCovered = false
+  private var lastWriteAt = Instant.zero
+
+  mutating func written(now: Instant) {
+    isCovered = false
+    lastWriteAt = now
+  }
+
+  mutating func isDue(now: Instant) -> Bool {
+    guard !isCovered, now - lastWriteAt >= Limits.logCoverDelay else { return false }
+    isCovered = true
+    return true
   }
 }
 

@@ -129,6 +129,9 @@ struct GroupReads: Sendable {
     applied: LogIndex, _ context: inout ShardContext, _ outputs: inout NodeOutputs
   ) {
     guard applied >= index else {
+      if raft.isRemoved {
+        return fail(read, left(own, raft, context), &context, &outputs)
+      }
       if !waiting.wait(for: index, read) {
         fail(read, overloaded(own, context), &context, &outputs)
       }
@@ -152,6 +155,25 @@ struct GroupReads: Sendable {
   ) {
     context.readBudget.giveBack(read.bytes, of: read.caller.connection)
     outputs.fail(read.caller, failure)
+  }
+
+  /// The group has removed this replica: it is sent nothing more, so what is not applied here never
+  /// will be.
+  mutating func leftGroup(
+    _ own: LocalReplica, _ raft: borrowing RaftCore, _ context: inout ShardContext,
+    _ outputs: inout NodeOutputs
+  ) {
+    while let read = waiting.popIndexed() {
+      fail(read, left(own, raft, context), &context, &outputs)
+    }
+  }
+
+  private func left(
+    _ own: LocalReplica, _ raft: borrowing RaftCore, _ context: ShardContext
+  ) -> Failure {
+    let leader = raft.leader?.node
+    return Refusals.removed(
+      own.group, context.node, leader: leader == context.node ? nil : leader)
   }
 
   private func overloaded(_ own: LocalReplica, _ context: ShardContext) -> Failure {

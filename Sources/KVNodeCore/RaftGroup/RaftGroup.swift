@@ -179,7 +179,10 @@ struct RaftGroup: Engine {
 
   mutating func message(
     _ message: PeerMessage, now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
-  ) {
+  ) throws(WireError) {
+    guard raft.admits(message.term) else {
+      throw .invalid("peer message: a term too far above the group's")
+    }
     guard message.to == identity.id, !transfers.isResetting else { return }
     switch message.body {
     // A node whose own disk is stalled can't lead, whoever asks.
@@ -315,6 +318,9 @@ struct RaftGroup: Engine {
     if asked.roleChanged { noteRole(now: now.instant, &outputs) }
     if asked.commitAdvanced {
       outputs.events.append(.committed(group: group, index: raft.commitIndex))
+    }
+    if asked.commitAdvanced || asked.configurationChanged, reads.waitForIndex, raft.isRemoved {
+      reads.leftGroup(own, raft, &context, &outputs)
     }
     if asked.configurationChanged {
       outputs.events.append(

@@ -25,6 +25,7 @@ enum Refusals {
         "node \(leader.node.rawValue) leads \(name)", leader: leader.node)
     }
     if context.isShuttingDown { return shuttingDown(context.node) }
+    if raft.isRemoved { return removed(group, context.node) }
     guard raft.timeWithoutQuorum(now: now) >= context.electionTimeout * 2 else {
       return Failure(
         .unavailable, .noLeader, notStarted: true, "\(name) is electing a leader: retry",
@@ -88,9 +89,9 @@ enum Refusals {
         + "this cluster said")
   }
 
-  static func removed(_ group: GroupID, _ node: NodeID) -> Failure {
+  static func removed(_ group: GroupID, _ node: NodeID, leader: NodeID? = nil) -> Failure {
     Failure(
       .unavailable, .notReplica, notStarted: true,
-      "node \(node.rawValue) no longer holds a replica of \(name(of: group))")
+      "node \(node.rawValue) no longer holds a replica of \(name(of: group))", leader: leader)
   }
 }

@@ -86,6 +86,9 @@ struct WaitingReads: Sendable {
     return first.read
   }
 
+  /// A read that waits for an index, whatever index that is.
+  mutating func popIndexed() -> PendingRead? { indexed.popLast()?.read }
+
   mutating func removeAll() -> [PendingRead] {
     var all = indexed.map(\.read)
     indexed.removeAll()

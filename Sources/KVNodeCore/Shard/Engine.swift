@@ -29,9 +29,11 @@ protocol Engine: Sendable {
   mutating func request(
     _ request: EngineRequest, caller: Caller, now: Now, _ context: inout ShardContext,
     _ outputs: inout NodeOutputs)
-  /// A message of another replica of the partition.
+  /// A message of another replica of the partition. An error is a protocol violation: it closes the
+  /// connection on which the message came.
   mutating func message(
-    _ message: PeerMessage, now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs)
+    _ message: PeerMessage, now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
+  ) throws(WireError)
   /// What it asked the log to write is durable.
   mutating func persisted(
     _ completion: LogBatch.Completion.Kind, now: Now, _ context: inout ShardContext,

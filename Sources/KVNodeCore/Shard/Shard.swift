@@ -123,7 +123,7 @@ struct Shard: Sendable {
       guard message.from.node == peer else { throw .invalid("peer message: another's replica") }
       guard let slot = table.slot(of: message.group) else { continue }
       touch(slot)
-      table[slot].message(message, now: now, &context, &outputs)
+      try table[slot].message(message, now: now, &context, &outputs)
     }
   }
 

@@ -36,6 +36,8 @@ package enum Check: String, Sendable, CaseIterable {
   case readContent = "read content"
   /// A session never sees its reads go back.
   case sessionOrder = "session order"
+  /// A read with a maximum age lacks nothing that was acknowledged longer ago.
+  case staleness = "staleness"
   /// The history of each key has an order that explains it.
   case linearizability = "linearizability"
   /// With all faults healed the cluster serves again.

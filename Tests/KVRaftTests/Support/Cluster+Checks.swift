@@ -11,6 +11,7 @@ extension Cluster {
     #endif
     if core.role == .leader { checkElectionSafety(core) }
     checkReads(of: host, after: outputs)
+    checkFreshness(of: core)
     if outputs.leadershipLost { hosts[host].openReads.removeAll() }
     if stepCount % 64 == 0 { checkLogMatching() }
   }
@@ -71,6 +72,7 @@ extension Cluster {
       }
     } else {
       committed.append(entry)
+      commitTimes.append(now)
     }
     // Durable here before it is applied: after a crash the log must not lag the state.
     if entry.index > hosts[host].durable.lastIndex {
@@ -105,6 +107,17 @@ extension Cluster {
         }
       }
     }
+  }
+
+  /// A replica that says how old its state is at most lacks nothing that was committed before that.
+  private func checkFreshness(of core: RaftCore) {
+    guard let age = core.age(now: now) else { return }
+    agesStated += 1
+    let missing = Int(core.appliedIndex.rawValue)
+    guard missing < commitTimes.count, now - commitTimes[missing] > age else { return }
+    findings.append(
+      "freshness: \(core.id), applied \(core.appliedIndex), says that it is at most \(age) old; "
+        + "the next entry was committed \(now - commitTimes[missing]) ago")
   }
 
   // MARK: What tests ask

@@ -64,6 +64,9 @@ final class Cluster {
   var highestCommit: LogIndex { LogIndex(UInt64(committed.count)) }
   /// The state's hash after each index.
   var stateHashes: [UInt64] = [0]
+  /// When each of them was first applied anywhere.
+  var commitTimes: [Instant] = []
+  var agesStated = 0
   var readsServed = 0
   var leaseReadsServed = 0
   var transcript: Transcript?

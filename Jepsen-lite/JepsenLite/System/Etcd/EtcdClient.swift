@@ -48,7 +48,7 @@ final class EtcdClient: SystemClient {
 
   private func read(_ key: String, _ level: Call.Level, _ timeout: Duration) async -> Answer {
     switch level {
-    case .session: return Answer(.unsupported)
+    case .session, .staleWithin: return Answer(.unsupported)
     case .linearizable, .stale: break
     }
     let body = "{\"key\":\"\(Self.encoded(key))\",\"serializable\":\(level == .stale)}"
