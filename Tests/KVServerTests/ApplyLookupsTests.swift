@@ -52,7 +52,8 @@ import Testing
     lookups.append(parked)
     // Another one of the group, as after a snapshot, waits for its turn.
     lookups.append(try self.parked(1, records: 1))
-    let parts = try #require(lookups.next()).parts
+    let first = lookups.next()
+    let parts = try #require(first).parts
     #expect(parts.count == Limits.readThreads && parts.map(\.count).reduce(0, +) == 10)
     let second = lookups.next()
     #expect(second == nil)
