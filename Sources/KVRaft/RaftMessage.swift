@@ -28,8 +28,7 @@ package struct RaftMessage: Hashable, Sendable {
       guard case .append(let append) = self, !append.entries.isEmpty else { return self }
       return .heartbeat(
         Heartbeat(
-          commit: .zero, round: append.round, leaderCommit: .zero,
-          quorumAgeMilliseconds: Heartbeat.unknownAge))
+          commit: .zero, round: append.round, leaderCommit: .zero, echo: nil))
     }
   }
 

@@ -59,7 +59,7 @@ extension SimulatedNode {
 
 extension SimulatedNode {
   /// What the frames to other nodes promise is on the disk when they leave.
-  func checkPromises(_ world: inout World) {
+  func checkPromises(of carried: NodeOutputs, _ world: inout World) {
     guard !carried.peerFrames.isEmpty, world.observer.raft.awaitsDisk(index) else { return }
     carried.peerFrames.forEach { _, writer, range in
       var reader = ByteReader(Bytes(Array(writer.bytes[range])))

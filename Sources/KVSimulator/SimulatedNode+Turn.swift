@@ -231,7 +231,7 @@ extension SimulatedNode {
         Frame(type: frame.type, stream: frame.stream, payload: frame.payload),
         on: frame.connection, of: index, time: world.time)
     }
-    checkPromises(&world)
+    checkPromises(of: carried, &world)
     carried.peerFrames.forEach { connection, writer, range in
       let payload = Bytes(Array(writer.bytes[range]))
       world.transports.send(

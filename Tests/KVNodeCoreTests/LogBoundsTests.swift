@@ -131,13 +131,16 @@ import Testing
       if case .applied? = reply { applied += 1 } else { try cluster.run(milliseconds: 20) }
     }
     #expect(applied == 3 * keys.count)
-    let held = follower.stuckBytes
-    #expect(
-      held <= Limits.undurableBytes + Limits.frameBytes,
-      "\(held >> 20) MiB wait for the disk, and \(Limits.undurableBytes >> 20) are the limit")
+    // What is stuck, and what gathered behind it: that is written as soon as the disk is back.
     follower.isDiskStuck = false
+    let stuck = follower.stuckBytes
+    let writes = follower.persistSizes.count
     try follower.log.sync()
     try follower.give(.persisted(try #require(follower.stuck.last)), cluster.now)
+    let held = follower.persistSizes[writes...].reduce(stuck, +)
+    #expect(
+      held <= Limits.undurableBytes + 2 * Limits.valueBytes,
+      "\(held >> 20) MiB wait for the disk, and \(Limits.undurableBytes >> 20) are the limit")
     try cluster.run(milliseconds: 2_000)
     for key in keys {
       let group = cluster.group(of: key)
