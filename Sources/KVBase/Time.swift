@@ -55,6 +55,7 @@ package struct TimeAmount: Hashable, Comparable, Sendable, CustomStringConvertib
     case 10_000_000_000...: "\(nanoseconds / 1_000_000_000) s"
     case 1_000_000...: "\(nanoseconds / 1_000_000) ms"
     case 1_000...: "\(nanoseconds / 1_000) µs"
+    case 0: "0 ms"
     default: "\(nanoseconds) ns"
     }
   }

@@ -109,7 +109,8 @@ enum TransferCommands {
     do {
       let json: JSON
       do throws(JSONError) { json = try JSON(parsing: line.text) } catch {
-        return .init("not a JSON object: \(error)", isFinal: true)
+        let place = error.offset.map { "column \($0 + 1): " } ?? ""
+        return .init("not a JSON object (\(place)\(error.text))", isFinal: true)
       }
       let key = try bytes("key", json)
       let value = try bytes("value", json)
