@@ -134,6 +134,7 @@ let package = Package(
     tests("KVLoopTests", ["KVLoop", "KVWire"]),
     tests("KVServerTests", ["KVServer"]),
     tests("KVNodeTests", ["kvnode"]),
+    tests("KvctlTests", ["kvctl"]),
     tests("KVSimulatorTests", ["KVSimulator"]),
     tests("JepsenHistoryTests", ["JepsenHistory"]),
     tests("JepsenNetworkTests", ["JepsenNetwork"]),

@@ -51,8 +51,13 @@ package struct TimeAmount: Hashable, Comparable, Sendable, CustomStringConvertib
     TimeAmount(nanoseconds: a.nanoseconds * b)
   }
   @usableFromInline package var description: String {
-    nanoseconds >= 10_000_000_000
-      ? "\(nanoseconds / 1_000_000_000) s" : "\(nanoseconds / 1_000_000) ms"
+    switch nanoseconds {
+    case 10_000_000_000...: "\(nanoseconds / 1_000_000_000) s"
+    case 1_000_000...: "\(nanoseconds / 1_000_000) ms"
+    case 1_000...: "\(nanoseconds / 1_000) µs"
+    case 0: "0 ms"
+    default: "\(nanoseconds) ns"
+    }
   }
 }
 

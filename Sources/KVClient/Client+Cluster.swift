@@ -23,6 +23,8 @@ extension Client {
     let outcome = await perform(.dropKeyspace(name: name), options.core())
     switch outcome {
     case .applied(.done, _), .applied(.keyspace, _): return
+    case .applied(.noSuchKeyspace, _):
+      throw KVError(.rejected, .notFound, "there is no keyspace '\(name)'")
     default: throw KVError(outcome)
     }
   }

@@ -23,6 +23,24 @@ extension Client {
     public var receipt: Receipt
   }
 
+  /// What a delete did.
+  public struct Deleted: Hashable, Sendable {
+    /// Whether there was a record.
+    public var existed: Bool
+    /// How it was written.
+    public var receipt: Receipt
+  }
+
+  /// What an addition did.
+  public struct Added: Hashable, Sendable {
+    /// The counter from now on.
+    public var value: Int64
+    /// The record's version from now on.
+    public var version: UInt64
+    /// How it was written.
+    public var receipt: Receipt
+  }
+
   /// What a read found.
   public struct Found: Hashable, Sendable {
     /// `nil`: there is no such record.
@@ -77,16 +95,18 @@ extension Client {
     return Written(version: version.rawValue, receipt: Receipt(receipt))
   }
 
-  /// Deletes `key`. Whether there was a record. Throws `conditionFailed` where the condition does
-  /// not hold.
+  /// Deletes `key`, and says whether there was a record. Throws `conditionFailed` where the
+  /// condition does not hold.
   @discardableResult
   public func delete(
     _ key: some KeyConvertible, if condition: Condition = .always, options: Options = Options()
-  ) async throws(KVError) -> Bool {
+  ) async throws(KVError) -> Deleted {
     let outcome = await perform(
       .mutate(key: Bytes(key.keyBytes), .delete(condition: condition.core)), options.core())
-    guard case .applied(.deleted(let existed, _), _) = outcome else { throw KVError(outcome) }
-    return existed
+    guard case .applied(.deleted(let existed, _), let receipt) = outcome else {
+      throw KVError(outcome)
+    }
+    return Deleted(existed: existed, receipt: Receipt(receipt))
   }
 
   /// Sets `key` to `value` where `expected` holds. `nil`: it did not, and nothing was changed.
@@ -102,23 +122,25 @@ extension Client {
     }
   }
 
-  /// Adds `delta` to the counter at `key`, which begins at 0, and returns the sum. Throws
-  /// `outOfRange` where the sum would leave `bounds` or the record is no integer.
+  /// Adds `delta` to the counter at `key`, which begins at 0; the answer has the sum.
+  /// Throws `outOfRange` where the sum would leave `bounds` or the record is no integer.
   @discardableResult
   public func add(
     _ key: some KeyConvertible, _ delta: Int64 = 1,
     within bounds: ClosedRange<Int64> = Int64.min...Int64.max, options: Options = Options()
-  ) async throws(KVError) -> Int64 {
+  ) async throws(KVError) -> Added {
     let outcome = await perform(
       .mutate(
         key: Bytes(key.keyBytes),
         .add(delta: delta, minimum: bounds.lowerBound, maximum: bounds.upperBound)),
       options.core())
-    guard case .applied(.added(let value, _), _) = outcome else { throw KVError(outcome) }
-    return value
+    guard case .applied(.added(let value, let version), let receipt) = outcome else {
+      throw KVError(outcome)
+    }
+    return Added(value: value, version: version.rawValue, receipt: Receipt(receipt))
   }
 
-  /// Puts `suffix` after the end of the value of `key`, which begins empty, and returns the new
+  /// Puts `suffix` after the end of the value of `key`, which begins empty; the answer has the new
   /// length. Throws `outOfRange`, and nothing is changed, where the value would become longer than
   /// 1 MiB.
   @discardableResult

@@ -99,7 +99,7 @@ public enum Condition: Hashable, Sendable {
 public enum KeyspaceMode: String, Hashable, Sendable {
   /// Linearizable; a minority refuses.
   case cp
-  /// Always on; copies converge.
+  /// Always on; copies converge. Not there yet: creating one is refused.
   case ap
 }
 

@@ -50,7 +50,7 @@ enum Work: Sendable {
     case .get: "get"
     case .gets, .multiGet: "multi-get"
     case .page, .scan: "scan"
-    case .map: "map"
+    case .map: "fetching the cluster map"
     case .status, .statusAt: "status"
     case .health: "health"
     }

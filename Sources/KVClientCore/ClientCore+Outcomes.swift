@@ -69,7 +69,8 @@ extension ClientCore {
     } else {
       failure.notStarted = false
       if calls[slot].work.isMutation {
-        failure.message += "; an earlier try may have taken effect, or may yet"
+        failure.message +=
+          "; an earlier try may have taken effect, or may yet: \(Self.readFirst(calls[slot].work))"
       }
       finish(slot, .unknown(failure), now, &outputs)
     }
@@ -83,7 +84,7 @@ extension ClientCore {
     if call.attempts.uncertain > 0 {
       let advice =
         call.work.isMutation
-        ? ": it may have been done, or may yet be; read it to find out, or repeat it" : ": retry"
+        ? ": it may have been done, or may yet be: \(Self.readFirst(call.work))" : ": retry"
       finish(
         slot,
         .unknown(
@@ -131,11 +132,13 @@ extension ClientCore {
     case .group(let group) where answered > 0:
       let others = list.isEmpty ? "" : "; \(list)"
       let advice =
-        call.work.isMutation
-        ? "retry when more nodes are up" : "retry, or read with --consistency stale"
+        !call.work.isMutation
+        ? ": retry, or read with --consistency stale"
+        // What else to do of one that may have been done, is said below.
+        : call.attempts.uncertain == 0 ? ": retry when more nodes are up" : ""
       message =
         "no quorum for \(name(ofGroup: group)) (\(answered) of \(candidates.count) replicas"
-        + " answered\(others)): \(advice)"
+        + " answered\(others))\(advice)"
     case .group(let group):
       message =
         "no replica of \(name(ofGroup: group)) can be reached (\(list)): \(advice(for: call))"
@@ -147,6 +150,13 @@ extension ClientCore {
   }
 
   // MARK: Sentences
+
+  /// What to do after a mutation whose outcome is unknown. The session that would make a retry safe
+  /// ends with the call.
+  private static func readFirst(_ work: Work) -> String {
+    guard case .mutate = work else { return "look at the keyspaces before sending it again" }
+    return "read the key before sending it again, since that is a new request and may do it twice"
+  }
 
   func name(ofGroup group: Int) -> String {
     group == 0 ? "the meta group" : "partition \(group - 1)"

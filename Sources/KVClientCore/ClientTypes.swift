@@ -29,7 +29,7 @@ package struct Endpoint: Hashable, Sendable {
     self.address = address
   }
 
-  /// `host:port` or `id=host:port`; `nil` where the text is neither.
+  /// `host:port` or `id=host:port`, an IPv6 address in brackets; `nil` where the text is neither.
   package init?(_ text: String) {
     var remaining = Substring(text)
     if let equals = remaining.firstIndex(of: "=") {
@@ -41,6 +41,8 @@ package struct Endpoint: Hashable, Sendable {
       let port = UInt16(remaining[remaining.index(after: colon)...]), port > 0,
       remaining.utf8.count <= Limits.addressBytes
     else { return nil }
+    let host = remaining[..<colon]
+    guard !host.contains(":") || host.hasPrefix("[") && host.hasSuffix("]") else { return nil }
     address = String(remaining)
   }
 }

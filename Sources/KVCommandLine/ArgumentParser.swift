@@ -77,9 +77,11 @@ extension CommandSpec {
 
   private func unknown(_ written: String, _ name: String) -> UsageError {
     let hint = Suggestion.sentence(for: name, among: flags.map(\.name), prefix: "--")
+    let dashes =
+      positionals.isEmpty ? "" : "; write -- before an argument that begins with a dash"
     return UsageError(
       "\(self.name) has no flag \(written)\(hint.isEmpty ? ";" : hint) '\(self.name) --help' lists"
-        + " its flags")
+        + " its flags\(dashes)")
   }
 
   private func check(_ given: [String]) throws(UsageError) {

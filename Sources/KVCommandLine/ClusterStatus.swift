@@ -105,7 +105,8 @@ package struct ClusterStatus: Sendable {
         "\(row.node.node)", row.node.address, state(row),
         "\(leaders.count { $0 == row.node.node })", "\(report.groups.count)",
         "\(lag(report, commits))", Measure.short(bytes: report.logBytes),
-        Measure.short(bytes: report.stateBytes),
+        // Measured now and then: none yet.
+        report.stateBytes == 0 ? "-" : Measure.short(bytes: report.stateBytes),
         Measure.short(milliseconds: report.uptimeMilliseconds), report.version,
       ])
     }
@@ -166,7 +167,7 @@ package struct ClusterStatus: Sendable {
         .init("groups", .integer(Int64(report.groups.count))),
         .init("lag", .integer(Int64(lag(report, commits)))),
         .init("log_bytes", .unsigned(report.logBytes)),
-        .init("state_bytes", .unsigned(report.stateBytes)),
+        .init("state_bytes", report.stateBytes == 0 ? .null : .unsigned(report.stateBytes)),
         .init("client_connections", .unsigned(UInt64(report.clientConnections))),
         .init("uptime_ms", .unsigned(report.uptimeMilliseconds)),
         .init("version", .text(report.version)),

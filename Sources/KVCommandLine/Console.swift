@@ -9,7 +9,19 @@ package enum Console {
   package static func say(_ line: String) { write(Array("\(line)\n".utf8), to: STDERR_FILENO) }
   static func show(_ text: String) { write(Array(text.utf8), to: STDERR_FILENO) }
 
+  /// Writes why a tool could not do what was asked. The tool's name stands before it, unless the
+  /// sentence begins with it.
+  package static func complain(_ tool: String, _ problem: String) {
+    let text = complaint(tool, problem)
+    say(isErrorTerminal ? TextLayout.wrapped(text, width: 80).joined(separator: "\n") : text)
+  }
+
+  static func complaint(_ tool: String, _ problem: String) -> String {
+    problem.hasPrefix("\(tool) ") ? problem : "\(tool): \(problem)"
+  }
+
   package static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+  package static var isOutputTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
   package static var isInputTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
   private static func write(_ bytes: [UInt8], to descriptor: Int32) {
@@ -42,6 +54,9 @@ package enum Console {
     return found
   }
 
+  /// Whether there is something at that path.
+  package static func isFile(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
   /// A longer file, of settings for example, is refused.
   private static let textFileBytes = 1 << 20
 
@@ -59,11 +74,18 @@ package enum Console {
 /// A file that can't be read or written: one sentence.
 package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
   package var description: String
+  /// There is more than was to be read.
+  package private(set) var isTooLong = false
+
   init(_ what: String, _ path: String, _ number: Int32) {
     let reason = unsafe String(cString: strerror(number))
     description = "\(path) can't be \(what): \(reason)"
   }
-  init(_ description: String) { self.description = description }
+
+  init(tooLong description: String) {
+    self.description = description
+    isTooLong = true
+  }
 }
 
 /// Reads a file or standard input line by line.
@@ -113,7 +135,7 @@ package struct LineReader: ~Copyable {
         return line
       }
       guard buffer.count - start <= limit else {
-        throw FileError("\(path) has a line of more than \(limit) bytes")
+        throw FileError(tooLong: "\(path) has a line of more than \(limit) bytes")
       }
       buffer.removeSubrange(..<start)
       searched = buffer.count
@@ -125,7 +147,7 @@ package struct LineReader: ~Copyable {
   package mutating func readAll(limit: Int) throws(FileError) -> [UInt8] {
     while !isAtEnd {
       guard buffer.count <= limit else {
-        throw FileError("\(path) is longer than \(limit) bytes")
+        throw FileError(tooLong: "\(path) is longer than \(limit) bytes")
       }
       try fill()
     }
@@ -148,51 +170,5 @@ package struct LineReader: ~Copyable {
     guard count >= 0 else { throw FileError("read", path, errno) }
     bytesRead += count
     isAtEnd = count == 0
-  }
-}
-
-/// Writes a file or standard output, in large pieces.
-package struct FileWriter: ~Copyable {
-  private let descriptor: Int32
-  private let path: String
-  private var buffer: [UInt8] = []
-
-  /// `-` is standard output.
-  package init(path: String) throws(FileError) {
-    self.path = path == "-" ? "standard output" : path
-    if path == "-" {
-      descriptor = STDOUT_FILENO
-    } else {
-      let opened = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-      guard opened >= 0 else { throw FileError("created", path, errno) }
-      descriptor = opened
-    }
-  }
-
-  deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
-
-  /// Bytes that are gathered before they are written.
-  private static let bufferBytes = 64 << 10
-
-  package mutating func write(line: [UInt8]) throws(FileError) {
-    buffer += line
-    buffer.append(10)
-    if buffer.count >= Self.bufferBytes { try flush() }
-  }
-
-  package mutating func flush() throws(FileError) {
-    var offset = 0
-    while offset < buffer.count {
-      let count = unsafe buffer.withUnsafeBytes {
-        let remaining = unsafe UnsafeRawBufferPointer(rebasing: $0[offset...])
-        return unsafe Glibc.write(descriptor, remaining.baseAddress, remaining.count)
-      }
-      guard count >= 0 else {
-        if errno == EINTR { continue }
-        throw FileError("written", path, errno)
-      }
-      offset += count
-    }
-    buffer.removeAll(keepingCapacity: true)
   }
 }

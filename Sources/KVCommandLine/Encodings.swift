@@ -12,6 +12,11 @@ package enum Encodings {
     return String(decoding: out, as: UTF8.self)
   }
 
+  /// 16 digits, zeros in front.
+  package static func hexadecimal(_ number: UInt64) -> String {
+    hexadecimal((0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) })
+  }
+
   /// The bytes of pairs of digits; `nil` where it is none.
   package static func bytes(hexadecimal text: String) -> [UInt8]? {
     let digits = Array(text.utf8)

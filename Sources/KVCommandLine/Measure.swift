@@ -85,6 +85,11 @@ package enum Measure {
     return "\(tenths / 10).\(tenths % 10)"
   }
 
+  /// `1 record`, `1,234 records`.
+  package static func records(_ count: Int) -> String {
+    "\(grouped(count)) record\(count == 1 ? "" : "s")"
+  }
+
   /// `1,234,567`.
   package static func grouped(_ number: some BinaryInteger) -> String {
     var digits = Array(String(number.magnitude))

@@ -45,7 +45,7 @@ package struct Progress: Sendable {
   /// `import  [#####     ]  48 %  120,000 records, 23,104/s`
   static func bar(_ name: String, count: Int, share: Double?, seconds: Double) -> String {
     let rate = seconds > 0 ? Int(Double(count) / seconds) : 0
-    let figures = "\(Measure.grouped(count)) records, \(Measure.grouped(rate))/s"
+    let figures = "\(Measure.records(count)), \(Measure.grouped(rate))/s"
     guard let share else { return "\(name)  \(figures)" }
     let bounded = min(1, max(0, share))
     let filled = Int(bounded * 20)

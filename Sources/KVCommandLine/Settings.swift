@@ -129,6 +129,28 @@ package struct Settings: Sendable {
   }
 }
 
+extension Settings {
+  /// The command line with which `positionals` is done as this command was told to: the flags that
+  /// were given stand in it again, but for those in `omitted`.
+  package func command(again positionals: [String], omitting omitted: Set<String>) -> String {
+    var words = command.split(separator: " ").map(String.init) + positionals
+    for setting in all where setting.origin == .flag && !omitted.contains(setting.name) {
+      for value in setting.values { words.append("--\(setting.name)=\(value)") }
+    }
+    return words.map { Self.quoted($0) }.joined(separator: " ")
+  }
+
+  /// As a shell reads it as one word.
+  static func quoted(_ word: String) -> String {
+    let isPlain = word.allSatisfy { character in
+      character.isASCII
+        && (character.isLetter || character.isNumber || "-_./:,=@%+".contains(character))
+    }
+    if isPlain, !word.isEmpty { return word }
+    return "\"" + word.map { "\"\\$`".contains($0) ? "\\\($0)" : "\($0)" }.joined() + "\""
+  }
+}
+
 /// The values by their types. A name that the command does not have is a programmer's error.
 extension Settings {
   package func setting(_ name: String) -> Setting {
@@ -166,7 +188,7 @@ extension Settings {
   package func duration(_ name: String) throws(UsageError) -> Duration? {
     guard let text = text(name) else { return nil }
     guard let value = Measure.duration(text), value > .zero else {
-      throw wrong(name, "a length of time such as 500ms, 2s or 1m")
+      throw wrong(name, "a length of time above 0, such as 500ms, 2s, 1m, or 2 for 2 seconds")
     }
     return value
   }
@@ -187,7 +209,7 @@ extension Settings {
     if let found = choices.first(where: { $0.name == text }) { return found.value }
     let names = choices.map(\.name)
     throw UsageError(
-      wrong(name, "one of \(names.joined(separator: ", "))").description
+      wrong(name, (names.count == 1 ? "" : "one of ") + names.joined(separator: ", ")).description
         + Suggestion.sentence(for: text, among: names))
   }
 

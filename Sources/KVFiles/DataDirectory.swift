@@ -9,9 +9,11 @@ package struct DataDirectory {
   package let isNew: Bool
   private let lock: Int32
 
-  /// Locks the directory for this process, and makes it where there is none.
+  /// Locks the directory for this process, and makes it where there is none. `difference` says with
+  /// which settings a directory of another creation digest was made, where that is known.
   package static func open(
-    _ path: String, node: NodeID, creationDigest: UInt64, incarnation: @autoclosure () -> UInt64
+    _ path: String, node: NodeID, creationDigest: UInt64, incarnation: @autoclosure () -> UInt64,
+    difference: (_ recordedDigest: UInt64) -> String? = { _ in nil }
   ) throws(StorageError) -> DataDirectory {
     let file = path + "/identity"
     let found = try Files.read(file, limit: 4096)
@@ -30,12 +32,21 @@ package struct DataDirectory {
       // Once the cluster is formed, its map says what it is, whatever the flags say.
       guard identity.clusterID != 0 || identity.creationDigest == creationDigest else {
         throw .foreign(
-          "\(path) was made by a start with other --peers ids, --partitions, --replication, "
-            + "--zones or --mode, and no cluster has been formed there yet: start it with those "
+          "\(path) was made by a start with "
+            + (difference(identity.creationDigest)
+              ?? "other --peers ids, --partitions, --replication, --zones or --mode")
+            + ", and no cluster has been formed there yet: start it with those "
             + "again, or, if they were wrong, remove the directory and start again")
       }
       return DataDirectory(
         path: path, identity: identity, isNew: false, lock: try acquireLock(path))
+    }
+    // What an interrupted first start leaves, and what a file system keeps in its root.
+    let stranger = try Files.names(in: path).first { !["LOCK", "lost+found"].contains($0) }
+    if let stranger {
+      throw .foreign(
+        "\(path) is not empty and no data directory of kvnode (it holds \(stranger)): choose a new "
+          + "or an empty one with --data-dir")
     }
     try Files.makeDirectory(path)
     let lock = try acquireLock(path)

@@ -5,6 +5,24 @@ package import KVBase
 package enum Files {
   package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
+  /// What a directory holds, by name; nothing where there is none.
+  package static func names(in path: String) throws(StorageError) -> [String] {
+    guard exists(path) else { return [] }
+    guard let directory = unsafe opendir(path) else {
+      throw systemError("cannot open directory \(path)")
+    }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        // NUL-terminated, says readdir(3).
+        unsafe String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
   /// Makes a directory and those above it, each of their names durable; one that is there is left
   /// as it is. The name of the directory itself is made durable also where it is there: whoever
   /// made it may have been interrupted before that (etcd#6378).

@@ -87,7 +87,8 @@ struct OpenedStores: Sendable {
     var random = SystemRandomNumberGenerator()
     let directory = try DataDirectory.open(
       path, node: node, creationDigest: configuration.node.creationDigest,
-      incarnation: max(1, random.next()))
+      incarnation: max(1, random.next()),
+      difference: CreationDifference(configuration.node).sentence)
     let digest = directory.identity.creationDigest
     var options = LogOptions.randomlySalted
     options.segmentBytes = configuration.segmentBytes

@@ -27,7 +27,8 @@ struct StartNotices: Sendable {
     }
     if let map, map.isFormed, given.count > 1, given.map(\.node) != map.members.map(\.node) {
       all.append(
-        "warning: --peers has no effect: \(directory) belongs to a cluster that was formed of "
+        "warning: of --peers only this node's own entry counts, where it listens and is reached: "
+          + "\(directory) belongs to a cluster that was formed of "
           + "\(Self.list(map.members.map(\.node))), and --peers names "
           + "\(Self.list(given.map(\.node))). To form a new cluster, start every node with an "
           + "empty --data-dir")

@@ -20,8 +20,10 @@ enum Bench {
       Flag("clients", value: "N", default: "64", "calls in progress at any time"),
       Flag("conns", value: "N", default: "8", "connections to each node, shared by the clients"),
       Flag("threads", value: "N", default: "1", "threads of the generator"),
-      Flag("seconds", value: "N", default: "10", "how long to measure"),
-      Flag("warmup", value: "N", default: "2", "seconds before that"),
+      Flag(
+        "seconds", value: "TIME", default: "10",
+        "how long to measure: 500ms, 2s, 1m, or 2 for 2 seconds"),
+      Flag("warmup", value: "TIME", default: "2", "how long to run before that; 0: not at all"),
       Flag("keys", value: "N", default: "100000", "different keys"),
       Flag("value-size", value: "BYTES", default: "256", "bytes of a value"),
       Flag(
@@ -30,7 +32,7 @@ enum Bench {
       Flag("keyspace", short: "k", value: "NAME", default: "default", "the keyspace"),
       Flag(
         "distribution", value: "NAME", default: "uniform", "of the keys: uniform or zipfian"),
-      Flag("timeout", value: "TIME", default: "10s", "of a call"),
+      Flag("timeout", value: "TIME", default: "10s", "of a call: 500ms, 2s, or 2 for 2 seconds"),
       Flag(
         "endpoints", value: "LIST", default: "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403",
         repeats: true, "where to find nodes"),
@@ -41,7 +43,10 @@ enum Bench {
     notes: [
       "The last line, on standard output, is one JSON object: system, op, clients, conns,"
         + " value_size, keys, ops, failed, ops_per_s, p50_us, p90_us, p99_us, p999_us, max_us. A"
-        + " key that is not there counts as failed."
+        + " key that is not there counts as failed.",
+      "It leaves its records, key-000000000000 and so on, in the keyspace. With a keyspace of its"
+        + " own they are gone at once: 'kvctl keyspace create bench', 'kvbench -k bench', 'kvctl"
+        + " keyspace drop bench'.",
     ])
 
   static func run(_ arguments: [String]) -> ExitCode {
@@ -63,13 +68,13 @@ enum Bench {
         read: Console.readText)
       return try run(try Plan(settings))
     } catch let error as UsageError {
-      Console.say("kvbench: \(error)")
+      Console.complain("kvbench", "\(error)")
       return .usage
     } catch let error as KVError {
-      Console.say("kvbench: \(error.message)")
+      Console.complain("kvbench", error.message)
       return ExitCode(error)
     } catch {
-      Console.say("kvbench: \(error)")
+      Console.complain("kvbench", "\(error)")
       return .other
     }
   }

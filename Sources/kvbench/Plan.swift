@@ -49,8 +49,7 @@ struct Plan: Sendable {
     loads = op != .put && !settings.isOn("no-load")
     options = CallOptions(keyspace: settings.text("keyspace") ?? "default")
     options.timeout = TimeAmount(try settings.duration("timeout") ?? .seconds(10))
-    let levels = KVWire.Consistency.allCases.map { (name: $0.name, value: $0) }
-    options.consistency = try settings.choice("consistency", levels)
+    options.consistency = try settings.choice("consistency", Levels.named(Levels.reads))
     writeOptions = options
     if let level = options.consistency, level != .linearizable, level != .quorum {
       guard op != .put else {
@@ -64,7 +63,7 @@ struct Plan: Sendable {
 
   private static func seconds(_ settings: Settings, _ name: String) throws -> Double? {
     guard let text = settings.text(name) else { return nil }
-    if text == "0" { return name == "warmup" ? 0 : nil }
+    if text == "0", name == "warmup" { return 0 }
     guard let duration = try settings.duration(name) else { return nil }
     return Double(TimeAmount(duration).nanoseconds) / 1e9
   }

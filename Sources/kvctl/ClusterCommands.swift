@@ -29,7 +29,8 @@ enum ClusterCommands {
       "LEADS: groups that it leads. LAG: entries that its slowest group has yet to apply. LOG,"
         + " DATA: bytes on its disk. A node that 'waits' has groups that know no leader; one that"
         + " is 'starting' does not serve yet, and the line below the table says why.",
-      "It exits with 5 where no node serves.",
+      "It exits with 5 where no node has a map of the cluster, else with 0, whatever the table"
+        + " says: for a script, 'kvctl health' exits with 5 where a node is not ready.",
     ]
   ) { context in
     let options = try asking(context)
@@ -101,7 +102,7 @@ enum ClusterCommands {
     let view = try await context.client.map(try context.options())
     var table = Table([.left("ID"), .elastic("ADDRESS"), .elastic("ZONE"), .left("INCARNATION")])
     for node in view.map.members {
-      let incarnation = node.incarnation == 0 ? nil : String(node.incarnation, radix: 16)
+      let incarnation = node.incarnation == 0 ? nil : Encodings.hexadecimal(node.incarnation)
       if context.form == .json {
         let json = JSON.object([
           "id": .unsigned(UInt64(node.node.rawValue)), "address": .text(node.address),

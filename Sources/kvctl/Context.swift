@@ -34,10 +34,11 @@ struct Context: Sendable {
       options.keyspace = name
     }
     guard settings.all.contains(where: { $0.name == "consistency" }) else { return options }
-    let levels = KVWire.Consistency.allCases.map { (name: $0.name, value: $0) }
-    options.consistency = try settings.choice("consistency", levels)
     // Writes have no more than the level.
-    guard settings.all.contains(where: { $0.name == "after" }) else { return options }
+    let reads = settings.all.contains { $0.name == "after" }
+    options.consistency = try settings.choice(
+      "consistency", Levels.named(reads ? Levels.reads : Levels.writes))
+    guard reads else { return options }
     options.after = try settings.integer("after", in: 0...UInt64.max).map { LogIndex($0) }
     options.maximumAge = try settings.duration("max-age").map { TimeAmount($0) }
     if options.after != nil, options.consistency != .session {

@@ -18,8 +18,11 @@ enum KeyspaceCommands {
     flags: [Flag("mode", value: "MODE", default: "cp", isSetting: false, "cp; ap is not there yet")]
   ) { context in
     let name = context.positional(0) ?? ""
+    if context.settings.text("mode") == "ap" {
+      throw UsageError("--mode ap is not there yet: create the keyspace with --mode cp")
+    }
     let mode: KVCommand.KeyspaceMode =
-      try context.settings.choice("mode", [("cp", .cp), ("ap", .ap)]) ?? .cp
+      try context.settings.choice("mode", [("cp", .cp)]) ?? .cp
     let outcome = await context.client.perform(
       .createKeyspace(name: name, mode: mode), try context.options())
     guard case .applied(.keyspace(let made), _) = outcome else { throw KVError(outcome) }
@@ -29,11 +32,24 @@ enum KeyspaceCommands {
 
   static let drop = Kvctl.command(
     "keyspace drop", "drop a keyspace and all its records",
-    examples: [("kvctl keyspace drop accounts", "it can't be taken back")],
-    positionals: [Positional("NAME", "the keyspace")]
+    examples: [
+      ("kvctl keyspace drop accounts", "it can't be taken back"),
+      ("kvctl keyspace drop accounts --yes", "without a question"),
+    ],
+    positionals: [Positional("NAME", "the keyspace")],
+    flags: [Flag("yes", isSetting: false, "do not ask; it asks only at a terminal")]
   ) { context in
-    try await context.client.dropKeyspace(
-      context.positional(0) ?? "", options: Options(timeout: context.timeout))
+    let name = context.positional(0) ?? ""
+    if Console.isInputTerminal, !context.settings.isOn("yes") {
+      Console.say("this deletes all records of '\(name)' on all nodes; type its name to go on:")
+      var input = try LineReader(path: "-")
+      let typed = try input.next(limit: Limits.commandBytes) ?? []
+      guard String(decoding: typed, as: UTF8.self) == name else {
+        Console.say("kvctl: that is not '\(name)': nothing was dropped")
+        return .other
+      }
+    }
+    try await context.client.dropKeyspace(name, options: Options(timeout: context.timeout))
     Console.out(context.form == .json ? "{\"dropped\":true}\n" : "OK\n")
     return .ok
   }

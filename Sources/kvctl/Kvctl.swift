@@ -24,9 +24,13 @@ enum Kvctl {
       "endpoints", value: "LIST", default: "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403",
       repeats: true,
       "where to find nodes: host:port, or id=host:port to use that address for the node"),
-    Flag("timeout", value: "TIME", default: "5s", "how long a call may take: 500ms, 2s, 1m"),
     Flag(
-      "output", short: "o", value: "FORM", default: "simple", "simple, json or table"),
+      "timeout", value: "TIME", default: "5s",
+      "how long a call may take: 500ms, 2s, 1m, or 2 for 2 seconds"),
+    Flag(
+      "output", short: "o", value: "FORM", default: "simple",
+      "simple, json or table; a table where records, nodes or keyspaces are printed, elsewhere the"
+        + " same as simple"),
     Flag("config", value: "FILE", "a file of 'flag = value' lines"),
   ]
 
@@ -45,7 +49,7 @@ enum Kvctl {
     Flag(
       "after", value: "INDEX",
       "with session: not older than this index, as a write's --meta shows it"),
-    Flag("max-age", value: "TIME", "with stale: not further behind than this"),
+    Flag("max-age", value: "TIME", "with stale: not further behind than this: 500ms, 2s, 1m"),
   ]
 
   /// A command whose name and common flags are added to what it says of itself.
@@ -61,18 +65,23 @@ enum Kvctl {
         flags: flags + commonFlags, notes: notes), run: run)
   }
 
+  /// What a command that may take effect twice says below its help.
+  static let unknownNote =
+    "Where it exits with 6 it is not known whether it was done, and it may yet be: read the key"
+    + " first. To run kvctl again is a new request, which may do it a second time."
+
   static func run(_ arguments: [String]) async -> ExitCode {
     do {
       return try await dispatch(arguments)
     } catch let error as UsageError {
-      Console.say("kvctl: \(error)")
+      Console.complain("kvctl", "\(error)")
       return .usage
     } catch let error as KVError {
       let prefix = error.outcome == .unknown ? "outcome unknown: " : ""
-      Console.say("kvctl: \(prefix)\(error.message)")
+      Console.complain("kvctl", "\(prefix)\(error.message)")
       return ExitCode(error)
     } catch {
-      Console.say("kvctl: \(error)")
+      Console.complain("kvctl", "\(error)")
       return .other
     }
   }
@@ -121,12 +130,21 @@ enum Kvctl {
   }
 
   /// What to say of a command that there is not: `words` has at least one.
-  private static func unknown(_ words: [String]) -> UsageError {
+  static func unknown(_ words: [String]) -> UsageError {
     let first = words[0]
     let parts = commands.map(\.name).filter { $0.hasPrefix(first + " ") }
     if !parts.isEmpty {
       let list = parts.map { "'kvctl \($0)'" }.joined(separator: ", ")
-      return UsageError("'\(first)' is the first word of \(list): add the second")
+      guard let second = words.dropFirst().first else {
+        return UsageError("'\(first)' is the first word of \(list): add the second")
+      }
+      // As other tools call it.
+      let aliases = ["list": "ls", "delete": "drop", "rm": "drop", "del": "drop", "add": "create"]
+      let nearest =
+        aliases[second].map { "\(first) \($0)" }
+        ?? Suggestion.nearest(to: "\(first) \(second)", among: parts)
+      let hint = nearest.map { ": did you mean 'kvctl \($0)'?" } ?? ";"
+      return UsageError("there is no command '\(first) \(second)'\(hint) there are \(list)")
     }
     let known = commands.map(\.name) + ["help"]
     let typed = words.prefix(2).joined(separator: " ")

@@ -26,7 +26,8 @@ enum RecordCommands {
     ],
     positionals: [
       Positional("KEY", "1 to 4,096 bytes"),
-      Positional("VALUE", optional: true, "without it, standard input up to its end"),
+      Positional(
+        "VALUE", optional: true, "up to 1 MiB; without it, standard input up to its end"),
     ], flags: conditionFlags + writeFlags
   ) { context in
     let key = try context.bytes(context.positional(0) ?? "", "the key")
@@ -106,7 +107,11 @@ enum RecordCommands {
     flags: [
       Flag("min", value: "N", isSetting: false, "refuse what would go below"),
       Flag("max", value: "N", isSetting: false, "refuse what would go above"),
-    ] + writeFlags
+    ] + writeFlags,
+    notes: [
+      "It exits with 4 and changes nothing where the sum would leave the bounds.",
+      Kvctl.unknownNote,
+    ]
   ) { context in
     let key = try context.bytes(context.positional(0) ?? "", "the key")
     guard let delta = Int64(context.positional(1) ?? "1") else {
@@ -124,15 +129,19 @@ enum RecordCommands {
   static let append = Kvctl.command(
     "append", "put bytes after the end of a value and print its new length",
     examples: [
-      ("kvctl append log 'started;'", "the value begins empty"),
-      ("kvctl append journal < lines.txt", "the bytes from standard input"),
+      ("kvctl append visitors 'ann;'", "the value begins empty"),
+      ("kvctl append notes < line.txt", "the bytes from standard input"),
     ],
     positionals: [
       Positional("KEY", "1 to 4,096 bytes"),
       Positional(
-        "VALUE", optional: true, "what to append; without it, standard input up to its end"),
+        "VALUE", optional: true,
+        "what to append, up to 1 MiB; without it, standard input up to its end"),
     ], flags: writeFlags,
-    notes: ["It exits with 4 and changes nothing where the value would be longer than 1 MiB."]
+    notes: [
+      "For small values: each append writes the whole value again. It exits with 4 and changes"
+        + " nothing where the value would grow longer than 1 MiB.", Kvctl.unknownNote,
+    ]
   ) { context in
     let key = try context.bytes(context.positional(0) ?? "", "the key")
     let suffix = try value(context)
@@ -144,7 +153,14 @@ enum RecordCommands {
     if let typed = context.positional(1) { return try context.bytes(typed, "the value") }
     if Console.isInputTerminal { Console.say("type the value; Ctrl-D ends it") }
     var input = try LineReader(path: "-")
-    return Bytes(try input.readAll(limit: Limits.valueBytes))
+    do throws(FileError) {
+      return Bytes(try input.readAll(limit: Limits.valueBytes))
+    } catch {
+      // As where a node refuses it.
+      guard error.isTooLong else { throw error }
+      let limit = Measure.grouped(Limits.valueBytes)
+      throw UsageError("standard input is longer than \(limit) bytes, the limit of a value")
+    }
   }
 
   private static func condition(
@@ -247,17 +263,15 @@ enum RecordCommands {
     var missing: [String] = []
     var found: [(Bytes, KVCommand.Record)] = []
     for (key, record) in zip(keys, records) {
-      guard let record else {
+      if let record {
+        found.append((key, record))
+        if context.form != .table { Console.out(RecordOutput.line(key, record, context)) }
+      } else {
         missing.append("'\(context.cell(key))'")
-        continue
+        if context.form == .json { Console.out(RecordOutput.absent(key, context)) }
       }
-      found.append((key, record))
     }
-    if context.form == .table {
-      Console.out(RecordOutput.table(found, context))
-    } else {
-      for (key, record) in found { Console.out(RecordOutput.line(key, record, context)) }
-    }
+    if context.form == .table { Console.out(RecordOutput.table(found, context)) }
     guard !missing.isEmpty else { return .ok }
     Console.say("kvctl: there is no record \(missing.joined(separator: ", "))")
     return .notFound
@@ -266,6 +280,11 @@ enum RecordCommands {
 
 /// Keys and values for standard output.
 enum RecordOutput {
+  /// The JSON of a key that has no record.
+  static func absent(_ key: Bytes, _ context: Context) -> String {
+    JSON.object(context.members("key", key) + [.init("value", .null)]).line + "\n"
+  }
+
   static func line(
     _ key: Bytes, _ record: KVCommand.Record, keysOnly: Bool = false, _ context: Context
   ) -> [UInt8] {

@@ -28,7 +28,8 @@ enum TransferCommands {
       Flag("parallel", value: "N", default: "128", "requests in flight, 1 to 1000"),
       Flag(
         "failures", value: "FILE", isSetting: false,
-        "where lines that failed are kept, to be imported again; FILE.failed where left out"),
+        "where lines that failed are kept, to be imported again: it is replaced; where left out,"
+          + " FILE.failed, or FILE.failed-2 and so on where there is one"),
       Kvctl.keyspaceFlag, Kvctl.writeLevelFlag,
     ],
     notes: [
@@ -40,18 +41,18 @@ enum TransferCommands {
     let options = try context.options()
     let parallel = try context.settings.integer("parallel", in: 1...1000) ?? 128
     var input = try LineReader(path: path)
-    var failures = Failures(
-      path: context.settings.text("failures") ?? (path == "-" ? nil : "\(path).failed"))
+    var failures = ImportFailures()
     var progress = Progress("import")
     var done = 0
     var number = 0
     let client = context.client
-    await withTaskGroup(of: (Line, String?).self) { group in
+    await withTaskGroup(of: (Line, ImportFailures.Problem?).self) { group in
       var running = 0
       func awaitOne() async {
         guard let (line, problem) = await group.next() else { return }
         running -= 1
-        if let problem { failures.add(line.number, line.text, problem) } else { done += 1 }
+        if problem == nil { done += 1 }
+        for text in failures.end(line.number, line.text, problem) { Console.say(text) }
       }
       do {
         while let text = try input.next(limit: Limits.commandBytes * 4) {
@@ -59,38 +60,67 @@ enum TransferCommands {
           if text.allSatisfy({ $0 == 32 || $0 == 9 }) { continue }
           while running >= parallel { await awaitOne() }
           let line = Line(number: number, text: text)
+          failures.begin(number)
           running += 1
           group.addTask { (line, await put(line, client, options)) }
           let share = input.size.map { Double(input.bytesRead) / Double(max(1, $0)) }
           progress.update(count: done, share: share)
         }
       } catch {
-        failures.add(number + 1, nil, "\(error)")
+        failures.begin(number + 1)
+        let problem = ImportFailures.Problem("\(error)", isFinal: true)
+        for text in failures.end(number + 1, nil, problem) { Console.say(text) }
       }
       while running > 0 { await awaitOne() }
     }
     progress.clear()
-    try failures.finish()
+    let kept = try keep(failures.lines, of: path, context.settings)
+    let again = context.settings.command(again: [kept ?? path], omitting: ["failures"])
     Console.say(
-      "\(Measure.grouped(done)) records imported in \(Measure.decimal(progress.seconds)) s"
-        + failures.summary)
+      "\(Measure.records(done)) imported in \(Measure.decimal(progress.seconds)) s"
+        + failures.summary(path: kept, command: again))
     return failures.count == 0 ? .ok : .other
+  }
+
+  /// Writes the lines that failed; where to, or `nil` where there are none or no place was named.
+  private static func keep(
+    _ lines: [[UInt8]], of path: String, _ settings: Settings
+  ) throws(FileError) -> String? {
+    let standard = path == "-" ? nil : "\(path).failed"
+    let given = settings.text("failures")
+    guard !lines.isEmpty else {
+      if let name = given ?? standard, Console.isFile(name) {
+        Console.say("\(name) is of an earlier import: remove it when it is not needed any more")
+      }
+      return nil
+    }
+    let free = standard.map { ImportFailures.free($0, exists: Console.isFile) }
+    guard let name = given ?? free else { return nil }
+    var output = try FileWriter(path: name)
+    for line in lines { try output.write(line: line) }
+    try output.commit()
+    return name
   }
 
   /// Why the line failed; `nil` where it is in.
   private static func put(
     _ line: Line, _ client: Client, _ options: CallOptions
-  ) async -> String? {
+  ) async -> ImportFailures.Problem? {
     do {
-      let json = try JSON(parsing: line.text)
+      let json: JSON
+      do throws(JSONError) { json = try JSON(parsing: line.text) } catch {
+        let place = error.offset.map { "column \($0 + 1): " } ?? ""
+        return .init("not a JSON object (\(place)\(error.text))", isFinal: true)
+      }
       let key = try bytes("key", json)
       let value = try bytes("value", json)
       let outcome = await client.perform(
         .mutate(key: key, .put(value: value)), options)
       if case .applied(.written, _) = outcome { return nil }
-      return KVError(outcome).message
+      let error = KVError(outcome)
+      return .init(error.message, isFinal: error.kind == .invalidArgument)
     } catch {
-      return "\(error)"
+      return .init("\(error)", isFinal: true)
     }
   }
 
@@ -119,7 +149,10 @@ enum TransferCommands {
       Flag("prefix", value: "PREFIX", isSetting: false, "only keys that begin with it"),
       Kvctl.keyspaceFlag,
     ] + Kvctl.readFlags,
-    notes: ["Records that change meanwhile are written as they were before or after."]
+    notes: [
+      "Records that change meanwhile are written as they were before or after. FILE is replaced"
+        + " once all is written; an export that fails leaves it as it was."
+    ]
   ) { context in
     let path = context.positional(0) ?? "-"
     let options = try context.options()
@@ -142,43 +175,9 @@ enum TransferCommands {
       progress.update(count: done, share: nil)
       query.token = page.next
     } while query.token != nil
-    try output.flush()
+    try output.commit()
     progress.clear()
-    Console.say(
-      "\(Measure.grouped(done)) records exported in \(Measure.decimal(progress.seconds)) s")
+    Console.say("\(Measure.records(done)) exported in \(Measure.decimal(progress.seconds)) s")
     return .ok
-  }
-}
-
-/// The lines of an import that failed: some are shown, all are kept to be imported again.
-private struct Failures {
-  let path: String?
-  private(set) var count = 0
-  private var lines: [[UInt8]] = []
-  private static let shown = 10
-  private static let kept = 1_000_000
-
-  init(path: String?) { self.path = path }
-
-  mutating func add(_ number: Int, _ line: [UInt8]?, _ problem: String) {
-    count += 1
-    if let line, lines.count < Self.kept { lines.append(line) }
-    if count <= Self.shown { Console.say("line \(number): \(problem)") }
-    if count == Self.shown + 1 { Console.say("further failures are not shown") }
-  }
-
-  func finish() throws(FileError) {
-    guard !lines.isEmpty, let path else { return }
-    var output = try FileWriter(path: path)
-    for line in lines { try output.write(line: line) }
-    try output.flush()
-  }
-
-  var summary: String {
-    guard count > 0 else { return "" }
-    let advice =
-      path.map { "; 'kvctl import \($0)' tries them again" }
-      ?? "; give --failures FILE to keep such lines"
-    return ", \(count) failed\(lines.isEmpty ? "" : advice)"
   }
 }

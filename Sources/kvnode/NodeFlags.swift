@@ -54,7 +54,8 @@ enum NodeFlags {
       ("kvnode version", "the version of this program"),
     ], flags: flags,
     notes: [
-      "SIGTERM hands leaderships over, finishes what runs and exits 0; a second one ends at once.",
+      "SIGTERM hands leaderships over, finishes what runs and exits 0; a second one, more than"
+        + " 1 s after the first, ends at once.",
       "Exit codes: 0 stopped as asked, 1 stopped by a fault, 2 wrong usage.",
     ])
 

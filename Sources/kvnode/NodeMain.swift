@@ -19,7 +19,7 @@ enum NodeMain {
       }
       ExitCode.ok.exit()
     } catch {
-      Console.say("kvnode: \(error)")
+      Console.complain("kvnode", "\(error)")
       ExitCode.usage.exit()
     }
   }
@@ -40,6 +40,8 @@ enum NodeMain {
   private static func showConfig(_ arguments: [String]) throws(UsageError) {
     guard let settings = try settings(NodeFlags.config, arguments) else { return }
     var table = Table([.left("setting"), .elastic("value"), .left("from")])
+    // A program, or a person with a pager, wants the whole of a value.
+    if !Console.isOutputTerminal { table.width = .max }
     for setting in settings.all where setting.name != "config" {
       var value = setting.values.joined(separator: ",")
       var origin = "\(setting.origin)"
@@ -74,32 +76,12 @@ enum NodeMain {
       ExitCode.other.exit()
     }
     log("listening on \(server.address), data in \(configuration.dataDirectory)")
+    var requests = StopRequests()
     stopped.wait()
+    _ = requests.add(at: ContinuousClock().now)
     server.beginShutdown()
-    stopped.wait()
+    repeat { stopped.wait() } while requests.add(at: ContinuousClock().now) != .stopAtOnce
     log("told to stop a second time: stopping at once")
     ExitCode.ok.exitAtOnce()
-  }
-}
-
-/// Waits for SIGTERM or SIGINT.
-struct StopSignal {
-  private var set = sigset_t()
-
-  init() {
-    unsafe sigemptyset(&set)
-    unsafe sigaddset(&set, SIGTERM)
-    unsafe sigaddset(&set, SIGINT)
-  }
-
-  func block() {
-    var set = set
-    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-  }
-
-  func wait() {
-    var set = set
-    var signal: Int32 = 0
-    while unsafe sigwait(&set, &signal) != 0 {}
   }
 }

@@ -20,7 +20,7 @@ enum NodeSettings {
     // Where it listens need not be where others reach it.
     if settings.texts("peers").isEmpty { node.address = "" }
     node.partitions = try partitions(settings)
-    node.replication = try settings.integer("replication", in: 1...7) ?? 3
+    node.replication = try replication(settings, nodes: members.count)
     node.defaultMode = try mode(settings)
     node.linearizableReads =
       try settings.choice(
@@ -85,12 +85,10 @@ enum NodeSettings {
   }
 
   private static func mode(_ settings: Settings) throws(UsageError) -> KeyspaceMode {
-    let mode =
-      try settings.choice("mode", [("cp", KeyspaceMode.cp), ("ap", .ap)]) ?? KeyspaceMode.cp
-    guard mode == .cp else {
+    if settings.text("mode") == "ap" {
       throw UsageError("--mode ap is not there yet: start the cluster with --mode cp")
     }
-    return mode
+    return try settings.choice("mode", [("cp", KeyspaceMode.cp)]) ?? .cp
   }
 
   /// The entries of `--peers`, as they were given.
@@ -98,7 +96,16 @@ enum NodeSettings {
     _ settings: Settings
   ) throws(UsageError) -> [(id: UInt32, text: String)] {
     let given = try pairs(settings, "peers", form: "ID=HOST:PORT, such as 1=127.0.0.1:7401")
-    for (node, address) in given { try check(address, of: node, "peers") }
+    if given.isEmpty, settings.setting("peers").origin != .unset {
+      throw UsageError(
+        "--peers is empty: name all nodes of the cluster, or leave it out for a cluster of one")
+    }
+    for (at, (node, address)) in given.enumerated() {
+      try check(address, of: node, "peers")
+      if let other = given[..<at].first(where: { $0.text == address }) {
+        throw UsageError("--peers gives nodes \(other.id) and \(node) one address, \(address)")
+      }
+    }
     return given
   }
 
@@ -109,7 +116,9 @@ enum NodeSettings {
     for (node, zone) in zones { try check(zone: zone, "--zones: the zone of node \(node)") }
     try check(zone: settings.text("zone") ?? "", "--zone: it")
     var members: [NodeConfiguration.Member] = []
-    for (node, address) in try peers(settings) {
+    let peers = try peers(settings)
+    if !peers.isEmpty { try checkZones(zones.map(\.id), peers.map(\.id)) }
+    for (node, address) in peers {
       let zone = zones.first { $0.id == node }?.text ?? ""
       members.append(.init(node: NodeID(node), address: address, zone: zone))
     }
@@ -131,6 +140,31 @@ enum NodeSettings {
     return members
   }
 
+  private static func checkZones(_ zones: [UInt32], _ peers: [UInt32]) throws(UsageError) {
+    if let stranger = zones.first(where: { !peers.contains($0) }) {
+      throw UsageError("--zones names node \(stranger), which --peers does not")
+    }
+    if !zones.isEmpty, let missing = peers.first(where: { !zones.contains($0) }) {
+      throw UsageError("--zones leaves out node \(missing): name the zone of every node")
+    }
+  }
+
+  /// Copies of each partition. More than there are nodes are refused where somebody asked for them
+  /// and said which nodes there are; a later start need not name the nodes.
+  private static func replication(
+    _ settings: Settings, nodes: Int
+  ) throws(UsageError) -> Int {
+    guard let asked = try settings.integer("replication", in: 1...7) else { return 3 }
+    guard
+      asked <= nodes || !settings.has("peers")
+        || settings.setting("replication").origin == .standard
+    else {
+      throw UsageError(
+        "--replication \(asked) needs at least \(asked) nodes, and --peers names \(nodes)")
+    }
+    return asked
+  }
+
   private static func peerAddresses(
     _ settings: Settings, id: UInt32
   ) throws(UsageError) -> [(node: NodeID, address: String)] {
@@ -142,6 +176,11 @@ enum NodeSettings {
         throw UsageError(
           "--peer-address names node \(id) itself: it says where other nodes are reached, and "
             + "--listen where this one serves")
+      }
+      // One that names itself alone is of a later start: the others are those of the map.
+      let peers = try peers(settings).map(\.id)
+      guard peers.count < 2 || peers.contains(node) else {
+        throw UsageError("--peer-address names node \(node), which --peers does not")
       }
       addresses.append((NodeID(node), address))
     }

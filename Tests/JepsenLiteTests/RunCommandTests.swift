@@ -96,6 +96,8 @@ import Testing
     var good = long
     good.status = .passed
     #expect(RunCommand.line(good).count == 80)
+    let whole = RunCommand.line(good, cuts: false)
+    #expect(whole.split(separator: " ").count { $0 == "words" } == 40 && !whole.contains("\n"))
   }
 
   @Test func foldersOfOthersAreLeftAlone() throws {
@@ -105,8 +107,12 @@ import Testing
     let folder = try RunFolder(path, command: "jepsen-lite run")
     #expect(folder.write("history.jsonl", "{}\n"))
     #expect(FileManager.default.createFile(atPath: path + "/notes", contents: nil))
+    // An earlier run is not lost without a word.
+    let refusal = #expect(throws: SystemProblem.self) { try RunFolder(path, command: "") }
+    #expect(refusal?.description.contains("--force") == true)
+    #expect(FileManager.default.fileExists(atPath: path + "/history.jsonl"))
     // The same folder again: what is of the run goes, and what is not stays.
-    _ = try RunFolder(path + "/", command: "jepsen-lite run --seed 2")
+    _ = try RunFolder(path + "/", command: "jepsen-lite run --seed 2", replacing: true)
     let left = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
     #expect(left == ["notes", "run.txt"])
     try FileManager.default.removeItem(atPath: path + "/run.txt")

@@ -33,6 +33,9 @@ import Testing
     #expect(TimeAmount.milliseconds(1) < .seconds(1))
     #expect(TimeAmount.seconds(12).description == "12 s")
     #expect(TimeAmount.milliseconds(1_500).description == "1500 ms")
+    // Not 0, which nothing could be below.
+    #expect(TimeAmount.microseconds(7).description == "7 µs")
+    #expect(TimeAmount.zero.description == "0 ms")
   }
 }
 

@@ -73,6 +73,9 @@ import Testing
     }
     #expect(failure.code == .deadlineExceeded)
     #expect(!failure.notStarted)
+    // The session ends with the call, so that a repetition would be another request.
+    #expect(failure.message.contains("read the key before sending it again"))
+    #expect(!failure.message.contains("repeat it"))
   }
 
   @Test func aDeadlineAfterDefiniteRefusalsIsRejected() {
@@ -116,6 +119,8 @@ import Testing
       return
     }
     #expect(!failure.notStarted)
+    #expect(failure.message.contains("read the key before sending it again"))
+    #expect(!failure.message.contains("retry when"))
   }
 
   @Test func aFinalRefusalAfterALostAnswerStaysUnknown() {

@@ -24,9 +24,12 @@ import Testing
       #expect(try await client.get("nothing") == nil)
       #expect(
         try await client.multiGet(["nothing", "greeting"]).map { $0?.text } == [nil, "hello"])
-      #expect(try await client.delete("greeting"))
-      #expect(try await !client.delete("greeting"))
-      #expect(try await client.add("counter", 5) == 5)
+      let deleted = try await client.delete("greeting")
+      #expect(deleted.existed && deleted.receipt.served == "commit")
+      #expect(try await !client.delete("greeting").existed)
+      let added = try await client.add("counter", 5)
+      #expect(added.value == 5 && added.receipt.index == added.version)
+      #expect(try await client.get("counter", consistency: .session(after: added.receipt)) != nil)
       #expect(try await client.append("journal", "one").length == 3)
       let appended = try await client.append("journal", ",two")
       #expect(appended.length == 7 && appended.receipt.served == "commit")
@@ -94,7 +97,7 @@ import Testing
     try await with { server, client in
       try await client.put("warm", "up")
       server.set(.hangUpOnce)
-      #expect(try await client.add("counter") == 1)
+      #expect(try await client.add("counter").value == 1)
       #expect(try await client.get("counter")?.text == "1")
       #expect(server.shared.withLock { $0.connections } == 2)
     }
@@ -166,7 +169,9 @@ import Testing
   }
 
   @Test func badEndpointsAreSaid() {
-    for text in ["", "host", "host:0", "host:99999", "x=host:1", "0=host:1", ":1"] {
+    for text in [
+      "", "host", "host:0", "host:99999", "x=host:1", "0=host:1", ":1", "1:2:3", "::1:7401",
+    ] {
       let error = #expect(throws: KVError.self, "\(text)") { try Client(endpoints: [text]) }
       #expect(error?.kind == .invalidArgument)
     }

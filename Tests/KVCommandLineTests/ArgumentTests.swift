@@ -53,6 +53,7 @@ import Testing
     #expect(problem(["k", "--time", "1s"])?.contains("did you mean --timeout?") == true)
     #expect(problem(["k", "--xyzzy"])?.contains("did you mean") == false)
     #expect(problem(["k", "-x"])?.contains("has no flag -x") == true)
+    #expect(problem(["k", "-x"])?.contains("write -- before an argument") == true)
     #expect(problem(["k", "--timeout"]) == "--timeout needs a value: --timeout TIME")
     #expect(problem(["k", "--hex=maybe"])?.contains("no value for it") == true)
     #expect(problem(["k", "--timeout", "1s", "--timeout", "2s"])?.contains("twice") == true)
@@ -102,7 +103,8 @@ import Testing
 
   @Test func valuesAreChecked() throws {
     let all = try settings(["k", "--timeout", "soon", "-o", "jsn", "-k", "12"])
-    #expect(throws: UsageError.self) { try all.duration("timeout") }
+    let error = #expect(throws: UsageError.self) { try all.duration("timeout") }
+    #expect(error?.description.hasSuffix("or 2 for 2 seconds") == true)
     #expect(try all.integer("keyspace", in: 1...20) == 12)
     #expect(throws: UsageError.self) { try all.integer("keyspace", in: 13...20) }
     do {

@@ -79,6 +79,14 @@ import Testing
         """)
   }
 
+  /// The state is measured now and then: none was found yet, which is not the same as none.
+  @Test func aSizeThatIsNotMeasuredYetIsNoZero() throws {
+    var status = status()
+    status.rows[1].report?.stateBytes = 0
+    #expect(status.text().contains("64.0M     -    1h2m"))
+    #expect(status.json().line.contains("\"state_bytes\":null"))
+  }
+
   @Test func aNodeThatStartsSaysWhatItWaitsFor() throws {
     var status = status()
     status.rows[1].report?.groups = []

@@ -113,6 +113,9 @@ import Testing
       return
     }
     #expect(unknown.message.contains("of any age"))
+    // No limit would do.
+    #expect(unknown.message.contains("leave --max-age out"))
+    #expect(!unknown.message.contains("higher --max-age"))
   }
 
   @Test func aWipedDiskUnderAnOldIdIsRefusedWithAdvice() throws {

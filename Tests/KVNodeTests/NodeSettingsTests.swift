@@ -78,6 +78,39 @@ import Testing
     #expect(peers.hasPrefix("--peers: the address '\(address)' of node 1 "), "\(peers)")
   }
 
+  @Test func settingsThatContradictPeersAreRefused() throws {
+    let three = ["--id", "1", "--peers", "1=h:1,2=h:2,3=h:3"]
+    for (arguments, said) in [
+      (three + ["--replication", "5"], "--replication 5 needs at least 5 nodes"),
+      (three + ["--zones", "1=a"], "--zones leaves out node 2"),
+      (three + ["--zones", "1=a,2=a,3=b,9=d"], "--zones names node 9"),
+      (three + ["--peer-address", "9=h:9"], "--peer-address names node 9"),
+      (["--id", "1", "--peers", ""], "--peers is empty"),
+      (["--id", "1", "--peers", "1=h:1,2=h:1"], "gives nodes 1 and 2 one address, h:1"),
+      (["--id", "1", "--mode", "foo"], "it must be cp"),
+    ] {
+      let text = try refusal(arguments)
+      #expect(text.contains(said), "\(text)")
+    }
+    // Later starts need not name the others.
+    let later = ["--id", "1", "--replication", "3", "--peer-address", "2=h:9"]
+    #expect(try node(later).replication == 3)
+    #expect(
+      try node(["--id", "1", "--peers", "1=h:1", "--peer-address", "2=h:9"]).node.rawValue == 1)
+    #expect(try node(["--id", "1", "--peers", "1=h:1,2=h:2"]).replication == 3)
+    #expect(try node(three + ["--zones", "1=a,2=b,3=b"]).members.map(\.zone) == ["a", "b", "b"])
+  }
+
+  /// timeout(1) signals its child, and then the group that the child is in.
+  @Test func aSignalThatIsRepeatedAtOnceIsOne() {
+    var requests = StopRequests()
+    let begin = ContinuousClock().now
+    #expect(requests.add(at: begin) == .shutDown)
+    #expect(requests.add(at: begin + .milliseconds(2)) == .ignore)
+    #expect(requests.add(at: begin + .milliseconds(999)) == .ignore)
+    #expect(requests.add(at: begin + .seconds(1)) == .stopAtOnce)
+  }
+
   @Test func anIdWhosePortWouldBeOutOfRangeNeedsListen() throws {
     #expect(try refusal(["--id", "60000"]).contains("--listen"))
     #expect(try server(["--id", "60000", "--listen", "[::1]:7401"]).listen == "[::1]:7401")

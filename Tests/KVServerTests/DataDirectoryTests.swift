@@ -99,6 +99,48 @@ final class TemporaryDirectory {
     #expect(try temporary.image(of: "n1") == before)
   }
 
+  /// Which setting differs can be found out by trying.
+  @Test func theSettingOfAnUnformedDirectoryThatDiffersIsSaid() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    try Self.fill(Self.configuration(path))
+    var copies = Self.configuration(path)
+    copies.node.replication = 2
+    var zoned = Self.configuration(path)
+    zoned.node.members[0].zone = "east"
+    for (other, said) in [
+      (Self.configuration(path, nodes: 3), "the --peers ids 1, and this one has 1, 2, 3,"),
+      (Self.configuration(path, partitions: 8), "--partitions 4, and this one has 8,"),
+      (copies, "--replication 3, and this one has 2,"),
+      (zoned, "no --zones, and this one has some,"),
+      (Self.configuration(path, nodes: 3, partitions: 8), "other --peers ids, --partitions,"),
+    ] {
+      var other = other
+      let error = #expect(throws: StorageError.self) { try OpenedStores(&other, log: { _ in }) }
+      #expect(error?.description.contains("was made by a start with " + said) == true)
+    }
+  }
+
+  /// Nobody is later told to remove a directory that holds what is not ours.
+  @Test func aDirectoryOfOthersIsRefused() throws {
+    let temporary = try TemporaryDirectory()
+    let path = temporary.path + "/n1"
+    try FileManager.default.createDirectory(
+      atPath: path + "/lost+found", withIntermediateDirectories: true)
+    try Data("mine".utf8).write(to: URL(fileURLWithPath: path + "/thesis.txt"))
+    var configuration = Self.configuration(path)
+    let error = #expect(throws: StorageError.self) {
+      try OpenedStores(&configuration, log: { _ in })
+    }
+    #expect(error?.description.contains("is not empty and no data directory of kvnode") == true)
+    #expect(error?.description.contains("thesis.txt") == true)
+    #expect(try temporary.image(of: "n1").keys.sorted() == ["thesis.txt"])
+    try FileManager.default.removeItem(atPath: path + "/thesis.txt")
+    let stores = try OpenedStores(&configuration, log: { _ in })
+    #expect(stores.directory.isNew)
+    stores.directory.release()
+  }
+
   /// Once the cluster is formed, its map says what it is: the flags of a later start do not count,
   /// and the directory keeps the digest that it was made with.
   @Test func aFormedDirectoryIsOpenedWhateverTheFlagsSay() throws {

@@ -123,7 +123,7 @@ final class WriterCrew {
 
   private static func add(_ client: Client, _ ledger: inout WriterLedger, _ counter: Int) async {
     do {
-      let sum = try await client.add(WriterLedger.name(ofCounter: counter))
+      let sum = try await client.add(WriterLedger.name(ofCounter: counter)).value
       ledger.added(counter, sum: sum)
     } catch {
       ledger.failed("add", error, counter: counter)

@@ -21,6 +21,8 @@ package struct RunArguments: Hashable, Sendable {
   package var minimumRate: Double?
   package var plant: String?
   package var keepsData = false
+  /// Whether what an earlier run left in the folder is replaced.
+  package var replacesRun = false
 
   /// Why the arguments make no sense, in a sentence.
   package struct Problem: Error, Hashable { package var text: String }
@@ -36,7 +38,7 @@ package struct RunArguments: Hashable, Sendable {
     while let flag = remaining.popFirst() {
       guard flag.hasPrefix("--") else { throw Problem(text: "there is no argument '\(flag)'") }
       let name = String(flag.dropFirst(2))
-      if name == "keep-data" {
+      if name == "keep-data" || name == "force" {
         given.append((name, "true"))
         continue
       }
@@ -112,6 +114,7 @@ package struct RunArguments: Hashable, Sendable {
     case "log-keep": logKeep = value
     case "plant": plant = value
     case "keep-data": keepsData = value == "true"
+    case "force": replacesRun = true
     case "system":
       guard let named = System(rawValue: value) else {
         throw Problem(text: "\(source): the system is kvnode or etcd, not \(value)")

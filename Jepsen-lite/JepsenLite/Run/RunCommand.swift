@@ -26,7 +26,8 @@ package enum RunCommand {
     do throws(SystemProblem) {
       system = try makeSystem(arguments)
       if let problem = RunPlan.problem(arguments, system) { throw SystemProblem(problem) }
-      folder = try RunFolder(arguments.out, command: arguments.command)
+      folder = try RunFolder(
+        arguments.out, command: arguments.command, replacing: arguments.replacesRun)
     } catch {
       SimulationCommand.say(wrapped(error.description))
       return .usage
@@ -64,7 +65,9 @@ package enum RunCommand {
     _ record: RunRecord, _ arguments: RunArguments, _ folder: RunFolder
   ) -> SimulationCommand.ExitCode {
     let written = RunReports.write(record, folder)
-    for verdict in record.verdicts { SimulationCommand.show(line(verdict)) }
+    // A program that reads the verdicts is given the whole of them.
+    let cuts = isatty(STDOUT_FILENO) == 1
+    for verdict in record.verdicts { SimulationCommand.show(line(verdict, cuts: cuts)) }
     SimulationCommand.show(record.status.rawValue.uppercased())
     SimulationCommand.say(
       written ? "report: \(folder.file("report.html"))" : "the report could not be written")
@@ -98,13 +101,14 @@ package enum RunCommand {
     return lines.joined(separator: "\n")
   }
 
-  /// One line of 80 columns where all is well, since the report has the whole text; else all of it.
-  static func line(_ verdict: Verdict) -> String {
+  /// One line where all is well, which is cut to 80 columns with `cuts`, since the report has the
+  /// whole text; else all of it.
+  static func line(_ verdict: Verdict, cuts: Bool = true) -> String {
     let status = verdict.status.rawValue
     let text =
       status + String(repeating: " ", count: max(1, 9 - status.count)) + verdict.name + ": "
       + verdict.text
     guard verdict.status == .passed else { return wrapped(text, indent: 9) }
-    return text.count <= 80 ? text : String(text.prefix(79)) + "…"
+    return !cuts || text.count <= 80 ? text : String(text.prefix(79)) + "…"
   }
 }

@@ -11,15 +11,19 @@ struct RunFolder: Sendable {
 
   private static let prefixes = ["node-", "faults-", "before-flips-"]
 
-  /// Makes the folder, or empties one that an earlier run has made. Throws a sentence where it
-  /// belongs to somebody else.
-  init(_ path: String, command: String) throws(SystemProblem) {
+  /// Makes the folder, or empties one that an earlier run has made where it is to be replaced.
+  /// Throws a sentence where it belongs to somebody else.
+  init(_ path: String, command: String, replacing: Bool = false) throws(SystemProblem) {
     self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
     if Scratch.exists(self.path) {
       let names = Scratch.names(in: self.path)
       guard names.isEmpty || names.contains(Self.mark) else {
         throw SystemProblem(
           "\(self.path) is not empty, and not of an earlier run: choose another --out")
+      }
+      guard names.isEmpty || replacing else {
+        throw SystemProblem(
+          "\(self.path) holds an earlier run: choose another --out, or replace it with --force")
       }
       for name in names
       where Self.files.contains(name) || Self.prefixes.contains(where: name.hasPrefix) {

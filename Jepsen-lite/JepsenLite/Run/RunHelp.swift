@@ -21,6 +21,7 @@ enum RunHelp {
       --reads K        read-index or lease, for kvnode (read-index)
       --log-keep B     how much log a kvnode keeps, such as 1MiB
       --plant NAME     a fault built into kvnode, for a build that has some
+      --force          replace what an earlier run left in DIR
       --keep-data      keep the nodes' data where all went well, too
       --config FILE    lines 'flag = value'; the command line goes first
     exit codes: 0 passed, 1 violated, 2 usage, 3 unknown, 4 invalid run

@@ -93,7 +93,7 @@ struct SelfTestRunner: Sendable {
       words += [
         "run", "--workload", workload, "--nemesis", nemesis, "--seconds", "\(arguments.seconds)",
         "--seed", "\(attempt)", "--rate", "600", "--clients", "12", "--min-rate", "20", "--bin",
-        bin, "--out", "\(folder)/\(label)",
+        bin, "--out", "\(folder)/\(label)", "--force",
       ]
       words += extra
     }

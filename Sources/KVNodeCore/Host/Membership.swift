@@ -128,7 +128,8 @@ struct Membership: Sendable {
       return Goaway(
         .creationDiffers,
         "nodes \(hello.node.rawValue) and \(configuration.node.rawValue) were started with "
-          + "different --peers ids, --partitions, --replication or --mode: make them equal")
+          + "different --peers ids, --zones, --partitions, --replication or --mode: make them "
+          + "equal")
     }
     guard hello.clusterID == 0 || clusterID == 0 || hello.clusterID == clusterID else {
       return Goaway(

@@ -51,10 +51,13 @@ enum Refusals {
   }
 
   static func tooOld(age: TimeAmount?, limit: TimeAmount, node: NodeID) -> Failure {
-    Failure(
-      .unavailable, .tooOld, notStarted: true,
-      "what node \(node.rawValue) has may be " + (age.map { "\($0) old" } ?? "of any age")
-        + ", and \(limit) was the limit: try another replica, or a higher --max-age")
+    let what =
+      age.map {
+        "may be \($0) old, and \(limit) was the limit: give a higher --max-age, or leave it out"
+      } ?? "may be of any age, since it has heard of no leader since it started: leave --max-age "
+      + "out, or retry once there is a leader"
+    return Failure(
+      .unavailable, .tooOld, notStarted: true, "what node \(node.rawValue) has \(what)")
   }
 
   static func readLevel(_ level: Consistency) -> Failure {
