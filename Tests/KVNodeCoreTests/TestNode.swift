@@ -18,6 +18,9 @@ final class TestNode {
   /// Log writes are not done while this is set.
   var isDiskStuck = false
   var stuck: [UInt64] = []
+  /// The disk is stuck from the write on that begins this group's replica, or switches it to a
+  /// snapshot.
+  var sticksAtReset: GroupID?
   var frames: [(connection: ConnectionID, frame: Frame)] = []
   var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
@@ -61,9 +64,21 @@ final class TestNode {
     }
   }
 
+  /// The log writes that are stuck are done, and later ones at once.
+  func releaseDisk(_ now: Now) throws {
+    isDiskStuck = false
+    try log.sync()
+    guard let last = stuck.last else { return }
+    stuck = []
+    try give(.persisted(last), now)
+  }
+
   private func carryOut(_ asked: NodeOutputs, _ now: Now) throws {
     for persist in asked.persists {
-      for case .reset(let group, _, _, _, _) in persist.records { begun.append(group) }
+      for case .reset(let group, _, _, _, _) in persist.records {
+        begun.append(group)
+        if group == sticksAtReset { isDiskStuck = true }
+      }
       try log.append(persist.records)
       if isDiskStuck {
         stuck.append(persist.number)
@@ -90,12 +105,12 @@ final class TestNode {
     for case .note(.warning, let text) in asked.events { warnings.append(text) }
     for case .note(.info, let text) in asked.events { notes.append(text) }
     connections += asked.connections
+    for group in asked.removals { try machines.remove(group) }
     for creation in asked.creations {
       _ = try machines.create(
         creation.group, generation: creation.generation, configuration: creation.configuration,
         meta: creation.map)
     }
-    for group in asked.removals { try machines.remove(group) }
     for step in asked.snapshots { try snapshot(step, now) }
     if !asked.applies.isEmpty {
       core.step(.applied(try machines.apply(asked.applies)), now: now, into: &outputs)
