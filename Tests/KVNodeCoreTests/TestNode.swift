@@ -18,9 +18,9 @@ final class TestNode {
   /// Log writes are not done while this is set.
   var isDiskStuck = false
   var stuck: [UInt64] = []
-  /// The disk is stuck from the write on that begins this group's replica, or switches it to a
-  /// snapshot.
-  var sticksAtReset: GroupID?
+  /// What is to be applied is kept in `heldApplies` while this is set.
+  var holdsApplies = false
+  var heldApplies: [ApplyRequest] = []
   var frames: [(connection: ConnectionID, frame: Frame)] = []
   var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
@@ -75,10 +75,7 @@ final class TestNode {
 
   private func carryOut(_ asked: NodeOutputs, _ now: Now) throws {
     for persist in asked.persists {
-      for case .reset(let group, _, _, _, _) in persist.records {
-        begun.append(group)
-        if group == sticksAtReset { isDiskStuck = true }
-      }
+      for case .reset(let group, _, _, _, _) in persist.records { begun.append(group) }
       try log.append(persist.records)
       if isDiskStuck {
         stuck.append(persist.number)
@@ -112,7 +109,9 @@ final class TestNode {
         meta: creation.map)
     }
     for step in asked.snapshots { try snapshot(step, now) }
-    if !asked.applies.isEmpty {
+    if holdsApplies {
+      heldApplies += asked.applies
+    } else if !asked.applies.isEmpty {
       core.step(.applied(try machines.apply(asked.applies)), now: now, into: &outputs)
     }
     for read in asked.reads {
