@@ -54,8 +54,8 @@ extension ShardBench {
   /// The last entry of the snapshot that node 2 offers, and its term.
   static let snapshot = (index: LogIndex(50), term: Term(2))
 
-  /// A follower of node 2 that lacks everything: its installation of a snapshot has begun, and waits
-  /// for the first chunk.
+  /// A follower of node 2 that lacks everything: its installation of a snapshot has begun, and
+  /// waits for the first chunk.
   mutating func beginInstall() throws -> TransferID {
     give(
       .addReplica(
