@@ -20,8 +20,9 @@ package struct TransferID: Hashable, Comparable, Sendable {
 
 /// What a `NodeCore` asks its interpreter for, answered by `NodeInput`s. Carried out in this order:
 /// persists; frames of links, frames of peers, and replies (never reordered on one connection),
-/// then connections; creations and snapshots (a generation must be there before what belongs to it
-/// is applied or read), applies, reads, then all else in any order.
+/// then connections; removals, creations and snapshots (a group that is removed and added again in
+/// one turn begins empty, and a generation must be there before what belongs to it is applied or
+/// read), applies, reads, then all else in any order.
 package struct NodeOutputs: Sendable {
   /// Append these records to the log as one batch, sync it, then tell `persisted(number)`. Several
   /// may be gathered under one sync; numbers rise by one.

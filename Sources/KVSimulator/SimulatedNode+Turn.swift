@@ -262,12 +262,12 @@ extension SimulatedNode {
   private func carryOutStateOrders(
     _ carried: NodeOutputs, _ world: inout World
   ) throws(StorageError) {
+    for group in carried.removals { try state.machines.remove(group) }
     for creation in carried.creations {
       _ = try state.machines.create(
         creation.group, generation: creation.generation, configuration: creation.configuration,
         meta: creation.map)
     }
-    for group in carried.removals { try state.machines.remove(group) }
     for order in carried.snapshots {
       let maximum = world.options.profile.snapshotChunkBytes
       let answer = try state.carryOut(

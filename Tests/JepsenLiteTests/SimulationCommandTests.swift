@@ -98,6 +98,20 @@ import Testing
     var hoarding = SimulationSummary()
     hoarding.add(try report(definite: 10_000, unknown: 20, injected: 9, bit: 1))
     #expect(hoarding.problems == ["10000 operations, and no log was ever compacted"])
+    // Nobody lags where there are no faults.
+    for (injected, problems) in [
+      (9, ["10000 operations, and no snapshot was ever installed"]), (0, []),
+    ] as [(UInt64, [String])] {
+      var compacted = try report(definite: 10_000, unknown: 20)
+      compacted.faults = FaultKind.allCases.map { _ in FaultCount() }
+      compacted.faults[FaultKind.crash.index].injected = injected
+      compacted.faults[FaultKind.crash.index].bit = injected
+      compacted.counts.compactions = 100
+      compacted.counts.snapshotsInstalled = 0
+      var upToDate = SimulationSummary()
+      upToDate.add(compacted)
+      #expect(upToDate.problems == problems)
+    }
   }
 
   /// Hashes have another seed in every process: a run that depended on their order would differ.

@@ -103,6 +103,18 @@ import Testing
     #expect(end?.reopens == true)
   }
 
+  /// A frame of the owner's is a sign of life as well.
+  @Test mutating func aPeerThatSendsIsNotAsked() {
+    var link = Link(acceptedAt: now)
+    _ = link.receive(.hello, Samples.hello(), now: now)
+    _ = link.accept(isWatched: true, now: now)
+    for _ in 0..<50 {
+      now = now + .milliseconds(100)
+      #expect(link.receive(.peer, "x", now: now) == .deliver)
+      #expect(link.tick(now: now) == .none)
+    }
+  }
+
   @Test mutating func aClientsLinkIsWatchedOnlyWhileItIsAskedFor() {
     var link = ready(.toServer, .dialsAsClient)
     #expect(link.nextDeadline == nil)

@@ -111,6 +111,40 @@ struct AdmissionTests {
     #expect(try lost(acknowledged, cluster, at: [follower, 2]) == [])
   }
 
+  /// A new version of the map is applied, and HELLO of a lost disk comes in the same turn.
+  @Test func aMapThatIsAppliedJudgesAtOnce() throws {
+    let cluster = try TestCluster(nodes: 4, partitions: 1, down: 3..<4)
+    try cluster.run(milliseconds: 1_000)
+    let leader = try #require(cluster.leader(of: .meta))
+    let node = cluster.nodes[(leader + 1) % 3]
+    node.holdsApplies = true
+    try cluster.setUp(3)
+    try cluster.run(milliseconds: 1_000)
+    #expect(cluster.nodes[leader].map.member(NodeID(4))?.incarnation == 4000)
+    #expect(node.map.member(NodeID(4))?.incarnation == 0)
+    let results = try node.machines.apply(node.heldApplies)
+    node.holdsApplies = false
+
+    let flags = cluster.nodes[3].configuration
+    let hello = Hello(
+      role: .node, clusterID: 0, creationDigest: flags.creationDigest, node: NodeID(4),
+      incarnation: 4444, isBlank: true, software: "test")
+    var writer = ByteWriter()
+    hello.encode(into: &writer)
+    let frame = Frame(type: .hello, stream: 0, payload: writer.take())
+    let lost = ConnectionID(99)
+    for input in [.accepted(lost, from: "n4"), .applied(results), .frame(lost, frame)]
+      as [NodeInput]
+    {
+      node.core.step(input, now: cluster.now, into: &node.outputs)
+    }
+    try node.endTurn(cluster.now)
+    #expect(node.map.member(NodeID(4))?.incarnation == 4000)
+    let answer = try #require(node.frames.last { $0.connection == lost }?.frame)
+    #expect(answer.type == .goaway)
+    #expect(try Goaway(decoding: answer.payload).reason == .wipedDisk)
+  }
+
   /// A blank node met a peer before that had begun, and can't reach the other one.
   @Test func aPeerThatHasBegunMeanwhileIsAskedAgain() throws {
     let cluster = try TestCluster(down: 0..<3)

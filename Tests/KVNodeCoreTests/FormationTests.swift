@@ -91,8 +91,31 @@ import Testing
     }
   }
 
+  /// A map that does not name the data directory yet is not enough: the registration of node 4 is
+  /// held back.
+  @Test func replicasOfPartitionsWaitForTheRegistration() throws {
+    let cluster = try TestCluster(nodes: 4, partitions: 8, down: 3..<4)
+    try cluster.run(milliseconds: 1_000)
+    let leader = try #require(cluster.leader(of: .meta))
+    let stuck = (0..<3).filter { $0 != leader }
+    for at in stuck { cluster.nodes[at].isDiskStuck = true }
+    try cluster.setUp(3)
+    let last = cluster.nodes[3]
+    for _ in 0..<50 {
+      try cluster.run(milliseconds: 10)
+      if last.map.isFormed { #expect(last.replicas == [.meta]) }
+    }
+    #expect(last.map.member(NodeID(4))?.incarnation == 0)
+    for at in stuck { try cluster.nodes[at].releaseDisk(cluster.now) }
+    try cluster.run(milliseconds: 1_000)
+    #expect(last.map.member(NodeID(4))?.incarnation == 4000)
+    #expect(last.replicas.count > 1)
+  }
+
   /// The map was applied, and a loss of power came before the record of the replicas was durable.
-  @Test func replicasThatALossOfPowerTookAreMadeAgain() throws {
+  /// `keepsState`: what was applied is durable, so that the map is not applied again.
+  @Test(arguments: [true, false])
+  func replicasThatALossOfPowerTookAreMadeAgain(_ keepsState: Bool) throws {
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 1_000)
     let node = cluster.nodes[2]
@@ -105,7 +128,8 @@ import Testing
       .hardState(.meta, HardState(term: report.term, vote: nil)), .entries(.meta, entries),
     ])
     try log.sync()
-    try cluster.start(2, with: log.restart())
+    let state = keepsState ? node.machines.store : MemoryState()
+    try cluster.start(2, with: log.restart(), state: state)
     try cluster.run(milliseconds: 3_000)
     #expect(cluster.nodes[2].replicas.count == 5)
     try Self.expectFormed(cluster)

@@ -164,6 +164,22 @@ import Testing
     #expect(cluster.leader(of: "a", seenBy: other) != leader)
   }
 
+  /// The followers answer heartbeats, and store nothing: whoever waits for a write gets an answer.
+  @Test func aLeaderWhoseFollowersStoreNothingStepsDown() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 1_000)
+    let leader = try #require(cluster.leader(of: "a"))
+    for at in 0..<3 where at != leader { cluster.nodes[at].isDiskStuck = true }
+    let reply = try cluster.ask(leader, cluster.put("a", "1"), timeout: 3_000)
+    guard case .failed(let failure)? = reply else {
+      Issue.record("not answered: \(String(describing: reply))")
+      return
+    }
+    #expect(failure.reason == .leadershipLost && !failure.notStarted)
+    let replica = try #require(cluster.nodes[leader].report(cluster.group(of: "a"), cluster.now))
+    #expect(replica.role != .leader)
+  }
+
   @Test func shutdownHandsLeadershipsOver() throws {
     let cluster = try TestCluster()
     try cluster.run(milliseconds: 300)

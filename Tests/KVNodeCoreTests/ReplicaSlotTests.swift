@@ -273,7 +273,7 @@ import Testing
   @Test func imagesOfARemovedReplicaAreReleased() throws {
     var bench = ShardBench()
     for round in 0..<(Limits.outgoingSnapshots * 2) {
-      let transfer = try openImage(of: &bench)
+      let transfer = try bench.openImage()
       let isOpen = round % 2 == 0
       var status = NodeRecovery.Group(
         new: group, generation: Generation(1),
@@ -295,50 +295,6 @@ import Testing
         }
         #expect(closed == [transfer])
       }
-    }
-  }
-
-  /// A leader whose log begins after what its learner, node 2, has: it opens an image.
-  private func openImage(of bench: inout ShardBench) throws -> TransferID {
-    bench.give(
-      .addReplica(
-        group, ShardBench.own,
-        ReplicaSet(epoch: Epoch(1), voters: [ShardBench.own], learners: [ShardBench.other])))
-    bench.lead()
-    for _ in 0..<3 { _ = bench.put() }
-    bench.lead()
-    let report = try #require(bench.report)
-    bench.give(
-      .flushed([
-        FlushedGroup(
-          group: group, index: report.applied, firstForFollowers: nil, firstForTransfers: nil)
-      ]))
-    #expect(try #require(bench.report).base == report.applied)
-    for _ in 0..<200 {
-      bench.tick()
-      let (asked, batch) = bench.endTurn()
-      bench.persisted(batch)
-      for case .open(let transfer, group) in asked.snapshots { return transfer }
-      for message in try asked.messages() where message.term == report.term {
-        if let answer = Self.answer(to: message.body) {
-          try bench.receive(answer, term: report.term)
-        }
-      }
-    }
-    Issue.record("no image was asked for: \(String(describing: bench.report))")
-    throw CancellationError()
-  }
-
-  /// What a learner with an empty log says.
-  private static func answer(to body: PeerMessage.Body) -> PeerMessage.Body? {
-    switch body {
-    case .raft(.append(let append)):
-      let outcome = RaftMessage.AppendResponse.Outcome.rejected(
-        previousIndex: append.previousIndex, hint: .zero, hintTerm: .zero)
-      return .raft(.appendResponse(.init(outcome: outcome, round: append.round)))
-    case .raft(.heartbeat(let heartbeat)):
-      return .raft(.heartbeatResponse(.init(round: heartbeat.round)))
-    default: return nil
     }
   }
 }

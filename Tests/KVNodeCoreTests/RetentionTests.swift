@@ -101,6 +101,20 @@ struct RetentionTests {
     #expect(try firstKept(&bench, followers: LogIndex(1)) == applied.next)
   }
 
+  /// Else its follower would need the next snapshot as soon as this one has arrived.
+  @Test func whatFollowsASnapshotOnItsWayIsKept() throws {
+    var bench = ShardBench()
+    let transfer = try bench.openImage()
+    let report = try #require(bench.report)
+    bench.step(transfer, .opened(ShardBench.status(through: report.applied, term: report.term)))
+    for _ in 0..<10 { _ = bench.put() }
+    bench.lead()
+    #expect(
+      try firstKept(&bench, followers: nil, transfers: LogIndex(1)) == report.applied.next)
+    // Within the group's share.
+    #expect(try firstKept(&bench, followers: nil, transfers: LogIndex(8)) == LogIndex(8))
+  }
+
   /// One group writes much, another one little: the share is a part of the log that both are in.
   @Test func aShareIsCountedInPositionsOfTheWholeLog() throws {
     let log = try TestCluster.makeLog(node: 1)

@@ -23,8 +23,7 @@ extension TestCluster {
     return try log.restart()
   }
 
-  func start(_ at: Int, with log: MemoryLog) throws {
-    try setUp(
-      at, TestNode(nodes[at].configuration, log: log, state: MemoryState(), now: now))
+  func start(_ at: Int, with log: MemoryLog, state: MemoryState = MemoryState()) throws {
+    try setUp(at, TestNode(nodes[at].configuration, log: log, state: state, now: now))
   }
 }

@@ -208,7 +208,7 @@ final class TestCluster {
           .tick(
             .init(
               logRetainedBytes: nodes[at].log.retainedBytes,
-              logWrittenBytes: UInt64(nodes[at].log.retainedBytes))), now)
+              logWrittenBytes: UInt64(nodes[at].log.statistics.bytesWritten))), now)
       }
       try deliver()
     }

@@ -24,6 +24,9 @@ final class TestNode {
   var applySizes: [Int] = []
   /// Bytes of each log write.
   var persistSizes: [Int] = []
+  /// What is to be applied is kept in `heldApplies` while this is set.
+  var holdsApplies = false
+  var heldApplies: [ApplyRequest] = []
   var frames: [(connection: ConnectionID, frame: Frame)] = []
   var connections: [NodeOutputs.ConnectionOrder] = []
   var replies: [(stream: UInt32, reply: Reply)] = []
@@ -69,6 +72,15 @@ final class TestNode {
     }
   }
 
+  /// The log writes that are stuck are done, and later ones at once.
+  func releaseDisk(_ now: Now) throws {
+    isDiskStuck = false
+    try log.sync()
+    guard let last = stuck.last else { return }
+    stuck = []
+    try give(.persisted(last), now)
+  }
+
   private func carryOut(_ asked: NodeOutputs, _ now: Now) throws {
     for persist in asked.persists {
       for case .reset(let group, _, _, _, _) in persist.records { begun.append(group) }
@@ -105,14 +117,16 @@ final class TestNode {
       peerEvents.append((node, isConnected))
     }
     connections += asked.connections
+    for group in asked.removals { try machines.remove(group) }
     for creation in asked.creations {
       _ = try machines.create(
         creation.group, generation: creation.generation, configuration: creation.configuration,
         meta: creation.map)
     }
-    for group in asked.removals { try machines.remove(group) }
     for step in asked.snapshots { try snapshot(step, now) }
-    if !asked.applies.isEmpty {
+    if holdsApplies {
+      heldApplies += asked.applies
+    } else if !asked.applies.isEmpty {
       applySizes.append(
         asked.applies.reduce(0) { $1.entries.reduce($0) { $0 + $1.encodedSize } })
       core.step(.applied(try machines.apply(asked.applies)), now: now, into: &outputs)

@@ -83,4 +83,54 @@ import Testing
       }
     }
   }
+
+  /// What is refused by the map alone, before anything is proposed or read.
+  @Test func whatTheMapDoesNotHaveIsRefusedWithItsReason() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 500)
+    let meta = try #require(cluster.leader(of: .meta))
+    let made = try cluster.ask(
+      meta, cluster.mutation(.meta(.createKeyspace(name: "carts", mode: .cp))), timeout: 200)
+    guard case .applied(.keyspace(let carts), _)? = made else {
+      Issue.record("not created: \(String(describing: made))")
+      return
+    }
+    _ = try cluster.ask(meta, cluster.mutation(.meta(.dropKeyspace(name: "carts"))), timeout: 200)
+    try cluster.run(milliseconds: 300)
+    let key: Bytes = "a"
+    func put(_ keyspace: KeyspaceID) -> Request {
+      cluster.mutation(.mutate(keyspace: keyspace, key: key, .put(value: "1")))
+    }
+    let elsewhere = try #require(
+      (0..<100).map { Bytes("k\($0)") }.first { cluster.group(of: $0) != cluster.group(of: key) })
+    let scan = ScanCommand(
+      keyspace: .default, from: Bytes(), to: nil, descending: false, keysOnly: false, limit: 1)
+    var late = cluster.put(key, "1")
+    late.deadline = .zero
+    let unknown = KeyspaceID(99)
+    let cases: [(name: String, Request, Reason)] = [
+      ("put, id not given yet", put(unknown), .mapBehind),
+      ("get, id not given yet", Request(.read(.get(keyspace: unknown, key: key))), .mapBehind),
+      ("put, dropped", put(carts.id), .unknownKeyspace),
+      ("get, dropped", Request(.read(.get(keyspace: carts.id, key: key))), .unknownKeyspace),
+      (
+        "keys of two partitions",
+        Request(.read(.multiGet(keyspace: .default, keys: [key, elsewhere]))), .malformed
+      ),
+      ("deadline over", late, .expired),
+      ("scan of the meta group", Request(.read(.scan(scan)), group: .meta), .malformed),
+      ("scan of no group", Request(.read(.scan(scan))), .malformed),
+    ]
+    // Each of the three, so that the leader is among them.
+    for at in 0..<3 {
+      for (name, request, reason) in cases {
+        let reply = try cluster.ask(at, request)
+        guard case .failed(let failure)? = reply else {
+          Issue.record("\(name): \(String(describing: reply))")
+          continue
+        }
+        #expect(failure.reason == reason && failure.notStarted, "\(name)")
+      }
+    }
+  }
 }

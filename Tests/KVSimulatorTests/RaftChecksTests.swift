@@ -244,13 +244,14 @@ import Testing
 
   private func reset(
     _ checks: inout RaftChecks, _ node: NodeID, _ number: UInt64, generation: UInt32,
-    after index: UInt64 = 0, term: UInt64 = 0, _ configuration: GroupConfiguration
+    after index: UInt64 = 0, term: UInt64 = 0, _ configuration: GroupConfiguration,
+    isDurable: Bool = true
   ) {
     let record = LogRecord.reset(
       group, generation: Generation(rawValue: generation), index: LogIndex(index), term: Term(term),
       configuration: configuration)
     checks.turn(of: node, persists: [(number, [record])], events: [])
-    checks.persisted(number, by: node)
+    if isDurable { checks.persisted(number, by: node) }
   }
 
   private func recover(
@@ -321,6 +322,15 @@ import Testing
     expect(&checks, [])
     recover(&checks, n3, generation: 1, base: 1, [], inLog: three, inState: three, applied: 1)
     expect(&checks, [.durability])
+  }
+
+  @Test(arguments: [true, false]) func aReplicaThatIsGoneAfterACrash(_ isDurable: Bool) {
+    var checks = checks()
+    reset(&checks, n3, 1, generation: 1, three, isDurable: isDurable)
+    checks.recovered(n3, only: [group])
+    expect(&checks, [])
+    checks.recovered(n3, only: [])
+    expect(&checks, isDurable ? [.durability] : [])
   }
 
   @Test func votersThatTheLogDidNotMake() {

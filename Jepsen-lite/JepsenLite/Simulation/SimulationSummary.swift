@@ -13,7 +13,8 @@ package struct SimulationSummary: Sendable {
 
   package init() {}
 
-  /// Every profile flushes and compacts well before that.
+  /// Every profile flushes and compacts well before that, and every one with faults installs
+  /// snapshots.
   private static let operationsThatFillALog: UInt64 = 10_000
   /// Of so many of a kind, a third must have bitten: those that wait for something, such as an
   /// election, and those that are about a leader where nobody leads, miss often.
@@ -43,9 +44,14 @@ package struct SimulationSummary: Sendable {
       found.append(
         "\(counts.definite) of \(answered) operations had a definite outcome: too few to judge")
     }
-    // Else recovery was always from the whole log, and no follower needed a snapshot.
-    if counts.definite >= Self.operationsThatFillALog, counts.compactions == 0 {
-      found.append("\(counts.definite) operations, and no log was ever compacted")
+    if counts.definite >= Self.operationsThatFillALog {
+      // Recovery was always from the whole log, and no follower needed a snapshot.
+      if counts.compactions == 0 {
+        found.append("\(counts.definite) operations, and no log was ever compacted")
+      } else if counts.snapshotsInstalled == 0, faults.contains(where: { $0.injected > 0 }) {
+        // Without faults no follower is behind the compacted log.
+        found.append("\(counts.definite) operations, and no snapshot was ever installed")
+      }
     }
     for kind in OperationKind.allCases {
       let count = counts.kinds[kind.index]

@@ -59,6 +59,7 @@ struct MaximumAgeWorkload: Workload {
 
   var hotKey: String { "age-0" }
   var checks: [Check] { [.maximumAge(Self.limit + Self.clockMargin), .noLostWrites] }
+  var kinds: [HistoryOperation.Kind] { [.read, .write] }
 
   func step(_ caller: Caller) async {
     let key = "age-\(caller.random.below(UInt64(keys)))"
