@@ -75,6 +75,15 @@ package enum Limits {
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var uncommittedBytes: Int { 16 << 20 }
+  /// Entry bytes that a follower of one group holds committed and not applied; then it takes no more
+  /// entries until half of that is applied.
+  @inlinable package static var backlogBytes: Int { 8 << 20 }
+  /// The same of all groups of a node together; beyond it a group takes no more that has at least
+  /// `smallBacklogBytes`.
+  @inlinable package static var nodeBacklogBytes: Int { 64 << 20 }
+  @inlinable package static var smallBacklogBytes: Int { 256 << 10 }
+  /// Appends to a follower that are not applied; beyond that, their bytes are counted together.
+  @inlinable package static var backlogRuns: Int { 1024 }
   /// Proposals of one group whose callers wait; then RESOURCE_EXHAUSTED.
   @inlinable package static var pendingProposals: Int { 65_536 }
   /// Messages of one replica that wait for a persist; beyond them, messages are dropped.
@@ -85,6 +94,8 @@ package enum Limits {
   @inlinable package static var outgoingSnapshots: Int { 4 }
   /// Bytes of snapshots that a node sends in one tick of 10 ms: about 50 MiB a second.
   @inlinable package static var snapshotBytesPerTick: Int { 512 << 10 }
+  /// The same of a node that is busy: about 8 MiB a second.
+  @inlinable package static var lowestSnapshotBytesPerTick: Int { 80 << 10 }
   /// Log writes of a node on their way; the turn after that many gathers until one is done.
   @inlinable package static var persistsInFlight: Int { 64 }
   /// Reads that wait in one group; then RESOURCE_EXHAUSTED.
@@ -94,6 +105,10 @@ package enum Limits {
   @inlinable package static var snapshotChunkBytes: Int { 256 << 10 }
 
   // The node's log.
+  /// Log kept for what follows a snapshot that is on its way or has arrived, whatever is kept for
+  /// followers otherwise: else what follows it has gone when it arrives, and the next one begins.
+  /// What lies further back is let go.
+  @inlinable package static var transferLogBytes: Int { 1 << 30 }
   /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
   /// of the caller, and the node stops.
   @inlinable package static var logBatchBytes: Int { 1 << 30 }

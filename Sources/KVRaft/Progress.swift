@@ -34,6 +34,8 @@ struct Progress: Sendable {
   /// A probe is out; nothing is sent before an answer or a later sign of life.
   private(set) var isPaused = false
   private(set) var lastContact: Instant?
+  /// What it last said of itself.
+  private(set) var condition: FollowerCondition = []
   /// The latest round of this term that it answered.
   private(set) var confirmedRound: UInt64 = 0
   private var inflight = RingQueue<Inflight>(limit: Limits.inflightAppends)
@@ -60,8 +62,18 @@ struct Progress: Sendable {
     return true
   }
 
+  /// It said this of itself. Where it takes no more entries, what is in flight is lost, and is sent
+  /// again from `match` on once it takes them again.
+  mutating func noteCondition(_ condition: FollowerCondition) {
+    self.condition = condition
+    guard condition.contains(.takesNoEntries), state == .replicate else { return }
+    clearInflight()
+    next = match.next
+  }
+
   func maySend(upTo lastIndex: LogIndex, windowBytes: Int) -> Bool {
-    switch state {
+    guard !condition.contains(.takesNoEntries) else { return false }
+    return switch state {
     case .probe: !isPaused
     case .replicate: next <= lastIndex && inflightBytes < windowBytes && !inflight.isFull
     case .snapshot: false
@@ -139,6 +151,12 @@ struct Progress: Sendable {
     case .snapshot:
       return false
     }
+  }
+
+  func isBetterSuccessor(than other: borrowing Progress) -> Bool {
+    let isFit = !condition.contains(.unfitToLead)
+    let isOtherFit = !other.condition.contains(.unfitToLead)
+    return isFit == isOtherFit ? match > other.match : isFit
   }
 
   /// Nothing can be sent before it is heard from again.

@@ -2,7 +2,11 @@ package import KVBase
 
 /// What inputs and properties of a `RaftCore` answer.
 extension RaftCore {
-  package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
+  package enum ProposeRefusal: Error, Sendable {
+    case notLeader, transferring, tooMuchUncommitted
+    /// No majority takes entries now: nothing that is appended could be committed.
+    case followersAreFull
+  }
 
   package enum ConfigurationRefusal: Error, Sendable {
     case notLeader, transferring
@@ -24,6 +28,7 @@ extension RaftCore {
     package var match: LogIndex
     package var state: State
     package var isLearner: Bool
+    package var condition: FollowerCondition
     /// When it was last heard from.
     package var lastContact: Instant?
   }
@@ -43,7 +48,8 @@ extension RaftCore {
         }
       return PeerProgress(
         replica: peers[position].replica, match: peers[position].match, state: state,
-        isLearner: !peers[position].isVoter, lastContact: peers[position].lastContact)
+        isLearner: !peers[position].isVoter, condition: peers[position].condition,
+        lastContact: peers[position].lastContact)
     }
   }
 }

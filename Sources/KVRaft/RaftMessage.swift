@@ -78,10 +78,12 @@ package struct RaftMessage: Hashable, Sendable {
     }
     package var outcome: Outcome
     package var round: UInt64
+    package var condition: FollowerCondition
 
-    package init(outcome: Outcome, round: UInt64) {
+    package init(outcome: Outcome, round: UInt64, condition: FollowerCondition = []) {
       self.outcome = outcome
       self.round = round
+      self.condition = condition
     }
   }
 
@@ -111,7 +113,11 @@ package struct RaftMessage: Hashable, Sendable {
 
   package struct HeartbeatResponse: Hashable, Sendable {
     package var round: UInt64
+    package var condition: FollowerCondition
 
-    package init(round: UInt64) { self.round = round }
+    package init(round: UInt64, condition: FollowerCondition = []) {
+      self.round = round
+      self.condition = condition
+    }
   }
 }

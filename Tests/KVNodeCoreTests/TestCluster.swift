@@ -207,7 +207,8 @@ final class TestCluster {
           .tick(
             .init(
               logRetainedBytes: nodes[at].log.retainedBytes,
-              logWrittenBytes: UInt64(nodes[at].log.retainedBytes))), now)
+              logWrittenBytes: UInt64(nodes[at].log.retainedBytes),
+              isUnderPressure: nodes[at].isUnderPressure)), now)
       }
       try deliver()
     }

@@ -22,6 +22,8 @@ struct Host: Sendable {
   private var inbound: InboundLinks
   private var duties: MetaDuties
   private var log: NodeLog
+  private var pressure = PressureWatch()
+  private var snapshotRate = SnapshotRate()
   private(set) var gauges = NodeGauges()
   private var nextMaintenance: Instant
   private(set) var isShuttingDown = false
@@ -69,6 +71,7 @@ struct Host: Sendable {
       orders.append(.pressure(gauges.isUnderPressure))
     }
     self.gauges = gauges
+    pressure.tick(isUnderPressure: gauges.isUnderPressure, now: now.instant)
     inbound.tick(now: now.instant, &outputs)
     for change in peers.tick(hello: membership.hello, now: now.instant, &outputs) {
       apply(change, now: now.instant, &orders, &outputs)
@@ -82,10 +85,12 @@ struct Host: Sendable {
     {
       orders.append(.diskStalled(isStalled))
     }
-    orders.append(.budget(Limits.snapshotBytesPerTick))
+    let budget = snapshotRate.tick(
+      oldestWrite: log.oldestWrite, isUnderPressure: gauges.isUnderPressure, now: now.instant)
+    orders.append(.budget(budget))
     if now.instant >= nextMaintenance {
       nextMaintenance = now.instant + Self.maintenanceInterval
-      maintain(meta, &orders, &outputs)
+      maintain(meta, now: now.instant, &orders, &outputs)
     }
   }
 
@@ -134,10 +139,12 @@ struct Host: Sendable {
   }
 
   private mutating func maintain(
-    _ meta: MetaStatus, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
+    _ meta: MetaStatus, now: Instant, _ orders: inout [ShardInput],
+    _ outputs: inout NodeOutputs
   ) {
     orders.append(isShuttingDown ? .handOver : .balance(transfers: Self.transfersPerRound))
-    orders.append(.watchCommits)
+    orders.append(.watchProgress)
+    if pressure.lasts(now: now), !isShuttingDown { orders.append(.yield) }
     membership.tellClusterID(&outputs)
     if meta.leads, meta.isIdle, !isShuttingDown {
       let command = duties.next(map, peers, own: configuration)
@@ -155,8 +162,10 @@ struct Host: Sendable {
     log.write(batch, now: now, &outputs)
   }
 
-  mutating func nextPersisted(through number: UInt64) -> [LogBatch.Completion]? {
-    log.nextPersisted(through: number)
+  mutating func nextPersisted(
+    through number: UInt64, now: Instant
+  ) -> [LogBatch.Completion]? {
+    log.nextPersisted(through: number, now: now)
   }
 
   mutating func stateFlushed(_ groups: [FlushedGroup], _ orders: inout [ShardInput]) {

@@ -210,7 +210,8 @@ struct Shard: Sendable {
     case .budget(let bytes): context.snapshots.refill(bytes)
     case .balance(let transfers): balance(transfers, now: now, &outputs)
     case .handOver: forEach { $0.handOver(now: now, &$1, &outputs) }
-    case .watchCommits: forEach { $0.watchCommits(now: now, &$1, &outputs) }
+    case .watchProgress: forEach { $0.watchProgress(now: now, &$1, &outputs) }
+    case .yield: forEach { $0.yield(now: now, &$1, &outputs) }
     case .dropRecords: dropRecords(now: now)
     case .propose(let command):
       guard let slot = table.slot(of: .meta) else { return }
@@ -266,7 +267,7 @@ struct Shard: Sendable {
   private mutating func removeReplica(_ group: GroupID, _ outputs: inout NodeOutputs) {
     guard let slot = table.slot(of: group) else { return }
     let handle = table[slot].handle
-    table[slot].close(context, &outputs)
+    table[slot].close(&context, &outputs)
     context.snapshots.closed(of: handle)
     timers.remove(handle.slot)
     armed[slot] = .distantFuture
