@@ -10,8 +10,11 @@ package enum Limits {
   @inlinable package static var keyspaceNameBytes: Int { 64 }
   /// Keyspaces at one time; one more is RESOURCE_EXHAUSTED.
   @inlinable package static var keyspaces: Int { 1024 }
-  /// Keyspaces ever dropped; one more is RESOURCE_EXHAUSTED.
-  @inlinable package static var droppedKeyspaces: Int { 65_536 }
+  /// Ranges of the ids of dropped keyspaces: one more than what lives between them, and in a group
+  /// what it has not deleted yet. Beyond them a drop is RESOURCE_EXHAUSTED.
+  @inlinable package static var droppedKeyspaceRanges: Int { 65_536 }
+  /// Deletions of a dropped keyspace's records that a group's leader has proposed at one time.
+  @inlinable package static var dropsInFlight: Int { 64 }
   @inlinable package static var nodes: Int { 64 }
   @inlinable package static var addressBytes: Int { 256 }
   @inlinable package static var replicasPerGroup: Int { 64 }

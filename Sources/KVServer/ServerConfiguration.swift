@@ -12,6 +12,9 @@ package struct ServerConfiguration: Sendable {
   /// `host:port`; this node's entry in `node.members` is what others are told.
   package var listen: String
   package var eventsFile: String?
+  /// What a person gave of what forms a cluster; `nil`: nothing. Of no effect once it is formed.
+  package var givenPartitions: Int?
+  package var givenReplication: Int?
   /// Segment size of the log; small ones are for tests.
   package var segmentBytes: Int = 16 << 20
   #if PlantedFaults

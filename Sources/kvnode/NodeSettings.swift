@@ -32,6 +32,8 @@ enum NodeSettings {
       node: node, dataDirectory: settings.text("data-dir") ?? "./kvnode-\(id)",
       listen: listen)
     configuration.eventsFile = settings.text("events")
+    if settings.text("partitions") != nil { configuration.givenPartitions = node.partitions }
+    if settings.text("replication") != nil { configuration.givenReplication = node.replication }
     return configuration
   }
 

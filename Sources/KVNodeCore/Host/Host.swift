@@ -291,11 +291,16 @@ struct Host: Sendable {
     }
     let warning = startWatch.ended(end, node, at: peers.address(of: node), because: because)
     guard let warning else { return }
-    if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
+    if case .goaway(let goaway) = end.cause, isFinal(goaway.reason) {
       outputs.fatal = warning
     } else {
       outputs.events.append(.note(.warning, warning))
     }
+  }
+
+  /// Nothing that this process could wait for would change the answer.
+  private func isFinal(_ reason: Goaway.Reason) -> Bool {
+    reason == .wipedDisk || reason == .notAMember && !formation.isAdmitted
   }
 
   mutating func beginShutdown(_ orders: inout [ShardInput]) {

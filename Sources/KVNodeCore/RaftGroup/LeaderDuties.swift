@@ -98,30 +98,42 @@ struct ProgressWatch: Sendable {
 }
 
 /// Keyspaces that were dropped: the leader of each group proposes an entry that deletes the group's
-/// records of them.
+/// records of them. What is settled costs nothing: the sets are compared by their sizes.
 struct DropProposals: Sendable {
-  /// Dropped in this group's state, sorted.
-  private var dropped: [KeyspaceID]
+  /// Dropped in this group's state.
+  private var dropped: KeyspaceIDSet
   /// Proposed by this leader and not applied.
   private var proposed: [KeyspaceID] = []
+  /// Both.
+  private var known: KeyspaceIDSet
 
-  init(dropped: [KeyspaceID]) { self.dropped = dropped }
-
-  mutating func applied(_ dropped: [KeyspaceID]) {
+  init(dropped: KeyspaceIDSet) {
     self.dropped = dropped
-    proposed.removeAll { dropped.contains($0) }
+    known = dropped
   }
 
-  mutating func leadershipEnded() { proposed.removeAll() }
-
-  /// `all` are those that the map has dropped; what is dropped here is among them.
-  func isBehind(_ all: [KeyspaceID]) -> Bool { all.count > dropped.count + proposed.count }
-
-  func isDue(_ keyspace: KeyspaceID) -> Bool {
-    !dropped.contains(keyspace) && !proposed.contains(keyspace)
+  mutating func applied(_ dropped: KeyspaceIDSet) {
+    self.dropped = dropped
+    known = dropped
+    proposed.removeAll { !known.insert($0) }
   }
 
-  mutating func noteProposed(_ keyspace: KeyspaceID) { proposed.append(keyspace) }
+  mutating func leadershipEnded() {
+    proposed.removeAll()
+    known = dropped
+  }
+
+  /// What is to be proposed now. `all` are those that the map has dropped; what is dropped here is
+  /// among them.
+  func due(_ all: KeyspaceIDSet) -> [KeyspaceID] {
+    guard all.count > known.count else { return [] }
+    return all.subtracting(known, limit: Limits.dropsInFlight - proposed.count)
+  }
+
+  mutating func noteProposed(_ keyspace: KeyspaceID) {
+    proposed.append(keyspace)
+    known.insert(keyspace)
+  }
 }
 
 /// How a leader whose store can't keep up finds one that can.
@@ -164,7 +176,7 @@ struct LeaderDuties: Sendable {
   private var yielding = Yielding()
   private var drops: DropProposals
 
-  init(dropped: [KeyspaceID]) { drops = DropProposals(dropped: dropped) }
+  init(dropped: KeyspaceIDSet) { drops = DropProposals(dropped: dropped) }
 
   mutating func setPreferredLeader(_ node: NodeID?) { preferredLeader = node }
 
@@ -200,8 +212,7 @@ struct LeaderDuties: Sendable {
     return target.replica
   }
 
-  mutating func applied(dropped: [KeyspaceID]) { drops.applied(dropped) }
-  func hasDropsDue(_ all: [KeyspaceID]) -> Bool { drops.isBehind(all) }
-  func isDropDue(_ keyspace: KeyspaceID) -> Bool { drops.isDue(keyspace) }
+  mutating func applied(dropped: KeyspaceIDSet) { drops.applied(dropped) }
+  func dropsDue(_ all: KeyspaceIDSet) -> [KeyspaceID] { drops.due(all) }
   mutating func noteDropProposed(_ keyspace: KeyspaceID) { drops.noteProposed(keyspace) }
 }

@@ -484,11 +484,11 @@ struct RaftGroup: Engine {
   /// As leader: proposes to delete the records of keyspaces that the map has dropped. True where
   /// anything was proposed.
   mutating func dropRecords(
-    _ dropped: [KeyspaceID], now: Now, _ context: inout ShardContext
+    _ dropped: KeyspaceIDSet, now: Now, _ context: inout ShardContext
   ) -> Bool {
-    guard leadsSafely, duties.hasDropsDue(dropped) else { return false }
+    guard leadsSafely else { return false }
     var hasProposed = false
-    for keyspace in dropped where duties.isDropDue(keyspace) {
+    for keyspace in duties.dropsDue(dropped) {
       guard proposeOwn(.dropKeyspaceRecords(keyspace), now: now, &context) else { break }
       duties.noteDropProposed(keyspace)
       hasProposed = true
