@@ -78,8 +78,8 @@ package enum Limits {
   @inlinable package static var logTailBytes: Int { 1 << 20 }
   /// Entry bytes proposed and not applied in one group; then RESOURCE_EXHAUSTED.
   @inlinable package static var uncommittedBytes: Int { 16 << 20 }
-  /// Entry bytes that a follower of one group holds committed and not applied; then it takes no more
-  /// entries until half of that is applied.
+  /// Entry bytes that a follower of one group holds committed and not applied; then it takes no
+  /// more entries until half of that is applied.
   @inlinable package static var backlogBytes: Int { 8 << 20 }
   /// The same of all groups of a node together; beyond it a group takes no more that has at least
   /// `smallBacklogBytes`.

@@ -26,8 +26,6 @@
     case acknowledgeBeforeCommit
     /// A follower says that it holds entries before they are durable there.
     case acknowledgeBeforeDurable
-    /// A follower that takes no entries, since it can't apply them, says that it holds them.
-    case acknowledgeWhatIsNotTaken
     /// A follower truncates its log after every append, not only where there is a conflict.
     case truncateOnEveryAppend
 

@@ -35,8 +35,8 @@ struct ApplyBacklog: Sendable {
   private var runs = RingQueue<Run>(limit: Limits.backlogRuns)
   private(set) var bytes = 0
 
-  /// The entries of one append, which are in the log; `logEnd`: its last entry. Where a conflict has
-  /// truncated the log, what went with it is not counted any more.
+  /// The entries of one append, which are in the log; `logEnd`: its last entry. Where a conflict
+  /// has truncated the log, what went with it is not counted any more.
   mutating func received(_ entries: [LogEntry], logEnd: LogIndex) {
     while let newest = runs.last, newest.through > logEnd {
       bytes -= newest.bytes

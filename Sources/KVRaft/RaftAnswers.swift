@@ -33,6 +33,9 @@ extension RaftCore {
     package var lastContact: Instant?
   }
 
+  /// As leader: what is known of each other replica.
+  package var progress: PeerProgressList { PeerProgressList(peers: replication.peers) }
+
   /// The progress of each peer, by replica id; a view, which copies nothing.
   package struct PeerProgressList: RandomAccessCollection, Sendable {
     let peers: [Progress]

@@ -54,7 +54,7 @@ extension RaftCore {
       return
     }
     // What was not taken is not vouched for; only what was asked of it, the previous entry.
-    let end = vouches(for: isTaken) ? request.entries.count : 0
+    let end = isTaken ? request.entries.count : 0
     let match = max(request.previousIndex + end, volatile.commitIndex)
     advanceCommit(to: min(request.commit, match), into: &outputs)
     outputs.send(
@@ -62,13 +62,6 @@ extension RaftCore {
         .init(
           outcome: .accepted(match: match), round: request.round, condition: volatile.condition)),
       term: persistent.term, to: from, after: entriesAreDurable)
-  }
-
-  private func vouches(for isTaken: Bool) -> Bool {
-    #if PlantedFaults
-      if has(.acknowledgeWhatIsNotTaken) { return true }
-    #endif
-    return isTaken
   }
 
   private var entriesAreDurable: PersistToken? {
