@@ -10,8 +10,11 @@ package enum Limits {
   @inlinable package static var keyspaceNameBytes: Int { 64 }
   /// Keyspaces at one time; one more is RESOURCE_EXHAUSTED.
   @inlinable package static var keyspaces: Int { 1024 }
-  /// Keyspaces ever dropped; one more is RESOURCE_EXHAUSTED.
-  @inlinable package static var droppedKeyspaces: Int { 65_536 }
+  /// Ranges of the ids of dropped keyspaces: one more than what lives between them, and in a group
+  /// what it has not deleted yet. Beyond them a drop is RESOURCE_EXHAUSTED.
+  @inlinable package static var droppedKeyspaceRanges: Int { 65_536 }
+  /// Deletions of a dropped keyspace's records that a group's leader has proposed at one time.
+  @inlinable package static var dropsInFlight: Int { 64 }
   @inlinable package static var nodes: Int { 64 }
   @inlinable package static var addressBytes: Int { 256 }
   @inlinable package static var replicasPerGroup: Int { 64 }
@@ -94,6 +97,15 @@ package enum Limits {
   /// share, within these bounds.
   @inlinable package static var nodeTailBytes: Int { 64 << 20 }
   @inlinable package static var leastTailBytes: Int { 64 << 10 }
+  /// Entry bytes that a follower of one group holds committed and not applied; then it takes no
+  /// more entries until half of that is applied.
+  @inlinable package static var backlogBytes: Int { 8 << 20 }
+  /// The same of all groups of a node together; beyond it a group takes no more that has at least
+  /// `smallBacklogBytes`.
+  @inlinable package static var nodeBacklogBytes: Int { 64 << 20 }
+  @inlinable package static var smallBacklogBytes: Int { 256 << 10 }
+  /// Appends to a follower that are not applied; beyond that, their bytes are counted together.
+  @inlinable package static var backlogRuns: Int { 1024 }
   /// Proposals of one group whose callers wait; then RESOURCE_EXHAUSTED.
   @inlinable package static var pendingProposals: Int { 65_536 }
   /// Messages of one replica that wait for a persist; beyond them, messages are dropped.
@@ -104,6 +116,8 @@ package enum Limits {
   @inlinable package static var outgoingSnapshots: Int { 4 }
   /// Bytes of snapshots that a node sends in one tick of 10 ms: about 50 MiB a second.
   @inlinable package static var snapshotBytesPerTick: Int { 512 << 10 }
+  /// The same of a node that is busy: about 8 MiB a second.
+  @inlinable package static var lowestSnapshotBytesPerTick: Int { 80 << 10 }
   /// Log writes of a node on their way; the turn after that many gathers until one is done.
   @inlinable package static var persistsInFlight: Int { 64 }
   /// Reads that wait in one group; then RESOURCE_EXHAUSTED.
@@ -131,6 +145,10 @@ package enum Limits {
   // The node's log.
   /// A log to which nothing was written for this long is closed with a cover, once.
   @inlinable package static var logCoverDelay: TimeAmount { .milliseconds(500) }
+  /// Log kept for what follows a snapshot that is on its way or has arrived, whatever is kept for
+  /// followers otherwise: else what follows it has gone when it arrives, and the next one begins.
+  /// What lies further back is let go.
+  @inlinable package static var transferLogBytes: Int { 1 << 30 }
   /// Bytes of one batch: what one turn persists for all groups. A larger one is refused as a fault
   /// of the caller, and the node stops.
   @inlinable package static var logBatchBytes: Int { 1 << 30 }

@@ -18,6 +18,12 @@ package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     + "empty one. The other nodes go on without this one; to have all copies again, 'kvctl export' "
     + "every keyspace, form a new cluster, and 'kvctl import' there"
 
+  /// The same of a directory in an older format. One node alone with an empty directory is refused
+  /// by the cluster that it was a member of.
+  package static let otherFormatAdvice =
+    "To go on with this one, 'kvctl export' every keyspace with the older build, start all nodes "
+    + "of the new build with empty data directories, and 'kvctl import' there"
+
   package var description: String {
     switch self {
     case .io(let text), .damaged(let text), .foreign(let text), .misuse(let text): text

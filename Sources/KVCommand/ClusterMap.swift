@@ -95,8 +95,8 @@ package struct ClusterMap: Hashable, Sendable {
   package var nextKeyspace: KeyspaceID
   /// By id.
   package var keyspaces: [KeyspaceDescriptor]
-  /// Ids of keyspaces that were dropped, in order.
-  package var dropped: [KeyspaceID]
+  /// Keyspaces that were dropped.
+  package var dropped: KeyspaceIDSet
 
   /// What the meta group begins with.
   package static var unformed: ClusterMap {
@@ -118,7 +118,7 @@ package struct ClusterMap: Hashable, Sendable {
 
   private init(
     epoch: Epoch, clusterID: UInt64, members: [MemberRecord], replicaSets: [ReplicaSet],
-    nextKeyspace: KeyspaceID, keyspaces: [KeyspaceDescriptor], dropped: [KeyspaceID]
+    nextKeyspace: KeyspaceID, keyspaces: [KeyspaceDescriptor], dropped: KeyspaceIDSet
   ) {
     self.epoch = epoch
     self.clusterID = clusterID
@@ -148,9 +148,9 @@ package struct ClusterMap: Hashable, Sendable {
     return at < replicaSets.count ? replicaSets[at] : nil
   }
 
-  /// u8 version 2, u64 epoch, u64 cluster id, members (u32 count; record), replica sets (u32 count;
-  /// set), u32 next keyspace, keyspaces (u32 count; u32 id, short name, u8 mode), dropped (u32
-  /// count; u32 id).
+  /// u8 version 3, u64 epoch, u64 cluster id, members (u32 count; record), replica sets (u32 count;
+  /// set), u32 next keyspace, keyspaces (u32 count; u32 id, short name, u8 mode), dropped
+  /// (`KeyspaceIDSet`).
   package func encode(into writer: inout ByteWriter) {
     writer.append(Self.formatVersion)
     writer.append(epoch.rawValue)
@@ -162,11 +162,10 @@ package struct ClusterMap: Hashable, Sendable {
     writer.append(nextKeyspace.rawValue)
     writer.append(UInt32(keyspaces.count))
     for keyspace in keyspaces { keyspace.encode(into: &writer) }
-    writer.append(UInt32(dropped.count))
-    for id in dropped { writer.append(id.rawValue) }
+    dropped.encode(into: &writer)
   }
 
-  private static let formatVersion: UInt8 = 2
+  private static let formatVersion: UInt8 = 3
 
   package init(from reader: inout ByteReader) throws(WireError) {
     let version = try reader.read(UInt8.self)
@@ -189,8 +188,6 @@ package struct ClusterMap: Hashable, Sendable {
     let keyspaceCount = try reader.readCount(
       limit: Limits.keyspaces, minimumSize: 7, what: "keyspaces")
     for _ in 0..<keyspaceCount { keyspaces.append(try KeyspaceDescriptor(from: &reader)) }
-    let droppedCount = try reader.readCount(
-      limit: Limits.droppedKeyspaces, minimumSize: 4, what: "dropped keyspaces")
-    for _ in 0..<droppedCount { dropped.append(KeyspaceID(try reader.read(UInt32.self))) }
+    dropped = try KeyspaceIDSet(from: &reader)
   }
 }

@@ -64,7 +64,7 @@ package enum IdentityFormat {
             ? "\(file) has format \(format), and this version of kvnode reads format \(version): "
               + "use a version that is as new as the one that wrote it"
             : "\(file) has the older format \(format), and this version of kvnode reads format "
-              + "\(version) only: use the version that wrote it, or give an empty --data-dir")
+              + "\(version) only: use the version that wrote it. " + StorageError.otherFormatAdvice)
       case .invalid:
         throw .foreign("\(file) is not the identity of a kvnode: choose another --data-dir")
       default:

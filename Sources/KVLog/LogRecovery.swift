@@ -288,8 +288,8 @@ struct LogRecovery<Directory: SegmentDirectory> {
         ? "\(directory.path) was written in log format \(version) by a newer build, and this "
           + "build reads format \(LogFormat.version): start the newer build again"
         : "\(directory.path) was written in log format \(version) by an older build, and this "
-          + "build reads format \(LogFormat.version) only: start the older build again, or give "
-          + "an empty --data-dir")
+          + "build reads format \(LogFormat.version) only: start the older build again. "
+          + StorageError.otherFormatAdvice)
   }
 
   private func missing(_ sequence: UInt64) -> StorageError {

@@ -67,7 +67,7 @@ package struct NodeCore: Sendable {
       host.closed(
         connection, isRefused: isRefused, because: because, now: now.instant, &orders, &outputs)
     case .persisted(let number):
-      while let done = host.nextPersisted(through: number) {
+      while let done = host.nextPersisted(through: number, now: now.instant) {
         shard.persisted(done.completions, bytes: done.bytes, now: now, &outputs)
       }
     case .applied(let results): shard.applied(results, now: now, &outputs)

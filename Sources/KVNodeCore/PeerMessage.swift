@@ -122,6 +122,7 @@ extension PeerMessage {
       for entry in append.entries { entry.encode(into: &writer) }
     case .appendResponse(let response):
       writer.append(response.round)
+      writer.append(response.condition.rawValue)
       switch response.outcome {
       case .accepted(let match):
         writer.append(true)
@@ -139,6 +140,7 @@ extension PeerMessage {
       writer.append(heartbeat.echo?.rawValue ?? 0)
     case .heartbeatResponse(let response):
       writer.append(response.round)
+      writer.append(response.condition.rawValue)
       writer.append(response.stamp?.rawValue ?? 0)
     case .timeoutNow: break
     }
@@ -209,7 +211,10 @@ extension PeerMessage {
             echo: try Self.stamp(from: &reader))))
     case .heartbeatResponse:
       let round = try reader.read(UInt64.self)
-      body = .raft(.heartbeatResponse(.init(round: round, stamp: try Self.stamp(from: &reader))))
+      let condition = try Self.condition(from: &reader)
+      body = .raft(
+        .heartbeatResponse(
+          .init(round: round, condition: condition, stamp: try Self.stamp(from: &reader))))
     case .timeoutNow: body = .raft(.timeoutNow)
     case .snapshotOffer, .snapshotRequest, .snapshotChunk, .snapshotDone:
       body = .snapshot(try Self.snapshot(kind, from: &reader))
@@ -264,16 +269,28 @@ extension PeerMessage {
     from reader: inout ByteReader
   ) throws(WireError) -> RaftMessage.AppendResponse {
     let round = try reader.read(UInt64.self)
+    let condition = try condition(from: &reader)
     guard try reader.readBool() else {
       let previousIndex = LogIndex(try reader.read(UInt64.self))
       let hint = LogIndex(try reader.read(UInt64.self))
       let hintTerm = Term(try reader.read(UInt64.self))
       return .init(
         outcome: .rejected(previousIndex: previousIndex, hint: hint, hintTerm: hintTerm),
-        round: round)
+        round: round, condition: condition)
     }
     return .init(
-      outcome: .accepted(match: LogIndex(try reader.read(UInt64.self))), round: round)
+      outcome: .accepted(match: LogIndex(try reader.read(UInt64.self))), round: round,
+      condition: condition)
+  }
+
+  private static func condition(
+    from reader: inout ByteReader
+  ) throws(WireError) -> FollowerCondition {
+    let condition = FollowerCondition(rawValue: try reader.read(UInt8.self))
+    guard FollowerCondition.all.isSuperset(of: condition) else {
+      throw .unknownValue(what: "condition of a follower", value: UInt64(condition.rawValue))
+    }
+    return condition
   }
 
   private static func snapshot(

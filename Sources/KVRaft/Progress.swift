@@ -37,6 +37,8 @@ struct Progress: Sendable {
   private(set) var lastContact: Instant?
   /// When this leader made it a voter; `nil` where it was one from the begin of the term on.
   private var votesSince: Instant?
+  /// What it last said of itself.
+  private(set) var condition: FollowerCondition = []
   /// The latest round of this term that it answered.
   private(set) var confirmedRound: UInt64 = 0
   /// Its stamps, which are given back for reads with a maximum age.
@@ -75,8 +77,18 @@ struct Progress: Sendable {
     return true
   }
 
+  /// It said this of itself. Where it takes no more entries, what is in flight is lost, and is sent
+  /// again from `match` on once it takes them again.
+  mutating func noteCondition(_ condition: FollowerCondition) {
+    self.condition = condition
+    guard condition.contains(.takesNoEntries), state == .replicate else { return }
+    clearInflight()
+    next = match.next
+  }
+
   func maySend(upTo lastIndex: LogIndex, windowBytes: Int) -> Bool {
-    switch state {
+    guard !condition.contains(.takesNoEntries) else { return false }
+    return switch state {
     case .probe: !isPaused
     case .replicate: next <= lastIndex && inflightBytes < windowBytes && !inflight.isFull
     case .snapshot: false
@@ -154,6 +166,12 @@ struct Progress: Sendable {
     case .snapshot:
       return false
     }
+  }
+
+  func isBetterSuccessor(than other: borrowing Progress) -> Bool {
+    let isFit = !condition.contains(.unfitToLead)
+    let isOtherFit = !other.condition.contains(.unfitToLead)
+    return isFit == isOtherFit ? match > other.match : isFit
   }
 
   /// Nothing can be sent before it is heard from again.

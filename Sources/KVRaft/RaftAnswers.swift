@@ -11,7 +11,11 @@ extension RaftCore {
       && persistent.configurationIndex <= volatile.commitIndex
   }
 
-  package enum ProposeRefusal: Error, Sendable { case notLeader, transferring, tooMuchUncommitted }
+  package enum ProposeRefusal: Error, Sendable {
+    case notLeader, transferring, tooMuchUncommitted
+    /// No majority takes entries now: nothing that is appended could be committed.
+    case followersAreFull
+  }
 
   package enum ConfigurationRefusal: Error, Sendable {
     case notLeader, transferring
@@ -39,9 +43,13 @@ extension RaftCore {
     package var match: LogIndex
     package var state: State
     package var isLearner: Bool
+    package var condition: FollowerCondition
     /// When it was last heard from.
     package var lastContact: Instant?
   }
+
+  /// As leader: what is known of each other replica.
+  package var progress: PeerProgressList { PeerProgressList(peers: replication.peers) }
 
   /// The progress of each peer, by replica id; a view, which copies nothing.
   package struct PeerProgressList: RandomAccessCollection, Sendable {
@@ -58,7 +66,8 @@ extension RaftCore {
         }
       return PeerProgress(
         replica: peers[position].replica, match: peers[position].match, state: state,
-        isLearner: !peers[position].isVoter, lastContact: peers[position].lastContact)
+        isLearner: !peers[position].isVoter, condition: peers[position].condition,
+        lastContact: peers[position].lastContact)
     }
   }
 }

@@ -28,7 +28,8 @@ extension RaftCore {
     guard follow(from, now: now, into: &outputs), isWellFormed(request) else { return }
     guard !volatile.isInstalling else {
       outputs.send(
-        .heartbeatResponse(.init(round: request.round)), term: persistent.term, to: from)
+        .heartbeatResponse(.init(round: request.round, condition: volatile.condition)),
+        term: persistent.term, to: from)
       return
     }
     // Up to the commit index every log is the same (Raft paper §5.4.3): nothing to compare.
@@ -41,19 +42,25 @@ extension RaftCore {
     #if PlantedFaults
       truncateAnyway(request.entries, into: &outputs)
     #endif
+    let isTaken = !volatile.condition.contains(.takesNoEntries)
     switch persistent.merge(
-      request.entries, commitIndex: volatile.commitIndex, into: &outputs)
+      isTaken ? request.entries : [], commitIndex: volatile.commitIndex, into: &outputs)
     {
-    case .done: break
+    case .done:
+      if isTaken { volatile.received(request.entries, logEnd: persistent.log.lastIndex) }
     case .conflict(let index, let committedTerm, let receivedTerm):
       _ = protocolViolation(
         "entry \(index) of term \(committedTerm) is committed, and one of \(receivedTerm) came")
       return
     }
-    let match = max(request.previousIndex + request.entries.count, volatile.commitIndex)
+    // What was not taken is not vouched for; only what was asked of it, the previous entry.
+    let end = isTaken ? request.entries.count : 0
+    let match = max(request.previousIndex + end, volatile.commitIndex)
     advanceCommit(to: min(request.commit, match), into: &outputs)
     outputs.send(
-      .appendResponse(.init(outcome: .accepted(match: match), round: request.round)),
+      .appendResponse(
+        .init(
+          outcome: .accepted(match: match), round: request.round, condition: volatile.condition)),
       term: persistent.term, to: from, after: entriesAreDurable)
   }
 
@@ -107,8 +114,9 @@ extension RaftCore {
       previousIndex: request.previousIndex, hint: hint,
       hintTerm: persistent.log.term(at: hint) ?? .zero)
     outputs.send(
-      .appendResponse(.init(outcome: rejected, round: request.round)), term: persistent.term,
-      to: from, after: persistent.durability.outstandingHardState)
+      .appendResponse(
+        .init(outcome: rejected, round: request.round, condition: volatile.condition)),
+      term: persistent.term, to: from, after: persistent.durability.outstandingHardState)
   }
 
   mutating func handleHeartbeat(
@@ -125,7 +133,9 @@ extension RaftCore {
     }
     // The term must be durable: a replica that never knew one withholds no vote when it starts.
     outputs.send(
-      .heartbeatResponse(.init(round: heartbeat.round, stamp: volatile.stamp(at: now))),
+      .heartbeatResponse(
+        .init(
+          round: heartbeat.round, condition: volatile.condition, stamp: volatile.stamp(at: now))),
       term: persistent.term, to: from, after: persistent.durability.outstandingHardState)
   }
 

@@ -26,11 +26,10 @@ extension RaftCore {
   ) {
     guard roleState.isLeader, let position = replication.position(of: from) else { return }
     heard(fromPeerAt: position, round: response.round, now: now, into: &outputs)
-    if replication.receive(
+    let hasAdvanced = replication.receive(
       response.outcome, fromPeerAt: position, log: persistent.log, now: now)
-    {
-      matchAdvanced(ofPeerAt: position, now: now, into: &outputs)
-    }
+    replication.noteCondition(response.condition, ofPeerAt: position)
+    if hasAdvanced { matchAdvanced(ofPeerAt: position, now: now, into: &outputs) }
   }
 
   mutating func handleHeartbeatResponse(
@@ -43,6 +42,7 @@ extension RaftCore {
       replication.received(
         stamp, fromPeerAt: position, during: rounds.current, confirmed: rounds.confirmed)
     }
+    replication.noteCondition(response.condition, ofPeerAt: position)
     replication.receiveHeartbeatResponse(
       fromPeerAt: position, log: persistent.log, heading, now: now, into: &outputs)
   }

@@ -127,9 +127,6 @@ package struct RaftCore: Sendable {
     }
   }
 
-  /// As leader: what is known of each other replica.
-  package var progress: PeerProgressList { PeerProgressList(peers: replication.peers) }
-
   /// As leader: an entry of its own term is committed, so reads can be served.
   package var hasCommittedInOwnTerm: Bool {
     roleState.isLeader && leadership.hasCommittedInOwnTerm(volatile.commitIndex)
@@ -223,9 +220,11 @@ package struct RaftCore: Sendable {
     precondition(kind != .configuration, "a configuration proposed as an entry")
     guard roleState.isLeader else { throw .notLeader }
     guard !leadership.isTransferring else { throw .transferring }
+    guard replication.majorityTakesEntries else { throw .followersAreFull }
     let bytes = LogEntry.headerSize + payload.count
-    let isAdmitted = leadership.admits(bytes: bytes, limit: settings.uncommittedBytes)
-    guard isAdmitted else { throw .tooMuchUncommitted }
+    guard leadership.admits(bytes: bytes, limit: settings.uncommittedBytes) else {
+      throw .tooMuchUncommitted
+    }
     let index = persistent.appendOwn(kind, payload: payload, wallMilliseconds: wallMilliseconds)
     leadership.proposed(upTo: index, bytes: bytes)
     return index

@@ -87,10 +87,12 @@ package struct RaftMessage: Hashable, Sendable {
     }
     package var outcome: Outcome
     package var round: UInt64
+    package var condition: FollowerCondition
 
-    package init(outcome: Outcome, round: UInt64) {
+    package init(outcome: Outcome, round: UInt64, condition: FollowerCondition = []) {
       self.outcome = outcome
       self.round = round
+      self.condition = condition
     }
   }
 
@@ -118,11 +120,13 @@ package struct RaftMessage: Hashable, Sendable {
 
   package struct HeartbeatResponse: Hashable, Sendable {
     package var round: UInt64
+    package var condition: FollowerCondition
     /// When this was said, by the follower's clock: the leader gives it back in a heartbeat.
     package var stamp: FollowerStamp?
 
-    package init(round: UInt64, stamp: FollowerStamp? = nil) {
+    package init(round: UInt64, condition: FollowerCondition = [], stamp: FollowerStamp? = nil) {
       self.round = round
+      self.condition = condition
       self.stamp = stamp
     }
   }

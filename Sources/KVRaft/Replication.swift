@@ -26,6 +26,8 @@ struct Replication: Sendable {
   /// The read of entries that are no longer in memory which is under way, for followers that lag
   /// far behind. It may have been asked for in an earlier term.
   private var openLogRead: LogIndex?
+  /// A majority takes entries, so that what is proposed can be committed.
+  private(set) var majorityTakesEntries = true
 
   init(settings: RaftSettings) { self.settings = settings }
 
@@ -70,9 +72,13 @@ struct Replication: Sendable {
       arranged.append(peer)
     }
     peers = arranged
+    noteConditions()
   }
 
-  mutating func removePeers() { peers.removeAll(keepingCapacity: true) }
+  mutating func removePeers() {
+    peers.removeAll(keepingCapacity: true)
+    majorityTakesEntries = true
+  }
 
   func position(of replica: ReplicaID) -> Int? {
     for position in peers.indices where peers[position].replica == replica { return position }
@@ -116,15 +122,31 @@ struct Replication: Sendable {
     return now - contact < settings.electionTimeout
   }
 
-  /// The voter in contact with the longest log.
+  /// The voter in contact with the longest log; one that is unfit to lead only where there is no
+  /// other.
   func bestSuccessor(now: Instant) -> ReplicaID? {
     var best: Int?
     for position in peers.indices where peers[position].isIncomingVoter {
       guard isInContact(peerAt: position, now: now) else { continue }
-      if let best, peers[best].match >= peers[position].match { continue }
+      if let best, !peers[position].isBetterSuccessor(than: peers[best]) { continue }
       best = position
     }
     return best.map { peers[$0].replica }
+  }
+
+  // MARK: Flow control
+
+  /// The peer said this of itself with an answer.
+  mutating func noteCondition(_ condition: FollowerCondition, ofPeerAt position: Int) {
+    let before = peers[position].condition
+    guard condition != before || condition.contains(.takesNoEntries) else { return }
+    peers[position].noteCondition(condition)
+    if condition != before { noteConditions() }
+  }
+
+  private mutating func noteConditions() {
+    majorityTakesEntries =
+      majority(own: 1) { $0.condition.contains(.takesNoEntries) ? 0 : 1 } > 0
   }
 
   // MARK: Sending

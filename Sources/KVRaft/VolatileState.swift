@@ -15,6 +15,9 @@ struct VolatileState: Sendable {
   /// A snapshot is about to replace state and log: nothing is appended or handed out.
   private(set) var isInstalling = false
   private var freshness: Freshness
+  private(set) var backlog = ApplyBacklog()
+  /// What this replica says of itself with its answers to a leader.
+  var condition: FollowerCondition = []
 
   init(applied: LogIndex, random: SeededRandom, now: Instant) {
     freshness = Freshness(random: random, now: now)
@@ -52,8 +55,19 @@ struct VolatileState: Sendable {
     guard index > appliedIndex else { return false }
     precondition(index <= handedOutIndex, "applied \(index), handed out \(handedOutIndex)")
     appliedIndex = index
+    backlog.applied(through: index)
     return true
   }
+
+  // MARK: What waits to be applied
+
+  /// As follower: these entries, new or not, are in the log.
+  mutating func received(_ entries: [LogEntry], logEnd: LogIndex) {
+    backlog.received(entries, logEnd: logEnd)
+  }
+
+  /// Bytes of entries that a leader sent, that are committed, and that are not applied.
+  var committedBacklogBytes: Int { backlog.bytes(through: commitIndex) }
 
   // MARK: Snapshots
 
@@ -65,6 +79,7 @@ struct VolatileState: Sendable {
     commitIndex = index
     handedOutIndex = index
     appliedIndex = index
+    backlog = ApplyBacklog()
   }
 
   // MARK: Freshness

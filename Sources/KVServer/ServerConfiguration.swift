@@ -14,6 +14,9 @@ package struct ServerConfiguration: Sendable {
   package var eventsFile: String?
   /// The state store's block cache; `nil`: its default.
   package var cacheBytes: Int?
+  /// What a person gave of what forms a cluster; `nil`: nothing. Of no effect once it is formed.
+  package var givenPartitions: Int?
+  package var givenReplication: Int?
   /// Segment size of the log; small ones are for tests.
   package var segmentBytes: Int = 16 << 20
   #if PlantedFaults

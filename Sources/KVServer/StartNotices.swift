@@ -33,6 +33,7 @@ struct StartNotices: Sendable {
           + "\(Self.list(given.map(\.node))). To form a new cluster, start every node with an "
           + "empty --data-dir")
     }
+    if let map, map.isFormed { all += Self.ignored(configuration, map) }
     let member = map?.member(configuration.node.node)
     // Without --peers a node does not say where it serves, so that the map keeps what it has.
     if map?.isFormed == true, let member, configuration.node.address.isEmpty,
@@ -43,6 +44,25 @@ struct StartNotices: Sendable {
           + "\(configuration.listen): give it --listen or --peers")
     }
     self.all = all
+  }
+
+  /// Flags that form a cluster, and say something else than the cluster that there is.
+  private static func ignored(
+    _ configuration: ServerConfiguration, _ map: ClusterMap
+  ) -> [String] {
+    let replication = map.replicaSets.last?.voters.count ?? 0
+    var ignored: [String] = []
+    if let given = configuration.givenPartitions, given != map.partitions {
+      ignored.append("--partitions \(given) (it has \(map.partitions))")
+    }
+    // With fewer nodes than that, each of them has a replica.
+    if let given = configuration.givenReplication, min(given, map.members.count) != replication {
+      ignored.append("--replication \(given) (it has \(replication))")
+    }
+    guard !ignored.isEmpty else { return [] }
+    return [
+      "warning: of no effect, since the cluster is formed: \(ignored.joined(separator: ", "))"
+    ]
   }
 
   private static func list(_ nodes: [NodeID]) -> String {

@@ -17,7 +17,9 @@ extension ClusterMap {
   private mutating func createKeyspace(_ name: String, _ mode: KeyspaceMode) -> CommandResult {
     guard KeyspaceDescriptor.problem(withName: name) == nil else { return .invalidName }
     if let existing = keyspace(named: name) { return .keyspaceExists(existing) }
-    guard keyspaces.count < Limits.keyspaces else { return .tooManyKeyspaces }
+    guard keyspaces.count < Limits.keyspaces, nextKeyspace.rawValue < .max else {
+      return .tooManyKeyspaces
+    }
     let descriptor = KeyspaceDescriptor(id: nextKeyspace, name: name, mode: mode)
     // Ids are never reused: an entry in flight for a dropped keyspace must not reach its successor.
     nextKeyspace = KeyspaceID(nextKeyspace.rawValue + 1)
@@ -31,10 +33,8 @@ extension ClusterMap {
     guard let index = keyspaces.firstIndex(where: { $0.name == name }) else {
       return .noSuchKeyspace
     }
-    guard dropped.count < Limits.droppedKeyspaces else { return .tooManyKeyspaces }
     let descriptor = keyspaces.remove(at: index)
-    let position = dropped.firstIndex { $0 > descriptor.id } ?? dropped.count
-    dropped.insert(descriptor.id, at: position)
+    dropped.insert(descriptor.id)
     changed()
     return .keyspace(descriptor)
   }

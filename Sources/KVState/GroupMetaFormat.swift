@@ -27,7 +27,7 @@ package struct ProgressRow: Hashable, Sendable {
 ///   journal: u64 index through which the session rows are up to date, u32 count, and the changes
 ///   of sessions that this batch made (`SessionFormat`)
 /// - configuration: as `GroupConfiguration` has it
-/// - dropped keyspaces: u8 1, u32 count, u32 ids, rising
+/// - dropped keyspaces: u8 2, `KeyspaceIDSet`
 /// - map: as `ClusterMap` has it
 package enum GroupMetaFormat {
   package static let formatVersion: UInt8 = 1
@@ -80,26 +80,20 @@ package enum GroupMetaFormat {
     return ProgressRow(progress: progress, sessionsThrough: through, changes: changes)
   }
 
-  package static func encode(dropped: [KeyspaceID], into writer: inout ByteWriter) {
-    writer.append(formatVersion)
-    writer.append(UInt32(dropped.count))
-    for id in dropped { writer.append(id.rawValue) }
+  /// Of the row of dropped keyspaces. Version 1 was a list of ids.
+  private static let droppedVersion: UInt8 = 2
+
+  package static func encode(dropped: KeyspaceIDSet, into writer: inout ByteWriter) {
+    writer.append(droppedVersion)
+    dropped.encode(into: &writer)
   }
 
-  package static func dropped(from reader: inout ByteReader) throws(WireError) -> [KeyspaceID] {
-    try checkVersion(&reader, what: "dropped keyspaces version")
-    let count = try reader.readCount(
-      limit: Limits.droppedKeyspaces, minimumSize: 4, what: "dropped keyspaces")
-    var dropped: [KeyspaceID] = []
-    dropped.reserveCapacity(count)
-    for _ in 0..<count {
-      let id = KeyspaceID(try reader.read(UInt32.self))
-      guard dropped.last.map({ $0 < id }) ?? true else {
-        throw .invalid("dropped keyspaces: they do not rise")
-      }
-      dropped.append(id)
+  package static func dropped(from reader: inout ByteReader) throws(WireError) -> KeyspaceIDSet {
+    let format = try reader.read(UInt8.self)
+    guard format == droppedVersion else {
+      throw .unknownValue(what: "dropped keyspaces version", value: UInt64(format))
     }
-    return dropped
+    return try KeyspaceIDSet(from: &reader)
   }
 
   private static func checkVersion(

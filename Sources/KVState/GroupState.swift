@@ -14,8 +14,7 @@ struct GroupState {
   let key: StateKey
   var progress = GroupProgress()
   var configuration: GroupConfiguration
-  /// Sorted.
-  var dropped: [KeyspaceID] = []
+  var dropped = KeyspaceIDSet()
   var meta: ClusterMap?
   var sessions = SessionTable()
 
@@ -37,14 +36,14 @@ struct GroupState {
   var generation: Generation { key.generation }
 
   func isDropped(_ keyspace: KeyspaceID) -> Bool {
-    !dropped.isEmpty && dropped.containsSorted(keyspace)
+    !dropped.isEmpty && dropped.contains(keyspace)
   }
 
   /// False where no more can be remembered.
   mutating func drop(_ keyspace: KeyspaceID) -> Bool {
     guard !isDropped(keyspace) else { return true }
-    guard dropped.count < Limits.droppedKeyspaces else { return false }
-    dropped.insert(keyspace, at: dropped.firstIndex { $0 > keyspace } ?? dropped.count)
+    guard dropped.rangeCount < Limits.droppedKeyspaceRanges else { return false }
+    dropped.insert(keyspace)
     changed.insert(.dropped)
     return true
   }
@@ -167,17 +166,5 @@ extension StateView {
       return true
     }
     return rows
-  }
-}
-
-extension [KeyspaceID] {
-  func containsSorted(_ id: KeyspaceID) -> Bool {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if self[middle] < id { low = middle + 1 } else { high = middle }
-    }
-    return low < count && self[low] == id
   }
 }

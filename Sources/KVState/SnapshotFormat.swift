@@ -6,7 +6,7 @@ package import KVCommand
 package struct SnapshotHead: Hashable, Sendable {
   package var progress: GroupProgress
   package var configuration: GroupConfiguration
-  package var dropped: [KeyspaceID]
+  package var dropped: KeyspaceIDSet
   package var meta: ClusterMap?
   package var sessionCount: UInt32
 }

@@ -30,13 +30,13 @@ package struct ApplyResult: Sendable {
   /// Meta group: the state after this batch, where the batch changed it.
   package var meta: ClusterMap?
   /// All keyspaces dropped in this group, where the batch dropped one.
-  package var droppedKeyspaces: [KeyspaceID]?
+  package var droppedKeyspaces: KeyspaceIDSet?
   /// False: more entries of the request are applied later, and answered then.
   package var isWhole: Bool
 
   package init(
     group: GroupID, generation: Generation, index: LogIndex, term: Term, results: [CommandResult],
-    digest: UInt64, meta: ClusterMap?, droppedKeyspaces: [KeyspaceID]? = nil,
+    digest: UInt64, meta: ClusterMap?, droppedKeyspaces: KeyspaceIDSet? = nil,
     isWhole: Bool = true
   ) {
     self.isWhole = isWhole
@@ -65,13 +65,13 @@ package struct GroupStatus: Sendable, Hashable {
   /// Clients created at or before this time and unknown here are refused as expired.
   package var sessionFloorMilliseconds: UInt64
   package var sessionCount: Int
-  package var droppedKeyspaces: [KeyspaceID]
+  package var droppedKeyspaces: KeyspaceIDSet
   package var meta: ClusterMap?
 
   package init(
     generation: Generation, appliedIndex: LogIndex, appliedTerm: Term,
     configuration: GroupConfiguration, digest: UInt64, logTimeMilliseconds: UInt64,
-    sessionFloorMilliseconds: UInt64, sessionCount: Int, droppedKeyspaces: [KeyspaceID],
+    sessionFloorMilliseconds: UInt64, sessionCount: Int, droppedKeyspaces: KeyspaceIDSet,
     meta: ClusterMap?
   ) {
     self.generation = generation

@@ -11,7 +11,7 @@ extension StateMachines {
     // A switch of generation deletes the old one's rows. Where one fell into the read, what was
     // found absent may only have been deleted: read the new generation.
     while let seen = published.withLock({ $0[group] }) {
-      if seen.dropped.containsSorted(command.keyspace) { return .keyspaceDropped }
+      if seen.dropped.contains(command.keyspace) { return .keyspaceDropped }
       let key = StateKey(group, seen.generation)
       let result = try read(group, command, key, tier)
       let after = published.withLock { $0[group] }

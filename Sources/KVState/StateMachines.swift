@@ -6,8 +6,7 @@ struct PublishedGroup: Sendable {
   var generation: Generation
   /// Written to the store up to here.
   var appliedIndex: LogIndex
-  /// Sorted.
-  var dropped: [KeyspaceID]
+  var dropped: KeyspaceIDSet
 }
 
 /// The state of all groups of a node over one store: the one implementation of apply, read and

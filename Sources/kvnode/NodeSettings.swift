@@ -36,6 +36,8 @@ enum NodeSettings {
       guard bytes >= 1 << 20 else { throw settings.wrong("cache", "at least 1MiB") }
       configuration.cacheBytes = bytes
     }
+    if settings.text("partitions") != nil { configuration.givenPartitions = node.partitions }
+    if settings.text("replication") != nil { configuration.givenReplication = node.replication }
     return configuration
   }
 

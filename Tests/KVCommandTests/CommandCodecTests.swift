@@ -32,7 +32,7 @@ import Testing
   @Test func theUnformedMapHasItsGoldenBytes() throws {
     let encoded = bytes { ClusterMap.unformed.encode(into: &$0) }
     #expect(
-      encoded.hexadecimal == "02" + "0000000000000000" + "0000000000000000" + "00000000"
+      encoded.hexadecimal == "03" + "0000000000000000" + "0000000000000000" + "00000000"
         + "00000000" + "00000001" + "00000000" + "00000000")
     var reader = ByteReader(encoded)
     #expect(try ClusterMap(from: &reader) == .unformed)

@@ -157,3 +157,21 @@ struct AdmissionTests {
     #expect(!cluster.nodes[2].replicas.isEmpty)
   }
 }
+
+/// Who is not a member of a formed cluster is told so, and does not wait for ever.
+@Suite struct StrangerTests {
+  @Test func aNodeThatIsNotAMemberEndsWithAClearMessage() throws {
+    let cluster = try TestCluster()
+    try cluster.run(milliseconds: 1_000)
+    cluster.nodes.append(
+      try TestNode(
+        TestCluster.configuration(4, of: 4, partitions: 4), log: TestCluster.makeLog(node: 4),
+        state: MemoryState(), now: cluster.now))
+    cluster.isDown.append(false)
+    try cluster.run(milliseconds: 2_000)
+    let problem = try #require(cluster.nodes[3].fatal)
+    #expect(problem.contains("node 4 is not a member of the cluster"), "\(problem)")
+    #expect(problem.contains("nodes 1, 2, 3"), "\(problem)")
+    for node in cluster.nodes[0..<3] { #expect(node.fatal == nil) }
+  }
+}

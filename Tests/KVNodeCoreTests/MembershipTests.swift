@@ -70,7 +70,7 @@ import Testing
     let unformed = membership(clusterID: 0)
     #expect(unformed.others.map(\.address) == ["127.0.0.1:7402", "127.0.0.1:7403"])
     #expect(
-      unformed.problem(withDialing: hello(node: 9), canJudge: true)?.reason == .notAMember)
+      unformed.problem(withDialing: hello(node: 9), canJudge: true)?.reason == .creationDiffers)
   }
 
   @Test func anotherIncarnationIsAWipedDisk() {

@@ -208,7 +208,8 @@ final class TestCluster {
           .tick(
             .init(
               logRetainedBytes: nodes[at].log.retainedBytes,
-              logWrittenBytes: UInt64(nodes[at].log.statistics.bytesWritten))), now)
+              logWrittenBytes: UInt64(nodes[at].log.statistics.bytesWritten),
+              isUnderPressure: nodes[at].isUnderPressure)), now)
       }
       try deliver()
     }

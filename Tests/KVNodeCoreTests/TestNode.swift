@@ -17,6 +17,8 @@ final class TestNode {
   var outputs = NodeOutputs()
   /// Log writes are not done while this is set.
   var isDiskStuck = false
+  /// What the gauge of its store says.
+  var isUnderPressure = false
   var stuck: [UInt64] = []
   /// Bytes of what is stuck.
   var stuckBytes = 0

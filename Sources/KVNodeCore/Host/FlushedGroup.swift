@@ -14,7 +14,7 @@ package struct FlushedGroup: Sendable {
   /// The group's first entry in the part of the log that may be kept for followers; `nil`: it has
   /// none there.
   package var firstForFollowers: LogIndex?
-  /// The same for what follows a snapshot that is on its way.
+  /// The same for what follows a snapshot that is on its way, or has arrived.
   package var firstForTransfers: LogIndex?
 
   package init(
@@ -28,17 +28,13 @@ package struct FlushedGroup: Sendable {
 }
 
 extension NodeConfiguration {
-  /// How much more of the log is kept for a snapshot on its way than for followers that lag: else
-  /// what follows the snapshot has gone when it arrives, and the next one begins.
-  private static let transferFactor = 16
-
   /// The answer to `NodeOutputs.flushState`, from what the state machines and the log say.
   package func flushed(
     _ applied: [(group: GroupID, index: LogIndex)], log: borrowing some LogStore
   ) throws(StorageError) -> NodeInput {
     let end = log.end
     let followers = end.stepping(back: logKeepBytes)
-    let transfers = end.stepping(back: logKeepBytes * Self.transferFactor)
+    let transfers = end.stepping(back: max(logKeepBytes, Limits.transferLogBytes))
     var flushed: [FlushedGroup] = []
     flushed.reserveCapacity(applied.count)
     for (group, index) in applied {

@@ -22,6 +22,8 @@ struct Host: Sendable {
   private var inbound: InboundLinks
   private var duties: MetaDuties
   private var log: NodeLog
+  private var pressure = PressureWatch()
+  private var snapshotRate = SnapshotRate()
   private(set) var gauges = NodeGauges()
   private var nextMaintenance: Instant
   private(set) var isShuttingDown = false
@@ -72,6 +74,7 @@ struct Host: Sendable {
       orders.append(.pressure(gauges.isUnderPressure))
     }
     self.gauges = gauges
+    pressure.tick(isUnderPressure: gauges.isUnderPressure, now: now.instant)
     inbound.tick(now: now.instant, &outputs)
     for change in peers.tick(hello: membership.hello, now: now.instant, &outputs) {
       apply(change, now: now.instant, &orders, &outputs)
@@ -86,10 +89,12 @@ struct Host: Sendable {
       orders.append(.diskStalled(isStalled))
     }
     log.coverIfDue(now: now.instant, &outputs)
-    orders.append(.budget(Limits.snapshotBytesPerTick))
+    let budget = snapshotRate.tick(
+      oldestWrite: log.oldestWrite, isUnderPressure: gauges.isUnderPressure, now: now.instant)
+    orders.append(.budget(budget))
     if now.instant >= nextMaintenance {
       nextMaintenance = now.instant + Self.maintenanceInterval
-      maintain(meta, &orders, &outputs)
+      maintain(meta, now: now.instant, &orders, &outputs)
     }
   }
 
@@ -139,10 +144,12 @@ struct Host: Sendable {
   }
 
   private mutating func maintain(
-    _ meta: MetaStatus, _ orders: inout [ShardInput], _ outputs: inout NodeOutputs
+    _ meta: MetaStatus, now: Instant, _ orders: inout [ShardInput],
+    _ outputs: inout NodeOutputs
   ) {
     orders.append(isShuttingDown ? .handOver : .balance(transfers: Self.transfersPerRound))
-    orders.append(.watchCommits)
+    orders.append(.watchProgress)
+    if pressure.lasts(now: now), !isShuttingDown { orders.append(.yield) }
     membership.tellClusterID(&outputs)
     if meta.leads, meta.isIdle, !isShuttingDown {
       let command = duties.next(map, peers, own: configuration)
@@ -160,8 +167,8 @@ struct Host: Sendable {
     log.write(batch, now: now, &outputs)
   }
 
-  mutating func nextPersisted(through number: UInt64) -> LogWrites.Finished? {
-    log.nextPersisted(through: number)
+  mutating func nextPersisted(through number: UInt64, now: Instant) -> LogWrites.Finished? {
+    log.nextPersisted(through: number, now: now)
   }
 
   mutating func stateFlushed(_ groups: [FlushedGroup], _ orders: inout [ShardInput]) {
@@ -288,11 +295,16 @@ struct Host: Sendable {
     }
     let warning = startWatch.ended(end, node, at: peers.address(of: node), because: because)
     guard let warning else { return }
-    if case .goaway(let goaway) = end.cause, goaway.reason == .wipedDisk {
+    if case .goaway(let goaway) = end.cause, isFinal(goaway.reason) {
       outputs.fatal = warning
     } else {
       outputs.events.append(.note(.warning, warning))
     }
+  }
+
+  /// Nothing that this process could wait for would change the answer.
+  private func isFinal(_ reason: Goaway.Reason) -> Bool {
+    reason == .wipedDisk || reason == .notAMember && !formation.isAdmitted
   }
 
   mutating func beginShutdown(_ orders: inout [ShardInput]) {

@@ -1,6 +1,5 @@
 internal import KVBase
 internal import KVLog
-internal import KVRaft
 
 /// The log writes that are on their way, in order: one or several for each turn that had anything
 /// to write.
@@ -30,49 +29,9 @@ struct LogWrites: Sendable {
     return number
   }
 
-  /// What the oldest write completes, where it is durable.
-  mutating func popFinished(through number: UInt64) -> Finished? {
+  /// The oldest write, where it is durable: since when it was on its way, and what it completes.
+  mutating func popFinished(through number: UInt64) -> (since: Instant, done: Finished)? {
     guard let first = open.first, first.number <= number else { return nil }
-    return open.popFirst()?.done
-  }
-}
-
-/// A leader whose own disk makes no progress gives up its leaderships: alive means "makes
-/// progress", and a follower whose disk works does better. Not for a node that is alone, where
-/// there is nobody who could.
-struct DiskWatch: Sendable {
-  private static let longestLimit = TimeAmount.seconds(10)
-
-  /// A write that takes longer than this is stalled.
-  private var limit: TimeAmount
-  /// The number of the stalled write.
-  private var stalled: UInt64?
-
-  init(_ settings: RaftSettings) {
-    limit = settings.electionTimeout * 2
-  }
-
-  /// Whether the disk has begun or ceased to stall; `nil`: no change.
-  mutating func tick(
-    oldest: (number: UInt64, since: Instant)?, now: Instant, _ outputs: inout NodeOutputs
-  ) -> Bool? {
-    if let stalled, oldest?.number == stalled { return nil }
-    let late = oldest.flatMap { now - $0.since > limit ? $0.number : nil }
-    guard (late != nil) != (stalled != nil) else {
-      stalled = late
-      return nil
-    }
-    stalled = late
-    guard late != nil else {
-      outputs.events.append(.note(.warning, "log writes are done again"))
-      return false
-    }
-    outputs.events.append(
-      .note(
-        .warning,
-        "a log write has taken more than \(limit): this node leads nothing until it is done"))
-    // Where all disks are that slow, stepping down must not be all that is done.
-    limit = min(limit * 2, Self.longestLimit)
-    return true
+    return open.popFirst().map { ($0.since, $0.done) }
   }
 }

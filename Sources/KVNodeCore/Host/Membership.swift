@@ -111,15 +111,7 @@ struct Membership: Sendable {
       map.isFormed
       ? map.member(hello.node) != nil
       : configuration.members.contains { $0.node == hello.node }
-    guard isMember else {
-      return Goaway(
-        .notAMember,
-        map.isFormed
-          ? "node \(hello.node.rawValue) is not a member of the cluster of node "
-            + "\(configuration.node.rawValue)"
-          : "node \(hello.node.rawValue) is not among the peers of node "
-            + "\(configuration.node.rawValue): give all nodes the same --peers")
-    }
+    guard isMember else { return notAMember(hello.node) }
     // Once both know their cluster, its id decides.
     guard
       hello.clusterID != 0 && clusterID != 0
@@ -148,6 +140,22 @@ struct Membership: Sendable {
           + "data directories, and 'kvctl import' there")
     }
     return nil
+  }
+
+  private func notAMember(_ node: NodeID) -> Goaway {
+    guard map.isFormed else {
+      return Goaway(
+        .creationDiffers,
+        "node \(node.rawValue) is not among the peers of node \(configuration.node.rawValue): "
+          + "give all nodes the same --peers")
+    }
+    let members = map.members.map { "\($0.node.rawValue)" }.joined(separator: ", ")
+    return Goaway(
+      .notAMember,
+      "node \(node.rawValue) is not a member of the cluster of node "
+        + "\(configuration.node.rawValue), which was formed of nodes \(members), and this version "
+        + "can add none: to be one of those, give its --id and its --data-dir; to form a cluster "
+        + "with this node, start every node with an empty --data-dir and the same --peers")
   }
 
   private var letsLostDisksIn: Bool {

@@ -26,9 +26,14 @@ struct NodeLog: Sendable {
   }
 
   /// Everything up to and including this write is durable: the next batch that is.
-  mutating func nextPersisted(through number: UInt64) -> LogWrites.Finished? {
-    writes.popFinished(through: number)
+  mutating func nextPersisted(through number: UInt64, now: Instant) -> LogWrites.Finished? {
+    guard let write = writes.popFinished(through: number) else { return nil }
+    disk.finished(since: write.since, now: now)
+    return write.done
   }
+
+  /// Since when the oldest write has been on its way; `nil`: none is.
+  var oldestWrite: Instant? { writes.oldest?.since }
 
   /// Whether the disk has begun or ceased to stall; `nil`: no change.
   mutating func watchDisk(now: Instant, _ outputs: inout NodeOutputs) -> Bool? {

@@ -31,7 +31,7 @@ struct LeaderBalance: Sendable {
     _ target: RaftCore.PeerProgress, lastIndex: LogIndex, now: Instant
   ) -> Bool {
     guard let leaderSince, now - leaderSince > Self.settlingTime, now >= nextAttempt,
-      target.state == .replicate, !target.isLearner,
+      !target.condition.contains(.unfitToLead), target.state == .replicate, !target.isLearner,
       lastIndex - target.match <= Self.transferLag
     else { return false }
     nextAttempt = now + pause
@@ -40,54 +40,131 @@ struct LeaderBalance: Sendable {
   }
 }
 
-/// A leader whose followers answer and do not store is of no use, and who waits for an answer gets
-/// one: a leader with entries to commit that commits none for a while steps down.
-struct CommitWatch: Sendable {
-  private static let limit = TimeAmount.seconds(2)
+/// An index that should rise, and since when it has stood still.
+private struct Standstill: Sendable {
+  private var seen: (index: LogIndex, since: Instant)?
 
-  /// The commit index seen last, and since when it has stood still below the last entry.
-  private var stalled: (index: LogIndex, since: Instant)?
-
-  mutating func mustStepDown(commit: LogIndex, hasUncommitted: Bool, now: Instant) -> Bool {
-    guard hasUncommitted else {
-      stalled = nil
+  /// Whether it has stood still for `limit`; only while something waits for it to rise.
+  mutating func lasts(
+    _ limit: TimeAmount, at index: LogIndex, isWaitedFor: Bool, now: Instant
+  ) -> Bool {
+    guard isWaitedFor else {
+      seen = nil
       return false
     }
-    guard let stalled, stalled.index == commit else {
-      stalled = (commit, now)
+    guard let seen, seen.index == index else {
+      self.seen = (index, now)
       return false
     }
-    guard now - stalled.since > Self.limit else { return false }
-    self.stalled = nil
+    guard now - seen.since > limit else { return false }
+    self.seen = nil
     return true
   }
 }
 
+/// Alive means "makes progress": a leader steps down that for a while
+/// - commits nothing of what it has to commit: its followers answer and do not store, and who waits
+///   for an answer gets one. Followers that take no entries are no reason: they say so, and nobody
+///   else could do better;
+/// - stores nothing of what is committed: its followers are faster, and its clients wait for its
+///   disk;
+/// - applies nothing of what it could, where a follower is there that is fit to lead.
+struct ProgressWatch: Sendable {
+  private static let commitLimit = TimeAmount.seconds(2)
+  private static let storeLimit = TimeAmount.seconds(1)
+  private static let applyLimit = TimeAmount.seconds(2)
+
+  private var commit = Standstill()
+  private var stable = Standstill()
+  private var applied = Standstill()
+
+  mutating func mustStepDown(
+    _ raft: borrowing RaftCore, applied index: LogIndex, hasFitSuccessor: Bool, now: Instant
+  ) -> Bool {
+    let isOneOfMany = raft.role == .leader && raft.configuration.voters.count > 1
+    let commits = commit.lasts(
+      Self.commitLimit, at: raft.commitIndex,
+      isWaitedFor: isOneOfMany && raft.lastIndex > raft.commitIndex && raft.majorityTakesEntries,
+      now: now)
+    let stores = stable.lasts(
+      Self.storeLimit, at: raft.stableIndex,
+      isWaitedFor: isOneOfMany && raft.stableIndex < raft.commitIndex, now: now)
+    let applies = applied.lasts(
+      Self.applyLimit, at: index,
+      isWaitedFor: isOneOfMany && hasFitSuccessor
+        && index < min(raft.commitIndex, raft.stableIndex), now: now)
+    return commits || stores || applies
+  }
+}
+
 /// Keyspaces that were dropped: the leader of each group proposes an entry that deletes the group's
-/// records of them.
+/// records of them. What is settled costs nothing: the sets are compared by their sizes.
 struct DropProposals: Sendable {
-  /// Dropped in this group's state, sorted.
-  private var dropped: [KeyspaceID]
+  /// Dropped in this group's state.
+  private var dropped: KeyspaceIDSet
   /// Proposed by this leader and not applied.
   private var proposed: [KeyspaceID] = []
+  /// Both.
+  private var known: KeyspaceIDSet
 
-  init(dropped: [KeyspaceID]) { self.dropped = dropped }
-
-  mutating func applied(_ dropped: [KeyspaceID]) {
+  init(dropped: KeyspaceIDSet) {
     self.dropped = dropped
-    proposed.removeAll { dropped.contains($0) }
+    known = dropped
   }
 
-  mutating func leadershipEnded() { proposed.removeAll() }
-
-  /// `all` are those that the map has dropped; what is dropped here is among them.
-  func isBehind(_ all: [KeyspaceID]) -> Bool { all.count > dropped.count + proposed.count }
-
-  func isDue(_ keyspace: KeyspaceID) -> Bool {
-    !dropped.contains(keyspace) && !proposed.contains(keyspace)
+  mutating func applied(_ dropped: KeyspaceIDSet) {
+    self.dropped = dropped
+    known = dropped
+    proposed.removeAll { !known.insert($0) }
   }
 
-  mutating func noteProposed(_ keyspace: KeyspaceID) { proposed.append(keyspace) }
+  mutating func leadershipEnded() {
+    proposed.removeAll()
+    known = dropped
+  }
+
+  /// What is to be proposed now. `all` are those that the map has dropped; what is dropped here is
+  /// among them.
+  func due(_ all: KeyspaceIDSet) -> [KeyspaceID] {
+    guard all.count > known.count else { return [] }
+    return all.subtracting(known, limit: Limits.dropsInFlight - proposed.count)
+  }
+
+  mutating func noteProposed(_ keyspace: KeyspaceID) {
+    proposed.append(keyspace)
+    known.insert(keyspace)
+  }
+}
+
+/// How a leader whose store can't keep up finds one that can.
+struct Yielding: Sendable {
+  /// From one attempt to the next.
+  private static let pause = TimeAmount.seconds(1)
+
+  private var nextAttempt = Instant.zero
+
+  mutating func successor(
+    in raft: borrowing RaftCore, _ context: borrowing ShardContext, now: Instant
+  ) -> ReplicaID? {
+    guard now >= nextAttempt, let best = Self.successor(in: raft),
+      context.peers.connection(to: best.node) != nil
+    else { return nil }
+    nextAttempt = now + Self.pause
+    return best
+  }
+
+  /// The follower with the longest log of those that are fit to lead and hold all that is
+  /// committed.
+  static func successor(in raft: borrowing RaftCore) -> ReplicaID? {
+    var best: RaftCore.PeerProgress?
+    for candidate in raft.progress {
+      guard !candidate.isLearner, candidate.state == .replicate, candidate.condition.isEmpty,
+        candidate.match >= raft.commitIndex
+      else { continue }
+      if best.map({ candidate.match > $0.match }) ?? true { best = candidate }
+    }
+    return best?.replica
+  }
 }
 
 /// What a group's leader does beside replicating.
@@ -95,10 +172,11 @@ struct LeaderDuties: Sendable {
   /// The map's first choice; `nil`: not known yet.
   private var preferredLeader: NodeID?
   private var balance = LeaderBalance()
-  private var commits = CommitWatch()
+  private var progress = ProgressWatch()
+  private var yielding = Yielding()
   private var drops: DropProposals
 
-  init(dropped: [KeyspaceID]) { drops = DropProposals(dropped: dropped) }
+  init(dropped: KeyspaceIDSet) { drops = DropProposals(dropped: dropped) }
 
   mutating func setPreferredLeader(_ node: NodeID?) { preferredLeader = node }
 
@@ -108,8 +186,18 @@ struct LeaderDuties: Sendable {
       isLeader: isLeader, preferredLeads: leader != nil && leader == preferredLeader, now: now)
   }
 
-  mutating func isCommitStalled(commit: LogIndex, hasUncommitted: Bool, now: Instant) -> Bool {
-    commits.mustStepDown(commit: commit, hasUncommitted: hasUncommitted, now: now)
+  mutating func makesNoProgress(
+    _ raft: borrowing RaftCore, applied: LogIndex, now: Instant
+  ) -> Bool {
+    progress.mustStepDown(
+      raft, applied: applied, hasFitSuccessor: Yielding.successor(in: raft) != nil, now: now)
+  }
+
+  /// Who could do better than a leader whose store can't keep up, where it is time to ask.
+  mutating func fitSuccessor(
+    in raft: borrowing RaftCore, _ context: borrowing ShardContext, now: Instant
+  ) -> ReplicaID? {
+    yielding.successor(in: raft, context, now: now)
   }
 
   /// Who should take over now, if anybody.
@@ -124,8 +212,7 @@ struct LeaderDuties: Sendable {
     return target.replica
   }
 
-  mutating func applied(dropped: [KeyspaceID]) { drops.applied(dropped) }
-  func hasDropsDue(_ all: [KeyspaceID]) -> Bool { drops.isBehind(all) }
-  func isDropDue(_ keyspace: KeyspaceID) -> Bool { drops.isDue(keyspace) }
+  mutating func applied(dropped: KeyspaceIDSet) { drops.applied(dropped) }
+  func dropsDue(_ all: KeyspaceIDSet) -> [KeyspaceID] { drops.due(all) }
   mutating func noteDropProposed(_ keyspace: KeyspaceID) { drops.noteProposed(keyspace) }
 }

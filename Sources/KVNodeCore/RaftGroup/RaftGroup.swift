@@ -29,6 +29,7 @@ struct RaftGroup: Engine {
   private var transfers: SnapshotTransfers
   private var duties: LeaderDuties
   private var uncommitted = UncommittedBytes.Share()
+  private var backlog = FollowerBacklog()
 
   /// `isDurable`: the record that makes the replica is; else its persist completes as `made`.
   init(
@@ -139,6 +140,7 @@ struct RaftGroup: Engine {
       switch error {
       case .notLeader, .transferring: return notLeader(now.instant, context)
       case .tooMuchUncommitted: return context.overloaded("group \(group.rawValue)")
+      case .followersAreFull: return Refusals.followersAreFull(of: group)
       }
     }
   }
@@ -188,6 +190,7 @@ struct RaftGroup: Engine {
     // A node whose own disk is stalled can't lead, whoever asks.
     case .raft(.timeoutNow) where context.isDiskStalled: return
     case .raft(let body):
+      raft.describe(as: backlog.condition(raft, &context))
       raft.receive(
         RaftMessage(term: message.term, body: context.isLogFull ? body.withoutEntries : body),
         from: message.from, now: now.instant, into: &context.asked)
@@ -379,6 +382,7 @@ struct RaftGroup: Engine {
     // What an earlier generation applied is passed over.
     guard result.generation == generation, let first = applying.applied(result) else { return }
     raft.applied(through: result.index)
+    _ = backlog.condition(raft, &context)
     if let dropped = result.droppedKeyspaces { duties.applied(dropped: dropped) }
     if let map = result.meta { context.appliedMap = map }
     let receipt = Receipt(
@@ -392,7 +396,9 @@ struct RaftGroup: Engine {
 
   mutating func tick(now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs) {
     // A node whose disk is stalled lets nothing happen that would have to be written.
-    if !transfers.isResetting, !context.isDiskStalled, now.instant >= raft.nextDeadline {
+    if !transfers.isResetting, now.instant >= raft.nextDeadline,
+      Candidacy.mayTick(raft, context, now: now.instant)
+    {
       raft.tick(now: now.instant, into: &context.asked)
     }
     transfers.tick(own, &raft, now: now.instant, &context, &outputs)
@@ -443,15 +449,23 @@ struct RaftGroup: Engine {
     carryOut(now: now, &context, &outputs)
   }
 
-  /// Steps down where nothing has been committed for too long.
-  mutating func watchCommits(
+  /// Steps down where it makes no progress, and another could.
+  mutating func watchProgress(
     now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
   ) {
-    let isStalled = duties.isCommitStalled(
-      commit: raft.commitIndex,
-      hasUncommitted: isLeader && raft.lastIndex > raft.commitIndex
-        && raft.configuration.voters.count > 1, now: now.instant)
-    if isStalled { stepDown(now: now, &context, &outputs) }
+    if duties.makesNoProgress(raft, applied: applying.index, now: now.instant) {
+      stepDown(now: now, &context, &outputs)
+    }
+  }
+
+  /// The state store here can't keep up: a follower whose store can takes over.
+  mutating func yield(
+    now: Now, _ context: inout ShardContext, _ outputs: inout NodeOutputs
+  ) {
+    guard isLeader, !raft.isTransferring,
+      let target = duties.fitSuccessor(in: raft, context, now: now.instant)
+    else { return }
+    _ = transferLeadership(to: target, now: now, &context, &outputs)
   }
 
   /// Hands leadership to the preferred node, where it is time for that. True where it was begun.
@@ -492,11 +506,11 @@ struct RaftGroup: Engine {
   /// As leader: proposes to delete the records of keyspaces that the map has dropped. True where
   /// anything was proposed.
   mutating func dropRecords(
-    _ dropped: [KeyspaceID], now: Now, _ context: inout ShardContext
+    _ dropped: KeyspaceIDSet, now: Now, _ context: inout ShardContext
   ) -> Bool {
-    guard leadsSafely, duties.hasDropsDue(dropped) else { return false }
+    guard leadsSafely else { return false }
     var hasProposed = false
-    for keyspace in dropped where duties.isDropDue(keyspace) {
+    for keyspace in duties.dropsDue(dropped) {
       guard proposeOwn(.dropKeyspaceRecords(keyspace), now: now, &context) else { break }
       duties.noteDropProposed(keyspace)
       hasProposed = true
@@ -522,9 +536,10 @@ struct RaftGroup: Engine {
         through = min(through, max(follower.match, first.previous))
       }
     }
-    // What follows a snapshot on its way is needed when it has arrived.
-    if let lowest = transfers.lowestIndexOnItsWay, let first = flushed.firstForTransfers {
-      through = min(through, max(lowest, first.previous))
+    // What follows a snapshot is needed when it has arrived, and until its follower has caught up.
+    let needed = transfers.lowestIndexNeeded(raft, share: flushed.firstForFollowers, now: now)
+    if let needed, let first = flushed.firstForTransfers {
+      through = min(through, max(needed, first.previous))
     }
     guard through > raft.baseIndex else { return nil }
     raft.compacted(through: through)
@@ -534,6 +549,7 @@ struct RaftGroup: Engine {
   /// The replica leaves this node: everybody who waits for it is told. What was proposed may yet
   /// take effect.
   mutating func close(_ context: inout ShardContext, _ outputs: inout NodeOutputs) {
+    backlog.close(&context)
     proposals.failAll(Refusals.leadershipLost(of: group, raft, context), into: &outputs)
     reads.close(Refusals.removed(group, context.node), &context, &outputs)
     uncommitted.update(0, in: &context.uncommitted)

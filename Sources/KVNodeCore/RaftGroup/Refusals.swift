@@ -39,6 +39,13 @@ enum Refusals {
       retryAfter: .milliseconds(200))
   }
 
+  static func followersAreFull(of group: GroupID) -> Failure {
+    Failure(
+      .resourceExhausted, .overloaded, notStarted: true,
+      "no majority of the replicas of \(name(of: group)) can take more before it has applied what "
+        + "it has: retry later", retryAfter: .milliseconds(50))
+  }
+
   static func leadershipLost(
     of group: GroupID, _ raft: borrowing RaftCore, _ context: ShardContext
   ) -> Failure {

@@ -18,13 +18,22 @@ struct LocalReplica: Sendable {
 struct SnapshotTransfers: Sendable {
   private var senders = SnapshotSenders()
   private var receiver: SnapshotReceiver
+  private var catchUps = CatchUps()
 
   init(generation: Generation) { receiver = SnapshotReceiver(generation: generation) }
 
   /// The log is being replaced by a snapshot: messages for the old one must not reach the core.
   var isResetting: Bool { receiver.isResetting }
-  /// The entries after it are needed when the snapshot has arrived.
-  var lowestIndexOnItsWay: LogIndex? { senders.lowestIndexOnItsWay }
+  /// The entries after it are needed when a snapshot has arrived, or by a follower that has
+  /// installed one. `share`: the first entry of what is kept for followers otherwise.
+  mutating func lowestIndexNeeded(
+    _ raft: borrowing RaftCore, share: LogIndex?, now: Instant
+  ) -> LogIndex? {
+    let onItsWay = senders.lowestIndexOnItsWay
+    let after = catchUps.lowestIndex(raft, share: share, now: now)
+    guard let onItsWay, let after else { return onItsWay ?? after }
+    return min(onItsWay, after)
+  }
   var highestGeneration: Generation { receiver.highestGeneration }
   /// Images that the interpreter keeps open.
   var openImages: [TransferID] { senders.ids }
@@ -64,10 +73,11 @@ struct SnapshotTransfers: Sendable {
     for one in ended { report(one, to: &raft, now: now, &context) }
   }
 
-  private func report(
+  private mutating func report(
     _ ended: SnapshotSenders.Ended, to raft: inout RaftCore, now: Instant,
     _ context: inout ShardContext
   ) {
+    if let index = ended.index { catchUps.installed(ended.to, through: index, now: now) }
     raft.snapshotFinished(to: ended.to, index: ended.index, now: now, into: &context.asked)
   }
 

@@ -209,7 +209,8 @@ struct Shard: Sendable {
     case .budget(let bytes): context.snapshots.refill(bytes)
     case .balance(let transfers): balance(transfers, now: now, &outputs)
     case .handOver: forEach { $0.handOver(now: now, &$1, &outputs) }
-    case .watchCommits: forEach { $0.watchCommits(now: now, &$1, &outputs) }
+    case .watchProgress: forEach { $0.watchProgress(now: now, &$1, &outputs) }
+    case .yield: forEach { $0.yield(now: now, &$1, &outputs) }
     case .dropRecords: dropRecords(now: now)
     case .propose(let command):
       guard let slot = table.slot(of: .meta) else { return }

@@ -22,6 +22,8 @@ struct ShardContext: Sendable {
   var isUnderPressure = false
   var isDiskStalled = false
   var isShuttingDown = false
+  /// Bytes of entries that leaders sent and that are not applied, of all replicas here.
+  var backlogBytes = 0
 
   var log = LogBatch()
   /// Bytes of the log that are not durable, `log` itself not counted.

@@ -30,8 +30,10 @@ enum ShardInput: Sendable {
   case balance(transfers: Int)
   /// Hand every leadership over.
   case handOver
-  /// A leader that commits nothing steps down.
-  case watchCommits
+  /// A leader that makes no progress steps down.
+  case watchProgress
+  /// Hand leaderships to followers whose state stores can keep up: this one can't.
+  case yield
   /// Propose the deletion of records of dropped keyspaces.
   case dropRecords
   /// Propose this to the meta group, where its leader is here.
