@@ -38,7 +38,10 @@ package enum Planting {
       case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled, .lostDiskAdmitted,
         .formsWithoutAsking:
         "disk"
-      case .sessionsIgnored: "sessions"
+      case .sessionsIgnored, .evictedWithoutFloor, .lastUseForgottenOnRestart,
+        .creationTimeUnchecked:
+        "sessions"
+      case .fingerprintIgnored: "sessions"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica: "cp"
       case .linkNeverReconnects, .linkWithoutBackoff, .silentPeerUnnoticed: "links"
       }
@@ -61,7 +64,11 @@ package enum Planting {
       case .leaseReadAfterLease, .readWithoutMajority, .readBeforeOwnTermCommit,
         .readFromFollower:
         [.realTime]
-      case .sessionsIgnored: [.exactlyOnce]
+      case .sessionsIgnored, .evictedWithoutFloor: [.exactlyOnce]
+      // Replicas that evict different clients answer them differently.
+      case .lastUseForgottenOnRestart: [.stateMachineSafety]
+      case .creationTimeUnchecked: [.creationTime]
+      case .fingerprintIgnored: [.commandIdentity]
       case .conditionIgnored, .forgetSessionsInSnapshot: [.stateMachineSafety]
       case .snapshotMissesRecords, .entrySkippedOnOneReplica, .deleteLostOnRestart, .appliedTwice:
         [.stateMachineSafety, .readContent]

@@ -17,7 +17,7 @@ struct GroupState {
   /// Sorted.
   var dropped: [KeyspaceID] = []
   var meta: ClusterMap?
-  var sessions = SessionTable()
+  var sessions: SessionTable
 
   /// What differs from the rows, until the batch's end.
   var changed: Rows = []
@@ -26,8 +26,10 @@ struct GroupState {
   private var journal = SessionJournal()
 
   init(
-    group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: ClusterMap?
+    group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: ClusterMap?,
+    sessionLimit: Int
   ) {
+    sessions = SessionTable(limit: sessionLimit)
     self.configuration = configuration
     self.meta = meta
     key = StateKey(group, generation)
@@ -114,7 +116,7 @@ extension GroupState {
   /// What a view of the store holds of a generation; `nil` where there is no progress row, which
   /// is written with everything else or after it.
   static func load<View: StateView>(
-    _ group: GroupID, _ generation: Generation, from view: View
+    _ group: GroupID, _ generation: Generation, from view: View, sessionLimit: Int
   ) throws(StorageError) -> GroupState? {
     let key = StateKey(group, generation)
     let progressRows = try view.rows(from: key.meta(.progress), to: key.meta(.configuration))
@@ -131,7 +133,7 @@ extension GroupState {
         configuration: try decode(configurationRow, GroupConfiguration.init(from:)),
         meta: try mapRow.map { (row) throws(WireError) in
           try decode(row, ClusterMap.init(from:))
-        })
+        }, sessionLimit: sessionLimit)
       if let droppedRow {
         state.dropped = try decode(droppedRow, GroupMetaFormat.dropped(from:))
       }

@@ -29,10 +29,13 @@ package struct ApplyResult: Sendable {
   package var meta: ClusterMap?
   /// All keyspaces dropped in this group, where the batch dropped one.
   package var droppedKeyspaces: [KeyspaceID]?
+  /// Of the group, with these entries.
+  package var logTimeMilliseconds: UInt64
 
   package init(
     group: GroupID, generation: Generation, index: LogIndex, term: Term, results: [CommandResult],
-    digest: UInt64, meta: ClusterMap?, droppedKeyspaces: [KeyspaceID]? = nil
+    digest: UInt64, meta: ClusterMap?, droppedKeyspaces: [KeyspaceID]? = nil,
+    logTimeMilliseconds: UInt64 = 0
   ) {
     self.group = group
     self.generation = generation
@@ -42,6 +45,7 @@ package struct ApplyResult: Sendable {
     self.digest = digest
     self.meta = meta
     self.droppedKeyspaces = droppedKeyspaces
+    self.logTimeMilliseconds = logTimeMilliseconds
   }
 }
 

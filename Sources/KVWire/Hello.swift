@@ -14,7 +14,7 @@ package struct Hello: Hashable, Sendable {
     case unbegun = 2
   }
 
-  package static let protocolVersion: UInt16 = 2
+  package static let protocolVersion: UInt16 = 3
 
   package var role: Role
   /// The lowest and highest version of the protocol that the sender speaks.
