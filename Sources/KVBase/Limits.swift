@@ -61,8 +61,15 @@ package enum Limits {
   // Sessions.
   /// Results kept for one client in one partition; a mutation beyond them is refused unapplied.
   @inlinable package static var resultsPerSession: Int { 1024 }
-  /// Sessions of one partition; the oldest is evicted and the floor raised to its creation time.
+  /// Sessions of one partition; then one that has ended, else the one not used for longest, is
+  /// evicted, and the floor raised to its creation time.
   @inlinable package static var sessionsPerGroup: Int { 4096 }
+  /// Of a partition's sessions, the part whose creation times may be ahead of its log time: a
+  /// quarter. One more is refused unapplied, and its client told which creation time to take.
+  @inlinable package static func sessionsAhead(of sessions: Int) -> Int { max(1, sessions / 4) }
+  /// How far a client's creation time may be ahead of the leader's clock. One further ahead is
+  /// refused before it is proposed, and its client told which creation time to take.
+  @inlinable package static var creationAheadMilliseconds: UInt64 { 10_000 }
 
   // Raft.
   /// How far above a replica's own a term may be that another names: no elections lead that far
@@ -163,6 +170,11 @@ package enum Limits {
   @inlinable package static var logReadRecords: Int { 4096 }
 
   // Client.
+  /// How often one call renews its session, each time as the partition says how; then it fails.
+  @inlinable package static var sessionRenewals: UInt8 { 8 }
+  /// How long a client that closes tells the partitions that it leaves. Those that have not heard
+  /// of it keep its session until it is the one not used for longest.
+  @inlinable package static var sessionEndTimeout: TimeAmount { .milliseconds(500) }
   /// Calls that a client has begun and not completed; one more is RESOURCE_EXHAUSTED.
   @inlinable package static var clientCalls: Int { 65_536 }
   /// Mutations of one client to one group that wait while `resultsPerSession` are in flight; one

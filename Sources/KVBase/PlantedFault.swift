@@ -75,6 +75,14 @@
     case conditionIgnored
     /// A retry is carried out again: sessions are kept, and not looked at.
     case sessionsIgnored
+    /// A session is evicted and the floor stays: its client is taken for a new one.
+    case evictedWithoutFloor
+    /// When a session was last used is forgotten in a restart: replicas evict different ones.
+    case lastUseForgottenOnRestart
+    /// A leader proposes whatever creation time a client names.
+    case creationTimeUnchecked
+    /// A retry is known by its sequence number alone: another command gets the first one's result.
+    case fingerprintIgnored
     /// A snapshot is made without the sessions: a retry after it takes effect twice.
     case forgetSessionsInSnapshot
     /// A snapshot lacks some of the records.

@@ -180,7 +180,7 @@ extension KVError {
     case .rejected(let failure): self.init(.rejected, failure)
     case .unknown(let failure): self.init(.unknown, failure)
     case .applied(let result, _): self.init(result)
-    case .record, .records, .page, .map, .status, .health:
+    case .record, .records, .page, .sessionsEnded, .map, .status, .health:
       self.init(.unknown, .internal, "the answer does not fit the request")
     }
   }
@@ -195,7 +195,7 @@ extension KVError {
         currentVersion: current.rawValue)
     case .outOfRange(let reason): self.init(.rejected, .outOfRange, reason)
     case .keyspaceDropped: self.init(.rejected, .notFound, "the keyspace was dropped")
-    case .effective, .sessionRefused, .other: self.init(ofMap: result)
+    case .effective, .sessionRefused, .misuse, .other: self.init(ofMap: result)
     }
   }
 

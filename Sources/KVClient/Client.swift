@@ -56,13 +56,14 @@ public final class Client: Sendable {
     return settings
   }
 
-  /// Ends all calls as cancelled and closes the connections. Calls made later fail.
+  /// Ends all calls as cancelled, tells the partitions that this client has left, and closes the
+  /// connections. Calls made later fail. A partition that can't be told within half a second keeps
+  /// the client's session until others need its place.
   public func close() async {
     let front = self.front
     await withCheckedContinuation { continuation in
       let posted = loop.post {
-        front.close()
-        continuation.resume()
+        front.close { continuation.resume() }
       }
       if !posted { continuation.resume() }
     }

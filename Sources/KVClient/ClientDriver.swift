@@ -21,6 +21,10 @@ package final class ClientDriver: @unchecked Sendable {
   /// By peer.
   private var connections: [PeerConnection?] = []
   private var isShutDown = false
+  /// What `close` is to call.
+  private var whenLeft: (() -> Void)?
+  /// The call of `close`: no caller has this id.
+  private static let leaving = CallID(.max)
   /// Called with each call's outcome, once.
   package var onCompletion: CompletionHook
 
@@ -41,7 +45,7 @@ package final class ClientDriver: @unchecked Sendable {
   // MARK: Calls
 
   package func call(_ id: CallID, _ operation: ClientOperation, options: CallOptions) {
-    guard !isShutDown else {
+    guard !isShutDown, whenLeft == nil else {
       let failure = Failure(.cancelled, .shuttingDown, notStarted: true, "the client was closed")
       onCompletion(id, .rejected(failure))
       return
@@ -53,6 +57,24 @@ package final class ClientDriver: @unchecked Sendable {
   package func cancel(_ id: CallID) {
     core.cancel(id, now: SystemClock.now(), into: &outputs)
     carryOut()
+  }
+
+  /// Completes all calls as cancelled, and tells the partitions that this client has left: for
+  /// `Limits.sessionEndTimeout` at most. Then closes everything, and calls `done`.
+  package func close(_ done: @escaping () -> Void) {
+    guard !isShutDown, whenLeft == nil else { return done() }
+    core.cancelAll(now: SystemClock.now(), into: &outputs)
+    whenLeft = done
+    core.call(
+      Self.leaving, .endSessions, options: CallOptions(timeout: Limits.sessionEndTimeout),
+      now: SystemClock.now(), into: &outputs)
+    carryOut()
+  }
+
+  private func hasLeft() {
+    shutDown()
+    whenLeft?()
+    whenLeft = nil
   }
 
   /// Completes all calls and closes everything. The driver is of no use afterwards.
@@ -74,7 +96,13 @@ package final class ClientDriver: @unchecked Sendable {
     while !outputs.isEmpty {
       swap(&outputs, &draining)
       for step in draining.steps { carryOut(step) }
-      for completion in draining.completions { onCompletion(completion.call, completion.outcome) }
+      for completion in draining.completions {
+        if completion.call == Self.leaving {
+          hasLeft()
+        } else {
+          onCompletion(completion.call, completion.outcome)
+        }
+      }
       draining.removeAll()
     }
     isDraining = false

@@ -48,10 +48,15 @@ final class ClientFront: @unchecked Sendable {
     if waiting[id] != nil { driver?.cancel(CallID(id)) }
   }
 
-  func close() {
+  /// `done` is called when everything is closed.
+  func close(_ done: @escaping () -> Void = {}) {
     isClosed = true
-    driver?.shutDown()
-    driver = nil
+    guard let driver else { return done() }
+    self.driver = nil
+    // Kept until then by what it waits for.
+    driver.close {
+      _ = driver; done()
+    }
   }
 
   static let overloaded = Outcome.rejected(

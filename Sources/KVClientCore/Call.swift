@@ -20,6 +20,9 @@ enum Work: Sendable {
   /// Waits for its parts.
   case multiGet([Bytes])
   case scan(ScanQuery)
+  case endSessions
+  /// Part of the last.
+  case endSession(ClientID, group: Int)
   case map
   case status(NodeID)
   case health(NodeID)
@@ -28,7 +31,9 @@ enum Work: Sendable {
   var isMutation: Bool {
     switch self {
     case .mutate, .meta: true
-    case .get, .gets, .page, .multiGet, .scan, .map, .status, .statusAt, .health: false
+    case .get, .gets, .page, .multiGet, .scan, .endSessions, .endSession, .map, .status, .statusAt,
+      .health:
+      false
     }
   }
 
@@ -50,6 +55,7 @@ enum Work: Sendable {
     case .get: "get"
     case .gets, .multiGet: "multi-get"
     case .page, .scan: "scan"
+    case .endSessions, .endSession: "end of the session"
     case .map: "fetching the cluster map"
     case .status, .statusAt: "status"
     case .health: "health"
@@ -78,7 +84,7 @@ enum CallState: Hashable, Sendable {
   case waitingForConnection(peer: Int)
   case sent(peer: Int, stream: UInt32)
   case backingOff
-  /// A multi-get or scan whose parts run.
+  /// A call whose parts run.
   case waitingForParts
 }
 
@@ -170,7 +176,7 @@ struct Call: Sendable {
   var renewals: UInt8 = 0
   /// The answer to the last attempt, where there was one.
   var lastFailure: Failure?
-  /// Of a multi-get or scan: what its parts have answered so far.
+  /// Of a call with parts: what they have answered so far.
   var composite: Int32 = -1
 
   var needsLeader: Bool {

@@ -84,6 +84,12 @@ extension ClientCore {
       guard resolveKeyspace(slot, now, &outputs) else { return false }
       beginScan(slot, query, now, &outputs)
       return false
+    case .endSessions:
+      beginEndSessions(slot, now, &outputs)
+      return false
+    case .endSession(_, let group):
+      calls[slot].route = .group(group)
+      return true
     case .gets(let keys, _):
       guard resolveKeyspace(slot, now, &outputs) else { return false }
       calls[slot].route = .group(routes.group(of: keys[0]))

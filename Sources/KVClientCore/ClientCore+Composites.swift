@@ -2,7 +2,7 @@ internal import KVBase
 internal import KVCommand
 internal import KVWire
 
-/// Calls over several groups: multi-gets and scans.
+/// Calls over several groups: multi-gets, scans, and the end of the client's sessions.
 extension ClientCore {
   private mutating func addPart(_ slot: Int32, _ work: Work) {
     var part = Call()
@@ -12,6 +12,26 @@ extension ClientCore {
     part.began = calls[slot].began
     part.deadline = calls[slot].deadline
     composites.add(calls.insert(part), to: calls[slot].composite)
+  }
+
+  // MARK: Sessions
+
+  mutating func beginEndSessions(_ slot: Int32, _ now: Now, _ outputs: inout ClientOutputs) {
+    let left = sessions.endAll(now: now)
+    guard !left.isEmpty else { return finish(slot, .sessionsEnded, now, &outputs) }
+    calls.waitForParts(slot)
+    calls[slot].composite = composites.beginEnds()
+    for (group, client) in left { addPart(slot, .endSession(client, group: group)) }
+  }
+
+  /// A partition has been told, or could not be: the session goes in time either way.
+  mutating func sessionEnded(
+    _ part: CallRef, of parent: Int32, _ now: Now, _ outputs: inout ClientOutputs
+  ) {
+    let composite = calls[parent].composite
+    composites.remove(part, from: composite)
+    guard composites.partCount(composite) == 0 else { return }
+    finish(parent, .sessionsEnded, now, &outputs)
   }
 
   // MARK: Multi-get

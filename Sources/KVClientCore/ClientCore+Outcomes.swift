@@ -43,6 +43,7 @@ extension ClientCore {
     _ part: CallRef, of parent: Int32, _ work: Work, _ outcome: Outcome, _ now: Now,
     _ outputs: inout ClientOutputs
   ) {
+    if case .endSession = work { return sessionEnded(part, of: parent, now, &outputs) }
     let composite = calls[parent].composite
     guard case .records(let answers, let receipts) = outcome, case .gets(_, let positions) = work
     else {

@@ -44,6 +44,9 @@ extension ClientCore {
     case (.mutate, .applied(let result, let receipt)), (.meta, .applied(let result, let receipt)):
       learn(slot, from: receipt, peer)
       applied(slot, result, receipt, isCurrent: isCurrent, now, &outputs)
+    case (.endSession, .applied(.done, let receipt)):
+      learn(slot, from: receipt, peer)
+      finish(slot, .applied(.done, receipt), now, &outputs)
     case (.get, .read(.record(let record), let receipt)):
       learn(slot, from: receipt, peer)
       finish(slot, .record(record, receipt), now, &outputs)
@@ -93,8 +96,28 @@ extension ClientCore {
     _ outputs: inout ClientOutputs
   ) {
     switch result {
-    case .sessionExpired, .sequenceTooLow:
-      sessionLost(slot, result, isCurrent: isCurrent, now, &outputs)
+    case .sessionExpired(let time):
+      let failure = Failure(
+        .aborted, .none, notStarted: true, "the group has forgotten this client's session",
+        renewAt: time)
+      sessionRefused(slot, failure, isCurrent: isCurrent, now, &outputs)
+    case .createdAhead(let time):
+      let failure = Failure(
+        .aborted, .none, notStarted: true,
+        "the group has as many sessions of the future as it keeps", renewAt: time)
+      sessionRefused(slot, failure, isCurrent: isCurrent, now, &outputs)
+    case .sequenceTooLow:
+      let failure = Failure(
+        .aborted, .none, notStarted: true, "the group had answered this before")
+      sessionRefused(slot, failure, isCurrent: isCurrent, now, &outputs)
+    case .sequenceReused:
+      // The group holds another command's result under this number: no attempt of this one can
+      // have had an effect, or will.
+      let failure = Failure(
+        .invalidArgument, .none, notStarted: true,
+        "another command was sent under this one's client id and number before: nothing was done;"
+          + " make a client of its own for each process")
+      finish(slot, .rejected(failure), now, &outputs)
     case .tooManyUnacknowledged:
       guard isCurrent else { return }
       calls[slot].lastFailure = Failure(
@@ -127,30 +150,29 @@ extension ClientCore {
     }
   }
 
-  /// The group has forgotten this client. This attempt did nothing; of an earlier one nobody can
-  /// tell any more.
-  private mutating func sessionLost(
-    _ slot: Int32, _ result: CommandResult, isCurrent: Bool, _ now: Now,
-    _ outputs: inout ClientOutputs
+  /// The group does not admit this client. This attempt did nothing; of an earlier one nobody can
+  /// tell any more. Where there is none the call goes on under another id, if the group says which
+  /// creation time it admits.
+  private mutating func sessionRefused(
+    _ slot: Int32, _ failure: Failure, isCurrent: Bool, _ now: Now, _ outputs: inout ClientOutputs
   ) {
-    let expired = Failure(
-      .aborted, .none, notStarted: true,
-      result == .sessionExpired
-        ? "the group has forgotten this client's session (if this goes on, this machine's clock"
-          + " may be far behind the cluster's)" : "the group had answered this before")
-    calls[slot].lastFailure = expired
+    calls[slot].lastFailure = failure
     guard isCurrent || calls[slot].attempts.uncertain > 0 else { return }
-    guard calls[slot].attempts.uncertain == 0, result == .sessionExpired, calls[slot].renewals < 3
+    guard calls[slot].attempts.uncertain == 0, failure.renewAt > 0,
+      calls[slot].renewals < Limits.sessionRenewals, let ticket = calls[slot].ticket
     else {
-      finishUndone(slot, expired, now, &outputs)
+      finishUndone(slot, failure, now, &outputs)
       return
     }
-    if let ticket = calls[slot].ticket {
-      calls[slot].ticket = sessions.renewed(ticket, now: now)
-    }
+    calls[slot].ticket = sessions.renewed(ticket, createdAt: failure.renewAt)
     calls[slot].renewals += 1
     calls[slot].round.begin()
-    calls.makeReady(slot)
+    // Once is what a correct client needs; more, where many clients come at one time.
+    if calls[slot].renewals == 1 {
+      calls.makeReady(slot)
+    } else {
+      backOff(slot, atLeast: settings.shortestBackoff, now)
+    }
   }
 
   private mutating func keyspaceDropped(
@@ -197,6 +219,8 @@ extension ClientCore {
       fetchMap(now)
       calls[slot].route = .unresolved
       backOff(slot, atLeast: .zero, now)
+    case .createdAhead:
+      sessionRefused(slot, failure, isCurrent: true, now, &outputs)
     case .wrongMode, .malformed:
       finishUndone(slot, failure, now, &outputs)
     case .none:

@@ -115,13 +115,18 @@ package struct ClientCore: Sendable {
 
   /// Completes all calls and closes all connections.
   package mutating func shutDown(now: Now, into outputs: inout ClientOutputs) {
+    cancelAll(now: now, into: &outputs)
+    if let fetch = mapFetch.abandon(), calls.isLive(fetch) { calls.remove(fetch.slot) }
+    peers.shutDown(now.instant, &outputs)
+  }
+
+  /// Completes all calls: the client is about to be closed.
+  package mutating func cancelAll(now: Now, into outputs: inout ClientOutputs) {
     for slot in 0..<calls.capacity where calls[slot].id != nil {
       finishUndone(
         slot, Failure(.cancelled, .shuttingDown, notStarted: true, "the client was closed"), now,
         &outputs)
     }
-    if let fetch = mapFetch.abandon(), calls.isLive(fetch) { calls.remove(fetch.slot) }
-    peers.shutDown(now.instant, &outputs)
   }
 
   // MARK: Connections

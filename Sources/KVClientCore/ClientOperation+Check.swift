@@ -11,6 +11,7 @@ extension ClientOperation {
     case .scan(let query): .scan(query)
     case .createKeyspace(let name, let mode): .meta(.createKeyspace(name: name, mode: mode))
     case .dropKeyspace(let name): .meta(.dropKeyspace(name: name))
+    case .endSessions: .endSessions
     case .map: .map
     case .status(let node): .status(node)
     case .health(let node): .health(node)
@@ -35,7 +36,7 @@ extension ClientOperation {
     case .scan(let query): return Self.problem(query: query)
     case .createKeyspace(let name, _): return KeyspaceDescriptor.problem(withName: name)
     case .dropKeyspace(let name): return KeyspaceDescriptor.problem(withName: name)
-    case .map, .status, .statusAt, .health: return nil
+    case .endSessions, .map, .status, .statusAt, .health: return nil
     }
   }
 

@@ -57,6 +57,9 @@ package enum ClientOperation: Sendable {
   case scan(ScanQuery)
   case createKeyspace(name: String, mode: KeyspaceMode)
   case dropKeyspace(name: String)
+  /// Tells every partition where nothing is in flight that this client has left, so that its
+  /// session there is the first to go. The client may go on: under other ids.
+  case endSessions
   /// A fresh map.
   case map
   /// What one node says of itself: from that node and no other.
@@ -102,6 +105,8 @@ package enum Outcome: Sendable {
   /// In the order of the keys; a receipt for each group that answered.
   case records([Record?], [Receipt])
   case page(ScanPage)
+  /// Every partition that was told has answered, or could not be reached.
+  case sessionsEnded
   case map(ClusterView)
   case status(NodeReport)
   case health(HealthReport)

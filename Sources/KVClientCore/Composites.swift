@@ -2,15 +2,17 @@ internal import KVBase
 internal import KVCommand
 internal import KVWire
 
-/// What the parts of multi-gets and scans have answered so far, in reused slots.
+/// What the parts of multi-gets, scans and ends of sessions have answered so far, in reused slots.
 ///
 /// A multi-get has a part for each group, and more where an answer would be too long; it is done
-/// when none is left. A scan merges pages of all partitions, and asks for more parts as it goes.
+/// when none is left. A scan merges pages of all partitions, and asks for more parts as it goes. Of
+/// ends of sessions there is nothing to gather.
 struct Composites: Sendable {
   private enum Progress: Sendable {
     case free
     case gets(records: [Record?], receipts: [Receipt])
     case scan(ScanMerge)
+    case ends
   }
 
   private struct Composite: Sendable {
@@ -29,6 +31,8 @@ struct Composites: Sendable {
   }
 
   mutating func beginScan(_ merge: ScanMerge) -> Int32 { begin(.scan(merge)) }
+
+  mutating func beginEnds() -> Int32 { begin(.ends) }
 
   private mutating func begin(_ progress: Progress) -> Int32 {
     if let slot = free.popLast() {

@@ -22,6 +22,10 @@ extension Call {
     case .page(let scan, let partition):
       request.group = GroupID(UInt32(partition + 1))
       encode(.scan(scan), &request, into: &writer)
+    case .endSession(let client, let group):
+      request.group = GroupID(UInt32(group))
+      let stamp = SessionStamp(client: client, sequence: 0, lowestUnacknowledged: 0)
+      encode(.endSession, stamp, &request, into: &writer)
     case .map: request.encode(into: &writer)
     case .status, .statusAt:
       request.body = .status
@@ -29,7 +33,7 @@ extension Call {
     case .health:
       request.body = .health
       request.encode(into: &writer)
-    case .multiGet, .scan: preconditionFailure("\(work.name) is sent as its parts")
+    case .multiGet, .scan, .endSessions: preconditionFailure("\(work.name) is sent as its parts")
     }
   }
 
@@ -46,13 +50,13 @@ extension Call {
   }
 
   private func encode(
-    _ mutation: CommandBody, _ stamp: SessionStamp?, _ request: inout Request,
+    _ body: CommandBody, _ stamp: SessionStamp?, _ request: inout Request,
     into writer: inout ByteWriter
   ) {
     guard let stamp else {
       preconditionFailure("a mutation without a session, with the route \(route)")
     }
-    let command = Command(session: stamp, body: mutation)
+    let command = Command(session: stamp, body: body)
     request.consistency = options.consistency
     // The command's bytes are the last of the request: written in place, not copied.
     request.body = .mutate(command, encoded: Bytes())

@@ -11,11 +11,17 @@ struct SessionWindow: Sendable {
     var isDone: Bool
   }
 
+  /// Who this client is to the group.
+  private(set) var client: ClientID
+  /// A mutation was numbered under that id, or waits to go on under it.
+  private(set) var isUsed = false
   private var entries = RingQueue<Entry>(limit: Limits.resultsPerSession)
   /// The ordinal of the first entry: ordinals name entries and are never reused.
   private var firstOrdinal: UInt64 = 0
   /// Calls that wait until it is not full.
   var waiting = RingQueue<CallRef>(limit: Limits.clientWaitingMutations)
+
+  init(client: ClientID) { self.client = client }
 
   var isFull: Bool { entries.isFull }
   var count: Int { entries.count }
@@ -23,8 +29,15 @@ struct SessionWindow: Sendable {
   /// The lowest sequence that is not answered.
   var lowestUnacknowledged: UInt64? { entries.first?.sequence }
 
+  /// The group knows the client by another id from now on.
+  mutating func renew(as client: ClientID) {
+    self.client = client
+    isUsed = count > 0
+  }
+
   /// Opens an entry for `sequence`, higher than all before. Returns its ordinal. Must not be full.
   mutating func open(_ sequence: UInt64) -> UInt64 {
+    isUsed = true
     let added = entries.append(Entry(sequence: sequence, isDone: false))
     precondition(added, "sequence \(sequence): \(entries.count) of \(entries.limit) are open")
     return firstOrdinal + UInt64(entries.count - 1)

@@ -14,7 +14,12 @@ struct SessionTicket: Hashable, Sendable {
 ///
 /// A mutation is *admitted* to the window of its group, and gets the next sequence number with it.
 /// A full window makes it wait; a full queue refuses it. Its ticket is released when nobody waits
-/// for its answer any more. A partition that has forgotten the client makes it take a new id.
+/// for its answer any more.
+///
+/// The client begins under one id for all groups. One that has forgotten it, or does not admit its
+/// creation time, says which time it admits (`renewed`): the client then has an id of its own for
+/// that group, and keeps the other groups' sessions as they are. `endAll` gives up the sessions
+/// that groups may have of it.
 struct Sessions: Sendable {
   enum Admission {
     case admitted(SessionTicket)
@@ -23,7 +28,7 @@ struct Sessions: Sendable {
     case refused
   }
 
-  private var client: ClientID
+  private let first: ClientID
   private var nextSequence: UInt64 = 1
   /// By group; empty before the map is known.
   private var windows: [SessionWindow] = []
@@ -31,12 +36,14 @@ struct Sessions: Sendable {
 
   init(random: SeededRandom, now: Now) {
     self.random = random
-    client = ClientID(createdMilliseconds: now.wallMilliseconds, random: self.random.next())
+    first = ClientID(createdMilliseconds: now.wallMilliseconds, random: self.random.next())
   }
 
   /// The map is known. The number of groups does not change.
   mutating func prepare(groups: Int) {
-    if windows.isEmpty { windows = Array(repeating: SessionWindow(), count: groups) }
+    if windows.isEmpty {
+      windows = Array(repeating: SessionWindow(client: first), count: groups)
+    }
     precondition(windows.count == groups, "\(groups) groups, \(windows.count) before")
   }
 
@@ -45,7 +52,8 @@ struct Sessions: Sendable {
       let ordinal = windows[group].open(nextSequence)
       defer { nextSequence += 1 }
       return .admitted(
-        SessionTicket(client: client, sequence: nextSequence, group: group, ordinal: ordinal))
+        SessionTicket(
+          client: windows[group].client, sequence: nextSequence, group: group, ordinal: ordinal))
     }
     return windows[group].waiting.append(call) ? .waits : .refused
   }
@@ -65,16 +73,27 @@ struct Sessions: Sendable {
       lowestUnacknowledged: windows[ticket.group].lowestUnacknowledged ?? ticket.sequence)
   }
 
-  /// A partition has forgotten the client of `ticket`: it goes on under the present id, which is
-  /// made anew where that is the one that was forgotten.
-  mutating func renewed(_ ticket: SessionTicket, now: Now) -> SessionTicket {
-    if ticket.client == client {
-      client = ClientID(
-        createdMilliseconds: max(now.wallMilliseconds, client.createdMilliseconds + 1),
-        random: random.next())
+  /// The group of `ticket` does not admit its client: the mutation goes on under the id that the
+  /// client has there now, which is made anew, with a creation time that the group admits, where
+  /// that is the one that was refused.
+  mutating func renewed(_ ticket: SessionTicket, createdAt time: UInt64) -> SessionTicket {
+    if ticket.client == windows[ticket.group].client {
+      windows[ticket.group].renew(as: ClientID(createdMilliseconds: time, random: random.next()))
     }
     var renewed = ticket
-    renewed.client = client
+    renewed.client = windows[ticket.group].client
     return renewed
+  }
+
+  /// The groups that may have a session of this client and owe it no answer, with the ids that they
+  /// know it by. It goes on under other ids.
+  mutating func endAll(now: Now) -> [(group: Int, client: ClientID)] {
+    var left: [(group: Int, client: ClientID)] = []
+    for group in windows.indices where windows[group].isUsed && windows[group].count == 0 {
+      left.append((group, windows[group].client))
+      windows[group].renew(
+        as: ClientID(createdMilliseconds: now.wallMilliseconds, random: random.next()))
+    }
+    return left
   }
 }

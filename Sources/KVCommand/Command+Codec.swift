@@ -11,6 +11,7 @@ extension Command {
   private enum Kind: UInt8 {
     case dropKeyspaceRecords = 16
     case expireSessions = 17
+    case endSession = 18
     case createKeyspace = 32
     case dropKeyspace = 33
     case registerMember = 34
@@ -31,6 +32,7 @@ extension Command {
     case .expireSessions(let milliseconds):
       encodeHead(Kind.expireSessions.rawValue, into: &writer)
       writer.append(milliseconds)
+    case .endSession: encodeHead(Kind.endSession.rawValue, into: &writer)
     case .meta(.createKeyspace(let name, let mode)):
       encodeHead(Kind.createKeyspace.rawValue, into: &writer)
       writer.append(short: name)
@@ -89,6 +91,7 @@ extension Command {
       body = .dropKeyspaceRecords(KeyspaceID(try reader.read(UInt32.self)))
     case .expireSessions:
       body = .expireSessions(createdThroughMilliseconds: try reader.read(UInt64.self))
+    case .endSession: body = .endSession
     case .createKeyspace:
       let name = try reader.readText(limit: Limits.keyspaceNameBytes, what: "keyspace name")
       body = .meta(.createKeyspace(name: name, mode: try KeyspaceMode(from: &reader)))
@@ -100,6 +103,21 @@ extension Command {
     case .formCluster:
       body = .meta(.form(try ClusterMap(from: &reader)))
     }
+  }
+
+  /// Version, kind and session.
+  private static let headSize = 34
+
+  /// When the client of an encoded command, which decodes, was created: a leader asks before it
+  /// proposes the bytes.
+  package static func createdMilliseconds(inEncoded bytes: Bytes) -> UInt64 {
+    bytes.load(UInt64.self, at: 2)
+  }
+
+  /// Of what an encoded command, which decodes, does: XXH3-64 of what follows the session, xor its
+  /// kind. A retry has the same, though it acknowledges more.
+  package static func fingerprint(ofEncoded bytes: Bytes) -> UInt64 {
+    XXH3.hash(bytes[headSize..<bytes.count]) ^ UInt64(bytes.load(UInt8.self, at: 1))
   }
 
   private static func decodeTarget(

@@ -26,8 +26,12 @@ package enum CommandBody: Hashable, Sendable {
   case mutate(keyspace: KeyspaceID, key: Bytes, KeyMutation)
   /// Deletes a keyspace's records in this group and refuses later commands on it; idempotent.
   case dropKeyspaceRecords(KeyspaceID)
-  /// Forgets the sessions of clients created at or before this time and raises the floor to it.
+  /// Forgets the sessions of clients created at or before this time, or log time where that is
+  /// less, and raises the floor to it.
   case expireSessions(createdThroughMilliseconds: UInt64)
+  /// The client of the command's session has left the group: it wants no result any more, and what
+  /// still comes of it is refused. Its sequence is not looked at; idempotent.
+  case endSession
   /// Meta group only.
   case meta(MetaCommand)
 }

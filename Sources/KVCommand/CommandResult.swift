@@ -21,14 +21,21 @@ package enum CommandResult: Hashable, Sendable {
   case valueTooLong(current: UInt32)
   case keyspaceDropped
   /// This client is unknown and was created at or before the partition's floor: whether an
-  /// earlier try took effect can't be told any more, and this one did not.
-  case sessionExpired
+  /// earlier try took effect can't be told any more, and this one did not. A new client id with
+  /// that creation time, in ms since 1970, is admitted.
+  case sessionExpired(renewAt: UInt64)
   /// The sequence is below what the client said it still waits for; refused without effect.
   case sequenceTooLow
   /// More results than `Limits.resultsPerSession` are waiting; refused without effect.
   case tooManyUnacknowledged
   /// What the system itself proposed was done.
   case done
+  /// This client is unknown, its creation time is ahead of log time, and of such sessions there are
+  /// as many as there may be; refused without effect. A new client id with that creation time is
+  /// admitted.
+  case createdAhead(renewAt: UInt64)
+  /// The sequence was used for another command: refused without effect, now and later.
+  case sequenceReused
   case keyspace(KeyspaceDescriptor)
   case keyspaceExists(KeyspaceDescriptor)
   case noSuchKeyspace
@@ -48,6 +55,8 @@ package enum Conclusion: Hashable, Sendable {
   case outOfRange(String)
   /// This try had no effect; of an earlier one the group can no longer tell.
   case sessionRefused
+  /// Nothing changed: the client has used the number of another command.
+  case misuse
   /// Nothing changed, since the keyspace is gone.
   case keyspaceDropped
   /// Not about one key: an answer of the meta group, or to what the system itself proposed.
@@ -68,7 +77,8 @@ extension CommandResult {
     case .valueTooLong(let current):
       .outOfRange(
         "the value would become too long: it has \(current) of at most \(Limits.valueBytes) bytes")
-    case .sessionExpired, .sequenceTooLow, .tooManyUnacknowledged: .sessionRefused
+    case .sessionExpired, .sequenceTooLow, .tooManyUnacknowledged, .createdAhead: .sessionRefused
+    case .sequenceReused: .misuse
     case .keyspaceDropped: .keyspaceDropped
     case .done, .keyspace, .keyspaceExists, .noSuchKeyspace, .tooManyKeyspaces, .invalidName,
       .incarnationConflict:
@@ -100,7 +110,9 @@ extension CommandResult {
       writer.append(current)
     case .notAnInteger: writer.append(UInt8(6))
     case .keyspaceDropped: writer.append(UInt8(7))
-    case .sessionExpired: writer.append(UInt8(8))
+    case .sessionExpired(let renewAt):
+      writer.append(UInt8(8))
+      writer.append(renewAt)
     case .sequenceTooLow: writer.append(UInt8(9))
     case .tooManyUnacknowledged: writer.append(UInt8(10))
     case .done: writer.append(UInt8(11))
@@ -123,6 +135,10 @@ extension CommandResult {
     case .valueTooLong(let current):
       writer.append(UInt8(19))
       writer.append(current)
+    case .createdAhead(let renewAt):
+      writer.append(UInt8(20))
+      writer.append(renewAt)
+    case .sequenceReused: writer.append(UInt8(21))
     }
   }
 
@@ -140,7 +156,7 @@ extension CommandResult {
     case 5: self = .outOfBounds(current: try reader.read(Int64.self))
     case 6: self = .notAnInteger
     case 7: self = .keyspaceDropped
-    case 8: self = .sessionExpired
+    case 8: self = .sessionExpired(renewAt: try reader.read(UInt64.self))
     case 9: self = .sequenceTooLow
     case 10: self = .tooManyUnacknowledged
     case 11: self = .done
@@ -154,6 +170,8 @@ extension CommandResult {
       let length = try reader.read(UInt32.self)
       self = .appended(length: length, version: LogIndex(try reader.read(UInt64.self)))
     case 19: self = .valueTooLong(current: try reader.read(UInt32.self))
+    case 20: self = .createdAhead(renewAt: try reader.read(UInt64.self))
+    case 21: self = .sequenceReused
     default: throw .unknownValue(what: "result", value: UInt64(kind))
     }
   }

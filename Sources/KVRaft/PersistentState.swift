@@ -155,6 +155,9 @@ struct PersistentState: Sendable {
     refreshConfiguration()
   }
 
+  /// The state has reached that log time: that of entries which this process has not seen.
+  mutating func note(logTime: UInt64) { self.logTime = max(self.logTime, logTime) }
+
   /// The store no longer keeps entries up to and including `index`.
   mutating func compact(through index: LogIndex) { log.compact(through: index) }
 

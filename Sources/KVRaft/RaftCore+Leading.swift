@@ -3,6 +3,16 @@ internal import KVBase
 /// Leading: the followers' answers, the commit index, membership and transfers. Every function here
 /// is called on a leader, or returns at once.
 extension RaftCore {
+  // MARK: Log time
+
+  /// The next entry's is not less: that of the last entry, or a later one that was truncated.
+  package var logTimeMilliseconds: UInt64 { persistent.logTime }
+
+  /// The state has reached that log time, by entries of before this process or by a snapshot.
+  package mutating func noteLogTime(_ milliseconds: UInt64) {
+    persistent.note(logTime: milliseconds)
+  }
+
   mutating func tickAsLeader(now: Instant, into outputs: inout RaftOutputs) {
     leadership.giveUpExpiredTransfer(now: now)
     // Check-quorum (dissertation §6.2): one that reaches no majority makes room, and tells clients.

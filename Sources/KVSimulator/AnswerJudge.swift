@@ -41,7 +41,7 @@ struct AnswerJudge {
     case .unknown:
       operation.outcome = .unknown
       operation.endNanoseconds = nil
-    case .records, .page, .map, .status, .health:
+    case .records, .page, .sessionsEnded, .map, .status, .health:
       return world.violate(
         .readContent, "\(operation.kind.rawValue) was answered by \(outcome)")
     }
@@ -108,7 +108,7 @@ struct AnswerJudge {
     case .sessionRefused:
       operation.outcome = .unknown
       operation.endNanoseconds = nil
-    case .outOfRange, .keyspaceDropped, .other: operation.outcome = .refused("\(result)")
+    case .outOfRange, .keyspaceDropped, .misuse, .other: operation.outcome = .refused("\(result)")
     }
   }
 

@@ -78,6 +78,7 @@ struct ClientRunner {
   private mutating func complete(
     _ completion: ClientOutputs.Completion, _ client: SimulatedClient, _ world: inout World
   ) {
+    if client.hasLeft(completion.call) { return }
     guard
       let lane = client.lanes.firstIndex(where: { $0.pending?.call == completion.call }),
       let pending = client.lanes[lane].pending
@@ -92,6 +93,9 @@ struct ClientRunner {
     answers.judge(completion.outcome, pending, client, lane: lane, &world)
     world.collectFindings()
     if world.time < world.loadEnds {
+      if world.options.profile.clientsLeave, client.random.chance(1, in: 16) {
+        client.endSessions(&world)
+      }
       world.schedule(
         .clientThink(client: client.index, lane: lane),
         at: world.time + workload.pause(&client.random))

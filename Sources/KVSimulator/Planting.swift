@@ -38,7 +38,10 @@ package enum Planting {
       case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled, .lostDiskAdmitted,
         .formsWithoutAsking:
         "disk"
-      case .sessionsIgnored: "sessions"
+      case .sessionsIgnored, .evictedWithoutFloor, .lastUseForgottenOnRestart,
+        .creationTimeUnchecked:
+        "sessions"
+      case .fingerprintIgnored: "sessions"
       case .ageFromArrival: "stale"
       case .sessionReadTooEarly: "cp"
       case .conditionIgnored, .appliedTwice, .entrySkippedOnOneReplica, .oneEffectLost: "cp"
@@ -65,7 +68,11 @@ package enum Planting {
         .readFromFollower:
         [.realTime]
       case .sessionReadTooEarly: [.sessionOrder]
-      case .sessionsIgnored: [.exactlyOnce]
+      case .sessionsIgnored, .evictedWithoutFloor: [.exactlyOnce]
+      // Replicas that evict different clients answer them differently.
+      case .lastUseForgottenOnRestart: [.stateMachineSafety, .equalState]
+      case .creationTimeUnchecked: [.creationTime]
+      case .fingerprintIgnored: [.commandIdentity]
       case .ageFromArrival: [.staleness]
       case .conditionIgnored: [.stateMachineSafety]
       case .forgetSessionsInSnapshot: [.stateMachineSafety, .equalState]

@@ -35,28 +35,37 @@ final class SimulatedClient {
   /// By peer of the core.
   private var connections: [Int?] = []
   private var lastCall: UInt64 = 0
+  /// Of its machine: milliseconds.
+  private let clockAhead: Int64
+  /// Calls that end its sessions: no lane waits for them.
+  private var leaving: [CallID] = []
   /// The wake-up that is scheduled.
   private var wakeAt: UInt64 = .max
   var seen: SeenByClient
 
   init(
     index: Int, endpoint: Int, lanes: Int, groups: Int, settings: ClientSettings,
-    random: SeededRandom
+    clockAhead: Int64, random: SeededRandom
   ) {
     self.index = index
     self.endpoint = endpoint
     self.random = random
-    core = ClientCore(settings: settings, random: self.random.fork(), now: Self.now(0))
+    self.clockAhead = clockAhead
+    core = ClientCore(
+      settings: settings, random: self.random.fork(), now: Self.now(0, clockAhead: clockAhead))
     self.lanes = Array(repeating: Lane(), count: lanes)
     seen = SeenByClient(groups: groups)
   }
 
-  /// Clients' machines have exact clocks.
-  private static func now(_ time: UInt64) -> Now {
+  /// The clocks of clients' machines have an exact rate.
+  private static func now(_ time: UInt64, clockAhead: Int64) -> Now {
     Now(
       instant: Instant(nanoseconds: time + 1_000_000_000),
-      wallMilliseconds: SimulatedClock.wallStart + time / 1_000_000)
+      wallMilliseconds: UInt64(
+        Int64(SimulatedClock.wallStart + time / 1_000_000) + clockAhead))
   }
+
+  private func now(_ time: UInt64) -> Now { Self.now(time, clockAhead: clockAhead) }
 
   /// The number of a lane in histories.
   func process(lane: Int) -> Int { index * lanes.count + lane }
@@ -90,7 +99,23 @@ final class SimulatedClient {
       10, UInt64(process(lane: lane)), call.rawValue,
       "c\(index + 1).\(lane) asks \(call.rawValue): \(operation.kind) \(operation.key)")
     core.call(
-      call, operation.call, options: options, now: Self.now(world.time), into: &outputs)
+      call, operation.call, options: options, now: now(world.time), into: &outputs)
+  }
+
+  /// Ends the sessions of the groups where nothing is in flight; the client goes on.
+  func endSessions(_ world: inout World) {
+    lastCall += 1
+    leaving.append(CallID(lastCall))
+    core.call(
+      CallID(lastCall), .endSessions, options: CallOptions(timeout: Limits.sessionEndTimeout),
+      now: now(world.time), into: &outputs)
+  }
+
+  /// Whether the call was one of `endSessions`, which has ended.
+  func hasLeft(_ call: CallID) -> Bool {
+    guard let position = leaving.firstIndex(of: call) else { return false }
+    leaving.remove(at: position)
+    return true
   }
 
   private static func maximumAge(of call: UInt64) -> TimeAmount? {
@@ -106,7 +131,7 @@ final class SimulatedClient {
   func wake(_ world: inout World) -> Bool {
     guard wakeAt == world.time else { return false }
     wakeAt = .max
-    let now = Self.now(world.time)
+    let now = now(world.time)
     core.tick(now: now, into: &outputs)
     if world.options.plant == nil,
       let broken = core.brokenLinkInvariant(now: now, isAfterTick: true)
@@ -118,7 +143,7 @@ final class SimulatedClient {
 
   /// Something arrived. False where the core was given nothing.
   func receive(_ arrival: ClientArrival, _ world: inout World) -> Bool {
-    let now = Self.now(world.time)
+    let now = now(world.time)
     switch arrival {
     case .opened(let connection):
       guard let peer = peer(of: connection) else { return false }
@@ -185,6 +210,9 @@ final class SimulatedClient {
       let frame = Frame(type: send.type, stream: send.stream, payload: payload)
       world.transports.network.send(
         connection, toOpener: false, .frame(frame), time: world.time)
+      if world.options.profile.clientsMisuse, send.type == .request {
+        misuse(frame, connection, &world)
+      }
     case .close(let peer):
       guard let connection = connection(of: peer) else { return }
       connections[Int(peer.rawValue)] = nil
@@ -195,6 +223,18 @@ final class SimulatedClient {
       connections[Int(peer.rawValue)] = nil
       world.transports.network.closeWhenSent(connection, byOpener: true, time: world.time)
     }
+  }
+
+  /// Now and then another command goes out under the number of one.
+  private func misuse(_ frame: Frame, _ connection: Int, _ world: inout World) {
+    guard random.chance(1, in: 32), let payload = Misuse.request(beside: frame.payload) else {
+      return
+    }
+    world.transports.network.send(
+      connection, toOpener: false,
+      .frame(
+        Frame(type: .request, stream: Misuse.streams | frame.stream, payload: payload)),
+      time: world.time)
   }
 
   private func connection(of peer: PeerID) -> Int? {
@@ -210,7 +250,7 @@ final class SimulatedClient {
 
   func scheduleWake(_ world: inout World) {
     guard let deadline = core.nextDeadline else { return }
-    let shown = Self.now(world.time).instant.nanoseconds
+    let shown = now(world.time).instant.nanoseconds
     let due = world.time + (max(deadline.nanoseconds, shown) - shown)
     guard due < wakeAt, due < UInt64.max / 2 else { return }
     wakeAt = due

@@ -1,6 +1,7 @@
 import KVBase
 import KVLog
 import KVNodeCore
+import KVState
 
 /// What a node had on the disk that it has lost.
 struct LostDisk {
@@ -43,7 +44,7 @@ extension SimulatedNode {
       world.violate(.nodeStopped, "\(id) can't make a new log: \(error)")
       return false
     }
-    state = StateThread()
+    state = StateThread(sessionLimit: state.machines.sessionLimit)
     configuration.incarnation = random.next() | 1
     configuration.clusterID = 0
     world.record(9, UInt64(index), 0, "\(id) has an empty disk")

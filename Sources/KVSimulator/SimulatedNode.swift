@@ -21,7 +21,7 @@ final class SimulatedNode {
   var random: SeededRandom
   var machine: SimulatedMachine
   var log: LogThread
-  var state = StateThread()
+  var state: StateThread
   var process = SimulatedProcess()
   /// While the node has an empty disk instead.
   var lostDisk: LostDisk?
@@ -31,8 +31,9 @@ final class SimulatedNode {
 
   init(
     index: Int, configuration: NodeConfiguration, log: MemoryLog, clock: SimulatedClock,
-    diskSlowness: UInt64, random: SeededRandom
+    diskSlowness: UInt64, sessionLimit: Int, random: SeededRandom
   ) {
+    state = StateThread(sessionLimit: sessionLimit)
     self.index = index
     id = configuration.node
     self.configuration = configuration

@@ -52,7 +52,8 @@ extension Simulation {
         options: logOptions)
       let node = SimulatedNode(
         index: index, configuration: configuration, log: log, clock: clock,
-        diskSlowness: profile.diskSlowness, random: random.fork())
+        diskSlowness: profile.diskSlowness,
+        sessionLimit: profile.sessionsPerGroup, random: random.fork())
       let delay = late?.node == index ? late?.delay ?? 0 : 0
       world.schedule(.start(node: index), at: delay + random.below(50_000_000))
       return node
@@ -79,7 +80,9 @@ extension Simulation {
       if index % 2 == 1 { settings.attemptTimeout = .milliseconds(120) }
       let client = SimulatedClient(
         index: index, endpoint: profile.nodes + index, lanes: profile.workload.lanes,
-        groups: profile.groups, settings: settings, random: random.fork())
+        groups: profile.groups, settings: settings,
+        clockAhead: profile.clientClocksAhead[index % profile.clientClocksAhead.count],
+        random: random.fork())
       for lane in 0..<profile.workload.lanes {
         world.schedule(
           .clientThink(client: index, lane: lane),

@@ -11,7 +11,7 @@ extension SimulationProfile {
     case "network": "partitions of all kinds, loss, doubling, reordering, slow links"
     case "disk": "slow, stuck, failing and lost disks, and losses of power"
     case "clocks": "clocks far beyond the drift bound, and reads without them"
-    case "sessions": "answers that get lost, so that clients ask again"
+    case "sessions": "answers that get lost, few sessions, clients with wrong clocks and numbers"
     case "links": "connections that break, are refused, or end without a word"
     case "stale": "sleeping and isolated replicas, and reads of any of them with a maximum age"
     case "forming": "crashes and losses of power while the cluster is being formed, then calm"

@@ -1,3 +1,4 @@
+import KVBase
 import KVNodeCore
 
 /// What a run is made of, but for its seed.
@@ -25,6 +26,15 @@ package struct SimulationProfile: Sendable {
 
   /// Small ones make replicas read entries back, and send them one by one.
   package var buffers = Buffers.mixed
+
+  /// Sessions of a group: few, and they are evicted all the time.
+  package var sessionsPerGroup = Limits.sessionsPerGroup
+  /// Clients now and then end their sessions, and go on.
+  package var clientsLeave = false
+  /// Beside clients comes a program that numbers its commands wrongly: see `Misuse`.
+  package var clientsMisuse = false
+  /// By client, in turn: how far its machine's clock is ahead, in milliseconds.
+  package var clientClocksAhead: [Int64] = [0]
 
   /// How slow disks are when nothing is wrong with them; 1: good ones.
   package var diskSlowness: UInt64 = 1
@@ -172,14 +182,19 @@ extension SimulationProfile {
     return profile
   }
 
-  /// Answers that get lost, so that clients try again what was done already.
+  /// Answers that get lost, so that clients try again what was done already, and partitions that
+  /// keep too few sessions for the clients, whose clocks are wrong.
   package static var sessions: SimulationProfile {
     var profile = SimulationProfile(
       name: "sessions",
       faults: [
         (.breakConnections, 8), (.flapping, 2), (.crashLeader, 3), (.isolateLeader, 3),
-        (.slowLinks, 4), (.pauseLeader, 3), (.slowDisk, 3),
+        (.slowLinks, 4), (.pauseLeader, 3), (.slowDisk, 3), (.wallJump, 1),
       ])
+    profile.sessionsPerGroup = 3
+    profile.clientsLeave = true
+    profile.clientsMisuse = true
+    profile.clientClocksAhead = [0, -3_600_000, 86_400_000, 5_000, 0, 40]
     profile.meanGapNanoseconds = 250_000_000
     profile.longestFaultNanoseconds = 700_000_000
     return profile

@@ -31,12 +31,15 @@ struct StateThread {
   /// What had been applied when it began.
   private var flushed: [(group: GroupID, index: LogIndex)] = []
 
-  init() { machines = StateMachines(store: MemoryState()) }
+  init(sessionLimit: Int) {
+    machines = StateMachines(store: MemoryState(), sessionLimit: sessionLimit)
+  }
 
   /// The process is gone, and with it what the store had not flushed, but for the first `kept` of
   /// its batches.
   mutating func end(keeping kept: Int) {
-    machines = StateMachines(store: machines.store.crash(keeping: kept))
+    machines = StateMachines(
+      store: machines.store.crash(keeping: kept), sessionLimit: machines.sessionLimit)
     readers = []
     flushes = []
     flushed = []

@@ -100,7 +100,7 @@ struct ApplyTurn<Store: StateStore> {
       term: state.progress.term, results: results, digest: state.progress.digest,
       meta: state.meta?.epoch == epochBefore ? nil : state.meta,
       droppedKeyspaces: state.changed.contains(.dropped) ? state.dropped : nil,
-      isWhole: results.count == count)
+      isWhole: results.count == count, logTimeMilliseconds: state.progress.logTimeMilliseconds)
   }
 
   /// `nil`: it is no command.
@@ -173,14 +173,15 @@ struct ApplyTurn<Store: StateStore> {
         _ = try execute(command.body, at: entry.index, position, on: &state, store)
       }
     #endif
-    return try applyOnce(command, at: entry.index, position, to: &state, store)
+    return try applyOnce(command, of: entry, position, to: &state, store)
   }
 
   /// Carries a command out, unless its session says that it was carried out before or can't be.
   private mutating func applyOnce(
-    _ command: Command, at index: LogIndex, _ position: BatchWrites.Position,
+    _ command: Command, of entry: LogEntry, _ position: BatchWrites.Position,
     to state: inout GroupState, _ store: Store
   ) throws(StorageError) -> CommandResult {
+    let index = entry.index
     var hasSession = command.session.client != .none
     #if PlantedFaults
       if plantedFault == .sessionsIgnored { hasSession = false }
@@ -188,12 +189,22 @@ struct ApplyTurn<Store: StateStore> {
     guard hasSession else {
       return try execute(command.body, at: index, position, on: &state, store)
     }
-    switch state.sessions.admit(command.session) {
+    if case .endSession = command.body {
+      state.sessions.end(command.session.client, at: index)
+      return .done
+    }
+    let use = SessionUse(
+      stamp: command.session, fingerprint: Command.fingerprint(ofEncoded: entry.payload),
+      index: index, logTimeMilliseconds: state.progress.logTimeMilliseconds)
+    #if PlantedFaults
+      state.sessions.plantedFault = plantedFault
+    #endif
+    switch state.sessions.admit(use) {
     case .answer(let result):
       return result
     case .execute(let admitted):
       let result = try execute(command.body, at: index, position, on: &state, store)
-      state.sessions.keep(result, of: command.session, admittedAt: admitted)
+      state.sessions.keep(result, of: use, admittedAt: admitted)
       return result
     }
   }
@@ -219,8 +230,11 @@ struct ApplyTurn<Store: StateStore> {
       batch.deleteRange(from: range.from, to: range.to)
       return .done
     case .expireSessions(let time):
-      state.sessions.expire(throughMilliseconds: time)
+      state.sessions.expire(
+        throughMilliseconds: time, logTimeMilliseconds: state.progress.logTimeMilliseconds)
       return .done
+    // Nobody leaves where the command names no client.
+    case .endSession: return .done
     case .meta(let command):
       // A group without a map has nothing that such a command could name.
       guard let before = state.meta?.epoch else { return .noSuchKeyspace }

@@ -23,14 +23,14 @@ package struct ProgressRow: Hashable, Sendable {
 
 /// The one owner of the values of meta rows. Each begins with a version byte.
 ///
-/// - progress: u8 1, u64 index, u64 term, u64 log time, u64 digest, u64 session floor; then the
+/// - progress: u8 2, u64 index, u64 term, u64 log time, u64 digest, u64 session floor; then the
 ///   journal: u64 index through which the session rows are up to date, u32 count, and the changes
 ///   of sessions that this batch made (`SessionFormat`)
 /// - configuration: as `GroupConfiguration` has it
 /// - dropped keyspaces: u8 2, `KeyspaceIDSet`
 /// - map: as `ClusterMap` has it
 package enum GroupMetaFormat {
-  package static let formatVersion: UInt8 = 1
+  package static let formatVersion: UInt8 = 2
 
   package static func encode(_ progress: GroupProgress, into writer: inout ByteWriter) {
     // One append for all: every batch writes this for each of its groups.
@@ -72,7 +72,7 @@ package enum GroupMetaFormat {
     let progress = try progress(from: &reader)
     let through = LogIndex(try reader.read(UInt64.self))
     let count = try reader.readCount(
-      limit: Int(UInt32.max), minimumSize: 28, what: "session changes")
+      limit: Int(UInt32.max), minimumSize: SessionFormat.changeHeadSize, what: "session changes")
     var changes: [SessionChange] = []
     changes.reserveCapacity(count)
     for _ in 0..<count { changes.append(try SessionFormat.decodeChange(from: &reader)) }

@@ -16,7 +16,7 @@ struct GroupState {
   var configuration: GroupConfiguration
   var dropped = KeyspaceIDSet()
   var meta: ClusterMap?
-  var sessions = SessionTable()
+  var sessions: SessionTable
 
   /// What differs from the rows, until the batch's end.
   var changed: Rows = []
@@ -25,8 +25,10 @@ struct GroupState {
   private var journal = SessionJournal()
 
   init(
-    group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: ClusterMap?
+    group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: ClusterMap?,
+    sessionLimit: Int
   ) {
+    sessions = SessionTable(limit: sessionLimit)
     self.configuration = configuration
     self.meta = meta
     key = StateKey(group, generation)
@@ -113,7 +115,7 @@ extension GroupState {
   /// What a view of the store holds of a generation; `nil` where there is no progress row, which
   /// is written with everything else or after it.
   static func load<View: StateView>(
-    _ group: GroupID, _ generation: Generation, from view: View
+    _ group: GroupID, _ generation: Generation, from view: View, sessionLimit: Int
   ) throws(StorageError) -> GroupState? {
     let key = StateKey(group, generation)
     let progressRows = try view.rows(from: key.meta(.progress), to: key.meta(.configuration))
@@ -130,7 +132,7 @@ extension GroupState {
         configuration: try decode(configurationRow, GroupConfiguration.init(from:)),
         meta: try mapRow.map { (row) throws(WireError) in
           try decode(row, ClusterMap.init(from:))
-        })
+        }, sessionLimit: sessionLimit)
       if let droppedRow {
         state.dropped = try decode(droppedRow, GroupMetaFormat.dropped(from:))
       }

@@ -118,7 +118,7 @@ extension StateMachines {
     while let seen = published.withLock({ $0[group] }) {
       // Everything is read from the view: what is in memory may be a batch ahead of it.
       let view = try store.makeView()
-      if let state = try GroupState.load(group, seen.generation, from: view) {
+      if let state = try load(group, seen.generation, from: view) {
         let reader = SnapshotReader(state, view: view, forgettingSessions: forgettingSessions)
         #if PlantedFaults
           reader.plantedFault = plantedFault

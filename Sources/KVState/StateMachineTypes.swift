@@ -33,11 +33,13 @@ package struct ApplyResult: Sendable {
   package var droppedKeyspaces: KeyspaceIDSet?
   /// False: more entries of the request are applied later, and answered then.
   package var isWhole: Bool
+  /// Of the group, with these entries.
+  package var logTimeMilliseconds: UInt64
 
   package init(
     group: GroupID, generation: Generation, index: LogIndex, term: Term, results: [CommandResult],
     digest: UInt64, meta: ClusterMap?, droppedKeyspaces: KeyspaceIDSet? = nil,
-    isWhole: Bool = true
+    isWhole: Bool = true, logTimeMilliseconds: UInt64 = 0
   ) {
     self.isWhole = isWhole
     self.group = group
@@ -48,6 +50,7 @@ package struct ApplyResult: Sendable {
     self.digest = digest
     self.meta = meta
     self.droppedKeyspaces = droppedKeyspaces
+    self.logTimeMilliseconds = logTimeMilliseconds
   }
 }
 

@@ -86,7 +86,8 @@ extension StateMachines {
       throw .damaged("snapshot of \(group): it is not whole")
     }
     var state = GroupState(
-      group: group, generation: generation, configuration: head.configuration, meta: head.meta)
+      group: group, generation: generation, configuration: head.configuration, meta: head.meta,
+      sessionLimit: sessionLimit)
     state.progress = head.progress
     state.dropped = head.dropped
     state.sessions.floorMilliseconds = head.progress.sessionFloorMilliseconds
@@ -105,7 +106,7 @@ extension StateMachines {
   package func prepareActivation(
     _ group: GroupID, generation: Generation
   ) throws(StorageError) -> PreparedGeneration {
-    guard let state = try GroupState.load(group, generation, from: store.makeView()) else {
+    guard let state = try load(group, generation, from: store.makeView()) else {
       throw .misuse("activation of \(group), generation \(generation), which holds no state")
     }
     return PreparedGeneration(state: state)

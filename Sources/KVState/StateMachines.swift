@@ -38,6 +38,8 @@ struct PublishedGroup: Sendable {
 /// the store: the node stops.
 package final class StateMachines<Store: StateStore> {
   package let store: Store
+  /// Sessions of a group: equal on all replicas.
+  package let sessionLimit: Int
   #if PlantedFaults
     /// What is to be done wrong, so that the checks show that they see it.
     package var plantedFault: PlantedFault?
@@ -51,8 +53,11 @@ package final class StateMachines<Store: StateStore> {
   let published = Locked(GroupSlots<PublishedGroup>())
   private var turn = ApplyTurn<Store>()
 
-  package init(store: Store) {
+  /// `sessionLimit` is another than that of real nodes in simulations, where sessions are to be
+  /// evicted all the time.
+  package init(store: Store, sessionLimit: Int = Limits.sessionsPerGroup) {
     self.store = store
+    self.sessionLimit = sessionLimit
   }
 
   /// Applies entries of several groups, reading files where that is needed; one result for each
@@ -104,9 +109,10 @@ package final class StateMachines<Store: StateStore> {
   /// Opens a group's state in `generation`; `nil` where the store holds none. Rows of its other
   /// generations, left by an installation that was cut off, are deleted.
   package func open(_ group: GroupID, generation: Generation) throws(StorageError) -> GroupStatus? {
-    guard let state = try GroupState.load(group, generation, from: store.makeView()) else {
-      return nil
-    }
+    guard var state = try load(group, generation, from: store.makeView()) else { return nil }
+    #if PlantedFaults
+      if plantedFault == .lastUseForgottenOnRestart { state.sessions.forgetLastUses() }
+    #endif
     groups.set(group, to: state)
     publish(state)
     try deleteOtherGenerations(of: state.key, group, lookingIn: .all)
@@ -119,7 +125,8 @@ package final class StateMachines<Store: StateStore> {
     _ group: GroupID, generation: Generation, configuration: GroupConfiguration, meta: ClusterMap?
   ) throws(StorageError) -> GroupStatus {
     var state = GroupState(
-      group: group, generation: generation, configuration: configuration, meta: meta)
+      group: group, generation: generation, configuration: configuration, meta: meta,
+      sessionLimit: sessionLimit)
     var batch = Store.Batch()
     let range = StateKey.range(of: group)
     if try store.mayContain(from: range.from, to: range.to, tier: .memory) {
@@ -167,6 +174,12 @@ package final class StateMachines<Store: StateStore> {
   /// Approximate bytes of all groups' state, in files and memory tables.
   package var approximateStateBytes: Int {
     store.approximateBytes(from: Bytes([0]), to: Bytes([0xFF]))
+  }
+
+  func load(
+    _ group: GroupID, _ generation: Generation, from view: Store.View
+  ) throws(StorageError) -> GroupState? {
+    try GroupState.load(group, generation, from: view, sessionLimit: sessionLimit)
   }
 
   func publish(_ state: GroupState) {

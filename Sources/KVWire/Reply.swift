@@ -3,7 +3,8 @@ package import KVCommand
 
 /// The payload of a RESPONSE frame: u8 status code, u8 flags (bit 0: not started); then for OK a
 /// u8 kind and the answer, else u8 reason, u32 leader (0: unknown), u32 retry-after in
-/// milliseconds, short message, u8 whether a `GroupRoute` follows, and that.
+/// milliseconds, u64 creation time to renew with (0: none), short message, u8 whether a
+/// `GroupRoute` follows, and that.
 package enum Reply: Sendable {
   /// The command was applied; the result says what that did.
   case applied(CommandResult, Receipt)
@@ -48,6 +49,7 @@ extension Reply {
       writer.append(failure.reason.rawValue)
       writer.append(failure.leader?.rawValue ?? 0)
       writer.append(UInt32(clamping: failure.retryAfter.milliseconds))
+      writer.append(failure.renewAt)
       writer.append(message: failure.message)
       writer.append(failure.route != nil)
       failure.route?.encode(into: &writer)
@@ -172,11 +174,12 @@ extension Failure {
     let rawReason = try reader.read(UInt8.self)
     let leader = try reader.read(UInt32.self)
     let retryAfter = try reader.read(UInt32.self)
+    let renewAt = try reader.read(UInt64.self)
     let message = try reader.readMessage()
     let route = try reader.readBool() ? try GroupRoute(from: &reader) : nil
     self.init(
       code, Reason(rawValue: rawReason) ?? .none, notStarted: notStarted, message,
       leader: leader == 0 ? nil : NodeID(leader),
-      retryAfter: .milliseconds(UInt64(retryAfter)), route: route)
+      retryAfter: .milliseconds(UInt64(retryAfter)), renewAt: renewAt, route: route)
   }
 }

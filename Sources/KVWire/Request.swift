@@ -34,7 +34,7 @@ package struct Request: Sendable {
   package var after: LogIndex?
   /// For stale reads.
   package var maximumAge: TimeAmount?
-  /// For scans: the group, since a scan has no key to derive it from.
+  /// For what has no key to derive it from: the group of a scan, and that of a session's end.
   package var group: GroupID?
 
   package init(

@@ -49,6 +49,9 @@ package enum Reason: UInt8, Sendable, CaseIterable {
   case tooOld = 13
   /// The node has not met a majority of its peers since it was created.
   case starting = 14
+  /// The client's creation time is ahead of the leader's clock by more than
+  /// `Limits.creationAheadMilliseconds`; `renewAt` says which one is admitted.
+  case createdAhead = 15
 }
 
 /// Where the requests of one group go, by the map of the answering node: what a client needs that
@@ -113,12 +116,16 @@ package struct Failure: Error, Hashable, Sendable {
   package var leader: NodeID?
   /// Zero: no advice.
   package var retryAfter: TimeAmount
+  /// With `createdAhead`: the creation time, in ms since 1970, that a new client id is to have;
+  /// else 0.
+  package var renewAt: UInt64
   /// Where the request should have gone; `nil`: it came to the right place.
   package var route: GroupRoute?
 
   package init(
     _ code: StatusCode, _ reason: Reason, notStarted: Bool, _ message: String,
-    leader: NodeID? = nil, retryAfter: TimeAmount = .zero, route: GroupRoute? = nil
+    leader: NodeID? = nil, retryAfter: TimeAmount = .zero, renewAt: UInt64 = 0,
+    route: GroupRoute? = nil
   ) {
     self.code = code
     self.reason = reason
@@ -126,6 +133,7 @@ package struct Failure: Error, Hashable, Sendable {
     self.message = message
     self.leader = leader
     self.retryAfter = retryAfter
+    self.renewAt = renewAt
     self.route = route
   }
 }

@@ -126,7 +126,17 @@ enum Kvctl {
     let settings = try Settings(
       command.spec, parsed, environmentPrefix: environmentPrefix,
       environment: Console.environment, read: Console.readText)
-    return try await command.run(try Context(settings))
+    let context = try Context(settings)
+    let ending: ExitCode
+    do {
+      ending = try await command.run(context)
+    } catch {
+      await context.client.close()
+      throw error
+    }
+    // What it was to the partitions ends with it: thousands of runs leave no sessions in use.
+    await context.client.close()
+    return ending
   }
 
   /// What to say of a command that there is not: `words` has at least one.

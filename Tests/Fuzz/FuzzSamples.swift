@@ -73,6 +73,7 @@ let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: 
     .mutate(keyspace: .default, key: "n", .add(delta: -1, minimum: 0, maximum: 10)),
     .mutate(keyspace: .default, key: "j", .append(suffix: "tail")),
     .dropKeyspaceRecords(KeyspaceID(4)), .expireSessions(createdThroughMilliseconds: 12),
+    .endSession,
     .meta(.createKeyspace(name: "carts", mode: .ap)), .meta(.dropKeyspace(name: "carts")),
     .meta(.registerMember(sampleMember)), .meta(.form(mapSamples()[1])),
   ]
@@ -83,7 +84,8 @@ let sampleKeyspace = KeyspaceDescriptor(id: KeyspaceID(5), name: "carts", mode: 
   [
     .written(version: LogIndex(9)), .deleted(existed: true, version: LogIndex(9)),
     .added(value: -4, version: LogIndex(9)), .conditionFailed(current: LogIndex(2)),
-    .outOfBounds(current: 3), .notAnInteger, .keyspaceDropped, .sessionExpired, .sequenceTooLow,
+    .outOfBounds(current: 3), .notAnInteger, .keyspaceDropped,
+    .sessionExpired(renewAt: 8), .sequenceTooLow, .createdAhead(renewAt: 8), .sequenceReused,
     .tooManyUnacknowledged, .done, .keyspace(sampleKeyspace), .keyspaceExists(sampleKeyspace),
     .noSuchKeyspace, .tooManyKeyspaces, .invalidName, .incarnationConflict(recorded: 6),
     .appended(length: 12, version: LogIndex(9)), .valueTooLong(current: 12),

@@ -39,7 +39,7 @@ extension FakeCluster {
       return .health(
         HealthReport(node: node, groupsWithLeader: 3, groups: 3, isShuttingDown: false))
     case .mutate(let command, _):
-      let group = command.target.map { self.group(of: $0.key) } ?? .meta
+      let group = command.target.map { self.group(of: $0.key) } ?? request.group ?? .meta
       if let refusal = refusal(node, group, request) { return refusal }
       return .applied(apply(command), receipt(node, group, .commit))
     case .read(let read):

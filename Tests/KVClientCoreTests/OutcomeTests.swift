@@ -238,42 +238,4 @@ import Testing
       return
     }
   }
-
-  @Test func anExpiredSessionIsRenewedWhereNothingIsUncertain() {
-    let cluster = FakeCluster()
-    var expired = 1
-    cluster.script = { [unowned cluster] node, request in
-      guard case .mutate(let command, _) = request.body, expired > 0,
-        let key = command.target?.key, cluster.leader(of: key) == node
-      else { return nil }
-      expired -= 1
-      return .reply(
-        .applied(.sessionExpired, cluster.receipt(node, cluster.group(of: key), .commit)))
-    }
-    guard case .applied(.written, _) = cluster.run(put("a")) else {
-      Issue.record("not applied")
-      return
-    }
-    let clients = Set(cluster.received.compactMap { $0.command?.session.client })
-    #expect(clients.count == 2)
-  }
-
-  @Test func anExpiredSessionAfterALostAnswerIsUnknown() {
-    let cluster = FakeCluster()
-    _ = cluster.run(put("warm"))
-    var step = 0
-    cluster.script = { [unowned cluster] node, request in
-      guard case .mutate(let command, _) = request.body, let key = command.target?.key,
-        cluster.leader(of: key) == node
-      else { return nil }
-      step += 1
-      return step == 1
-        ? .applyThenDisconnect
-        : .reply(.applied(.sessionExpired, cluster.receipt(node, cluster.group(of: key), .commit)))
-    }
-    guard case .unknown = cluster.run(put("a")) else {
-      Issue.record("not unknown")
-      return
-    }
-  }
 }

@@ -11,6 +11,32 @@ import Testing
     #expect(try Command(decoding: encoded) == command)
   }
 
+  /// A leader asks for it before it proposes the bytes.
+  @Test(arguments: Samples.bodies.indices)
+  func theCreationTimeIsReadFromTheBytes(_ sample: Int) {
+    let encoded = bytes {
+      Command(session: Samples.session, body: Samples.bodies[sample].body).encode(into: &$0)
+    }
+    #expect(Command.createdMilliseconds(inEncoded: encoded) == 0x0102_0304)
+  }
+
+  /// A fingerprint is that of what a command does, whoever sends it and what it acknowledges.
+  @Test func aFingerprintIsThatOfTheBody() {
+    var seen: [UInt64] = []
+    for sample in Samples.bodies {
+      func fingerprint(_ session: SessionStamp) -> UInt64 {
+        let encoded = bytes { Command(session: session, body: sample.body).encode(into: &$0) }
+        return Command.fingerprint(ofEncoded: encoded)
+      }
+      var later = Samples.session
+      later.lowestUnacknowledged += 1
+      #expect(fingerprint(later) == fingerprint(Samples.session))
+      #expect(fingerprint(.none) == fingerprint(Samples.session))
+      #expect(!seen.contains(fingerprint(.none)))
+      seen.append(fingerprint(.none))
+    }
+  }
+
   @Test(arguments: Samples.results.indices)
   func aResultHasItsGoldenBytes(_ sample: Int) throws {
     let result = Samples.results[sample].result

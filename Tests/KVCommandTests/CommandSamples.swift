@@ -49,6 +49,7 @@ enum Samples {
     ),
     (.dropKeyspaceRecords(KeyspaceID(4)), head("10") + "00000004"),
     (.expireSessions(createdThroughMilliseconds: 77), head("11") + "000000000000004d"),
+    (.endSession, head("12")),
     (.meta(.createKeyspace(name: "cart", mode: .ap)), head("20") + "0004" + "63617274" + "02"),
     (.meta(.dropKeyspace(name: "cart")), head("21") + "0004" + "63617274"),
     (
@@ -70,7 +71,7 @@ enum Samples {
     (.outOfBounds(current: 5), "050000000000000005"),
     (.notAnInteger, "06"),
     (.keyspaceDropped, "07"),
-    (.sessionExpired, "08"),
+    (.sessionExpired(renewAt: 258), "080000000000000102"),
     (.sequenceTooLow, "09"),
     (.tooManyUnacknowledged, "0a"),
     (.done, "0b"),
@@ -82,6 +83,8 @@ enum Samples {
     (.incarnationConflict(recorded: 1), "110000000000000001"),
     (.appended(length: 258, version: LogIndex(9)), "12000001020000000000000009"),
     (.valueTooLong(current: 258), "1300000102"),
+    (.createdAhead(renewAt: 258), "140000000000000102"),
+    (.sequenceReused, "15"),
   ]
 
   static var map: (state: ClusterMap, bytes: String) {

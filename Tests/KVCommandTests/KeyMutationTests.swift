@@ -89,7 +89,10 @@ import Testing
     #expect(
       CommandResult.valueTooLong(current: 9).conclusion
         == .outOfRange("the value would become too long: it has 9 of at most 1048576 bytes"))
-    for result in [CommandResult.sessionExpired, .sequenceTooLow, .tooManyUnacknowledged] {
+    for result in [
+      CommandResult.sessionExpired(renewAt: 3), .createdAhead(renewAt: 3), .sequenceTooLow,
+      .tooManyUnacknowledged,
+    ] {
       #expect(result.conclusion == .sessionRefused)
     }
     #expect(CommandResult.keyspaceDropped.conclusion == .keyspaceDropped)

@@ -230,6 +230,22 @@ import Testing
     #expect(entries.first?.index == through.next && entries.count == 1)
   }
 
+  /// A replica that gets the state without its entries stamps no earlier log time as leader.
+  @Test func section7_logTimeGoesOnAfterASnapshot() {
+    var solo = Solo(log: [1, 1])
+    #expect(offer(&solo, index: 10, term: 3, in: 3))
+    solo.turn()
+    let isBegun = solo.core.beginInstall(index: LogIndex(10), term: Term(3))
+    #expect(isBegun)
+    solo.core.installed(
+      index: LogIndex(10), term: Term(3), configuration: GroupConfiguration(1...3),
+      from: r(2), now: solo.now, into: &solo.out)
+    solo.core.noteLogTime(7_000)
+    solo.turn()
+    solo.core.noteLogTime(5_000)
+    #expect(solo.core.logTimeMilliseconds == 7_000)
+  }
+
   @Test func section7_aLaggingReplicaCatchesUpBySnapshot() throws {
     var options = Cluster.Options()
     options.keepEntries = 5

@@ -321,8 +321,8 @@ import Testing
       var random = SeededRandom(seed: seed)
       var clients = RandomClients(5, &random)
       clients.appendsLong = true
-      var logs = [StateTestLog(GroupID(1)), StateTestLog(GroupID(2))]
-      var models = [DumbGroup(), DumbGroup()]
+      var logs = [1, 2].map { StateTestLog(GroupID($0), time: 100_000) }
+      var models = [DumbGroup(time: 100_000), DumbGroup(time: 100_000)]
       var applied = [LogIndex.zero, .zero]
       for log in logs { try machines.create(log.group, nil) }
       for batch in 0..<120 {

@@ -13,12 +13,12 @@ import Testing
       var random = SeededRandom(seed: seed)
       var clients = RandomClients(4, &random)
       let groups = [GroupID(1), GroupID(2), GroupID(3)]
-      var logs = groups.map { StateTestLog($0) }
+      var logs = groups.map { StateTestLog($0, time: 100_000) }
       // Each group's image after each entry, from a store that never crashes.
-      let reference = StateMachines(store: MemoryState())
+      let reference = StateMachines(store: MemoryState(), sessionLimit: 4)
       var images: [[[Bytes]]] = [[], [], []]
       var fixture = start
-      var machines = StateMachines(store: fixture.store)
+      var machines = StateMachines(store: fixture.store, sessionLimit: 4)
       var applied = [LogIndex.zero, .zero, .zero]
       var durable = [LogIndex.zero, .zero, .zero]
       for (at, group) in groups.enumerated() {
@@ -46,7 +46,7 @@ import Testing
         guard random.chance(1, in: 5) else { continue }
         // The files of the old store go when nothing uses it any more.
         let crashed = try fixture.crashed(&random)
-        machines = StateMachines(store: crashed.store)
+        machines = StateMachines(store: crashed.store, sessionLimit: 4)
         fixture = crashed
         for (at, group) in groups.enumerated() {
           let status = try #require(try machines.open(group, generation: firstGeneration))
@@ -75,12 +75,12 @@ import Testing
   func batchesMakeNoDifference(_ seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
     var clients = RandomClients(5, &random)
-    var log = StateTestLog(GroupID(1))
+    var log = StateTestLog(GroupID(1), time: 100_000)
     for _ in 0..<300 { log.append(.command, encoded(clients.next(&random))) }
-    let whole = StateMachines(store: MemoryState())
+    let whole = StateMachines(store: MemoryState(), sessionLimit: 4)
     try whole.createGroup(log.group)
     let expected = try whole.apply([log.request(after: .zero)])[0]
-    let parts = StateMachines(store: MemoryState())
+    let parts = StateMachines(store: MemoryState(), sessionLimit: 4)
     try parts.createGroup(log.group)
     var results: [CommandResult] = []
     var applied = LogIndex.zero

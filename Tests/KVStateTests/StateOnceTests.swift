@@ -137,6 +137,7 @@ import Testing
   /// count a second time.
   @Test func anEvictedClientIsExpiredAndNotNew() throws {
     var (machines, log) = try fresh()
+    log.time = 10_000
     let count = UInt64(Limits.sessionsPerGroup)
     func id(_ i: UInt64) -> ClientID { ClientID(createdMilliseconds: 1_000 + i, random: i) }
     for i in 0..<count { log.append(increment, stamp(1, of: id(i))) }
@@ -152,7 +153,7 @@ import Testing
         == added(Int64(count) + 1, index))
     #expect(machines.status(of: group)?.sessionCount == Int(count))
     #expect(machines.status(of: group)?.sessionFloorMilliseconds == 1_000)
-    let expired = CommandResult.sessionExpired
+    let expired = CommandResult.sessionExpired(renewAt: 10_000)
     #expect(try machines.apply(increment, stamp(1, of: id(0)), to: &log) == expired)
     #expect(try machines.apply(increment, stamp(2, of: id(0)), to: &log) == expired)
     #expect(try machines.apply(increment, stamp(1, of: id(1)), to: &log) == added(2, 2))
@@ -162,6 +163,42 @@ import Testing
     let again = StateMachines(store: machines.store)
     #expect(try again.open(group, generation: firstGeneration) == machines.status(of: group))
     #expect(try again.snapshot(group) == machines.snapshot(group))
+  }
+
+  /// As many clients as there is room for come and go: one that is at work is not evicted.
+  @Test func aClientAtWorkIsNotEvictedByThoseThatComeAndGo() throws {
+    var (machines, log) = try fresh()
+    var done: Int64 = 0
+    for i in 0..<UInt64(Limits.sessionsPerGroup + 200) {
+      log.time += 1
+      if i % 100 == 0 {
+        done += 1
+        log.append(increment, stamp(UInt64(done), low: UInt64(done)))
+      }
+      let short = ClientID(createdMilliseconds: 600 + i, random: 7)
+      log.append(.mutate(keyspace: .default, key: "k", .put(value: "1")), stamp(1, of: short))
+    }
+    _ = try machines.apply([log.request(after: .zero)])
+    let index = log.lastIndex.next.rawValue
+    #expect(
+      try machines.apply(increment, stamp(UInt64(done) + 1, low: UInt64(done) + 1), to: &log)
+        == added(done + 1, index))
+  }
+
+  /// The number of one command on another: it is not answered with what the first one did.
+  @Test func aSequenceOfAnotherCommandIsRefused() throws {
+    var (machines, log) = try fresh()
+    func put(_ key: Bytes, _ value: Bytes) -> CommandBody {
+      .mutate(keyspace: .default, key: key, .put(value: value))
+    }
+    let first = try machines.apply(put("a", "1"), stamp(1), to: &log)
+    #expect(first == .written(version: LogIndex(1)))
+    for other in [put("b", "1"), put("a", "2"), increment] {
+      let second = try machines.apply(other, stamp(1), to: &log)
+      #expect(second != first, "\(other) was answered with what another command did")
+      #expect(second == .sequenceReused)
+    }
+    #expect(try machines.apply(put("a", "1"), stamp(1), to: &log) == first)
   }
 
   @Test func expiryForgetsThroughATimeAndKeepsTheRest() throws {
@@ -179,8 +216,8 @@ import Testing
     let results = try machines.apply([log.request(after: .zero)])[0].results
     #expect(
       results == [
-        added(1, 1), added(2, 2), .done, .sessionExpired, added(2, 2), .sessionExpired, .done,
-        .sessionExpired,
+        added(1, 1), added(2, 2), .done, .sessionExpired(renewAt: 1_000), added(2, 2),
+        .sessionExpired(renewAt: 1_000), .done, .sessionExpired(renewAt: 1_000),
       ])
     #expect(machines.status(of: group)?.sessionFloorMilliseconds == 10)
     let again = StateMachines(store: machines.store)
@@ -194,7 +231,7 @@ import Testing
     log.append(.expireSessions(createdThroughMilliseconds: 500), stamp(2))
     log.append(increment, stamp(3))
     let results = try machines.apply([log.request(after: .zero)])[0].results
-    #expect(results == [added(1, 1), .done, .sessionExpired])
+    #expect(results == [added(1, 1), .done, .sessionExpired(renewAt: 1_000)])
     let again = StateMachines(store: machines.store)
     #expect(try again.open(group, generation: firstGeneration)?.sessionCount == 0)
   }

@@ -17,9 +17,13 @@ struct StateTestLog {
   let group: GroupID
   var entries: [LogEntry] = []
   var term = Term(1)
-  var time: UInt64 = 1_000
+  /// The log time of what is appended from now on.
+  var time: UInt64
 
-  init(_ group: GroupID) { self.group = group }
+  init(_ group: GroupID, time: UInt64 = 1_000) {
+    self.group = group
+    self.time = time
+  }
 
   var lastIndex: LogIndex { entries.last?.index ?? .zero }
 
@@ -110,29 +114,67 @@ extension StateMachines {
 
 /// What a group must do, written as plainly as can be: dictionaries, one command at a time.
 struct DumbGroup {
+  struct Known {
+    var low: UInt64
+    var lastUse: LogIndex
+    var results: [UInt64: (body: CommandBody, result: CommandResult)]
+  }
+
   var records: [KeyspaceID: [Bytes: Record]] = [:]
   var dropped: Set<KeyspaceID> = []
-  var sessions: [ClientID: (low: UInt64, results: [UInt64: CommandResult])] = [:]
+  var sessions: [ClientID: Known] = [:]
   var floor: UInt64 = 0
+  var limit = Limits.sessionsPerGroup
+  /// Log time, which the caller moves with the entries.
+  var time: UInt64
+
+  init(time: UInt64) { self.time = time }
 
   mutating func apply(_ command: Command, at index: LogIndex) -> CommandResult {
     let stamp = command.session
     guard stamp.client != .none else { return execute(command.body, index) }
+    if command.body == .endSession {
+      if sessions[stamp.client] != nil {
+        sessions[stamp.client] = Known(low: .max, lastUse: index, results: [:])
+      }
+      return .done
+    }
     if let known = sessions[stamp.client] {
       let low = max(known.low, stamp.lowestUnacknowledged)
       let kept = known.results.filter { $0.key >= low }
-      sessions[stamp.client] = (low, kept)
+      sessions[stamp.client] = Known(low: low, lastUse: index, results: kept)
       if stamp.sequence < low { return .sequenceTooLow }
-      if let result = kept[stamp.sequence] { return result }
+      if let first = kept[stamp.sequence] {
+        return first.body == command.body ? first.result : .sequenceReused
+      }
       if kept.count >= Limits.resultsPerSession { return .tooManyUnacknowledged }
     } else {
-      if stamp.client.createdMilliseconds <= floor { return .sessionExpired }
-      if stamp.sequence < stamp.lowestUnacknowledged { return .sequenceTooLow }
-      sessions[stamp.client] = (stamp.lowestUnacknowledged, [:])
+      if let refusal = admit(stamp) { return refusal }
+      sessions[stamp.client] = Known(
+        low: stamp.lowestUnacknowledged, lastUse: index, results: [:])
     }
     let result = execute(command.body, index)
-    sessions[stamp.client]?.results[stamp.sequence] = result
+    sessions[stamp.client]?.results[stamp.sequence] = (command.body, result)
     return result
+  }
+
+  private mutating func admit(_ stamp: SessionStamp) -> CommandResult? {
+    let created = stamp.client.createdMilliseconds
+    let renewAt = max(floor + 1, time)
+    if created <= floor { return .sessionExpired(renewAt: renewAt) }
+    if stamp.sequence < stamp.lowestUnacknowledged { return .sequenceTooLow }
+    let ahead = sessions.keys.filter { $0.createdMilliseconds > time }.count
+    if created > time, ahead >= max(1, limit / 4) { return .createdAhead(renewAt: renewAt) }
+    guard sessions.count >= limit else { return nil }
+    let first = sessions.filter { $0.key.createdMilliseconds <= time }
+      .min { a, b in
+        (a.value.low == .max ? 0 : 1, a.value.lastUse)
+          < (b.value.low == .max ? 0 : 1, b.value.lastUse)
+      }
+    guard let first else { return .createdAhead(renewAt: renewAt) }
+    sessions[first.key] = nil
+    floor = max(floor, first.key.createdMilliseconds)
+    return nil
   }
 
   private mutating func execute(_ body: CommandBody, _ index: LogIndex) -> CommandResult {
@@ -141,7 +183,8 @@ struct DumbGroup {
       records[keyspace] = nil
       return .done
     }
-    if case .expireSessions(let time) = body {
+    if case .expireSessions(let wanted) = body {
+      let time = min(wanted, time)
       floor = max(floor, time)
       sessions = sessions.filter { $0.key.createdMilliseconds > time }
       return .done
@@ -199,6 +242,8 @@ struct RandomClients {
   }
   var clients: [Client]
   var time: UInt64 = 10_000
+  /// Of each client a new one takes its place after about so many commands.
+  var lifetime: UInt64 = 60
   /// Whether some appends reach the limit of a value.
   var appendsLong = false
 
@@ -215,14 +260,20 @@ struct RandomClients {
   mutating func next(_ random: inout SeededRandom) -> Command {
     if random.chance(1, in: 12) { return Command(session: .none, body: body(&random)) }
     let at = Int(random.below(UInt64(clients.count)))
-    if random.chance(1, in: 60) { clients[at] = Client(id: newID(&random)) }
+    if random.chance(1, in: lifetime) { clients[at] = Client(id: newID(&random)) }
     let client = clients[at]
     if !client.sent.isEmpty, random.chance(1, in: 3) {
       // A retry, mostly of something recent; its body is what it was.
       let back = min(client.sent.count, 1 + Int(random.below(6)))
       var retry = client.sent[client.sent.count - back]
       if random.chance(1, in: 2) { retry.session.lowestUnacknowledged = client.low }
+      // Now and then the number is used for another command.
+      if random.chance(1, in: 12) { retry.body = body(&random) }
       return retry
+    }
+    if random.chance(1, in: 50) {
+      let stamp = SessionStamp(client: client.id, sequence: 0, lowestUnacknowledged: 0)
+      return Command(session: stamp, body: .endSession)
     }
     // Now and then a gap: sequences count over all groups.
     let sequence = (client.sent.last?.session.sequence ?? 0) + 1 + random.below(2)

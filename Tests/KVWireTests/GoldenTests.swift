@@ -133,7 +133,7 @@ import Testing
     #expect(Consistency.allCases.map(\.rawValue) == [1, 2, 3, 4, 5, 6])
     #expect(Receipt.Served.allCases.map(\.rawValue) == [1, 2, 3, 4, 5])
     #expect(StatusCode.allCases.map(\.rawValue) == [UInt8](0...16))
-    #expect(Reason.allCases.map(\.rawValue) == [UInt8](0...14))
+    #expect(Reason.allCases.map(\.rawValue) == [UInt8](0...15))
   }
 
   // MARK: Replies

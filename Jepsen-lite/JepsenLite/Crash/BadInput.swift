@@ -156,7 +156,7 @@ enum BadInput {
     return Int(clamping: limit.rlim_cur)
   }
 
-  private static func onThread<Value: Sendable>(
+  static func onThread<Value: Sendable>(
     _ body: @escaping @Sendable () -> Value
   ) async -> Value {
     await withCheckedContinuation { continuation in

@@ -8,6 +8,7 @@ package enum CrashScenario: String, Sendable, CaseIterable {
   case twoDown = "two-down"
   case wipe
   case badInput = "bad-input"
+  case sessions
 }
 
 /// What `jepsen-lite crash` was asked for.
@@ -146,7 +147,7 @@ package struct CrashArguments: Sendable {
     case .leaderKill: rounds
     case .term, .killAll: scenarios.count == 1 ? rounds : max(1, rounds / 5)
     case .twoDown: min(rounds, 3)
-    case .wipe, .badInput: 1
+    case .wipe, .badInput, .sessions: 1
     }
   }
 }

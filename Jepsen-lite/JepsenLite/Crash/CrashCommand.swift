@@ -73,6 +73,7 @@ package enum CrashCommand {
         case .twoDown: try await TwoDown.run(arguments, cluster, &report)
         case .wipe: try await Wipe.run(arguments, cluster, &report)
         case .badInput: try await BadInput.run(arguments, cluster, &report)
+        case .sessions: try await SessionAttack.run(arguments, cluster, &report)
         }
       } catch let failure as CrashFailure where failure.isViolation {
         report.violated(failure.description)

@@ -49,6 +49,16 @@ struct RawSocket: ~Copyable {
 
   enum Ending: Sendable { case closed, stillOpen }
 
+  /// What comes next; `nil` where nothing does within that time, and nothing where the other side
+  /// has closed.
+  func receive(within milliseconds: Int32) -> [UInt8]? {
+    var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    guard unsafe poll(&request, 1, milliseconds) > 0 else { return nil }
+    var piece = [UInt8](repeating: 0, count: 64 << 10)
+    let count = unsafe recv(descriptor, &piece, piece.count, 0)
+    return Array(piece[..<max(0, count)])
+  }
+
   /// Reads until the other side closes, or the time is over.
   func readToEnd(within milliseconds: Int) -> (bytes: [UInt8], ending: Ending) {
     var bytes: [UInt8] = []

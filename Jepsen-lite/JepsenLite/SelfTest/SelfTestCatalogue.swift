@@ -165,6 +165,18 @@ enum SelfTestCatalogue {
         .run(workload: "counter", nemesis: "reset-connections"),
       ]),
     SelfTestFault(
+      "evictedWithoutFloor", "a session is evicted and its client taken for a new one",
+      [.simulation(profile: "sessions")]),
+    SelfTestFault(
+      "lastUseForgottenOnRestart", "a restart forgets when sessions were last used",
+      [.simulation(profile: "sessions")]),
+    SelfTestFault(
+      "creationTimeUnchecked", "a leader proposes whatever creation time a client names",
+      [.simulation(profile: "sessions")]),
+    SelfTestFault(
+      "fingerprintIgnored", "another command under a used number gets the first one's result",
+      [.simulation(profile: "sessions")]),
+    SelfTestFault(
       "forgetSessionsInSnapshot", "a snapshot is made without the sessions",
       [.simulation(profile: "snapshot")]),
     SelfTestFault(

@@ -65,7 +65,7 @@ final class KVSystemClient: SystemClient {
     case .conditionFailed(let current):
       answer = Answer(.mismatch)
       answer.version = current.rawValue
-    case .outOfRange, .keyspaceDropped: answer = Answer(.refused("\(result)"))
+    case .outOfRange, .keyspaceDropped, .misuse: answer = Answer(.refused("\(result)"))
     // An earlier try of the same call may have taken effect.
     case .sessionRefused, .other: answer = Answer(.unknown("\(result)"))
     }

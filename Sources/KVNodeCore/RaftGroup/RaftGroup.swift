@@ -122,6 +122,7 @@ struct RaftGroup: Engine {
     _ outputs: inout NodeOutputs
   ) -> Failure? {
     guard isLeader else { return notLeader(now.instant, context) }
+    if let failure = Refusals.createdAhead(command, in: raft, now: now, context) { return failure }
     guard !context.isUnderPressure, !proposals.isFull else {
       return context.overloaded("the state store")
     }
@@ -382,6 +383,7 @@ struct RaftGroup: Engine {
     // What an earlier generation applied is passed over.
     guard result.generation == generation, let first = applying.applied(result) else { return }
     raft.applied(through: result.index)
+    raft.noteLogTime(result.logTimeMilliseconds)
     _ = backlog.condition(raft, &context)
     if let dropped = result.droppedKeyspaces { duties.applied(dropped: dropped) }
     if let map = result.meta { context.appliedMap = map }

@@ -1,4 +1,5 @@
 internal import KVBase
+internal import KVCommand
 internal import KVRaft
 internal import KVWire
 
@@ -44,6 +45,28 @@ enum Refusals {
       .resourceExhausted, .overloaded, notStarted: true,
       "no majority of the replicas of \(name(of: group)) can take more before it has applied what "
         + "it has: retry later", retryAfter: .milliseconds(50))
+  }
+
+  /// Where the client of an encoded command says that it was created later than can be. Its session
+  /// would raise the floor above everybody else's creation time when it is evicted.
+  ///
+  /// A session that there is is not refused here: it was admitted by a leader's clock, and the log
+  /// time of its entry, which this leader has seen, is at least what that clock was.
+  static func createdAhead(
+    _ command: Bytes, in raft: borrowing RaftCore, now: Now, _ context: ShardContext
+  ) -> Failure? {
+    let created = Command.createdMilliseconds(inEncoded: command)
+    let present = max(now.wallMilliseconds, raft.logTimeMilliseconds)
+    guard created > present, created - present > Limits.creationAheadMilliseconds else {
+      return nil
+    }
+    #if PlantedFaults
+      if raft.plantedFault == .creationTimeUnchecked { return nil }
+    #endif
+    return Failure(
+      .failedPrecondition, .createdAhead, notStarted: true,
+      "the client's id was created \(created - present) ms after the present time of node "
+        + "\(context.node.rawValue): set the clock of the client's machine", renewAt: present)
   }
 
   static func leadershipLost(

@@ -241,6 +241,7 @@ struct SnapshotTransfers: Sendable {
     raft.installed(
       index: status.appliedIndex, term: status.appliedTerm, configuration: status.configuration,
       from: from, now: now, into: &context.asked)
+    raft.noteLogTime(status.logTimeMilliseconds)
     context.send(.snapshot(done), term: raft.term, from: own.identity, to: from, &outputs)
     return status
   }

@@ -79,6 +79,11 @@ struct RequestRouter: Sendable {
     case .meta(.createKeyspace(let name, let mode)):
       if let failure = Self.problem(withCreating: name, mode: mode) { return .refused(failure) }
     case .meta(.dropKeyspace): break
+    case .endSession:
+      guard let group = request.group else {
+        return .refused(Self.malformed("the end of a session must name its group"))
+      }
+      return .engine(group, .mutate(encoded))
     default:
       return .refused(
         Failure(

@@ -35,11 +35,18 @@ package struct EffectChecks: Sendable {
     var sequence: UInt64
   }
 
+  private struct AnsweredMutation: Hashable, Sendable {
+    var mutation: Mutation
+    var group: UInt32
+  }
+
   /// By key: its versions, by rising index.
   private var versions: [GroupKey: [Version]] = [:]
   /// By group and index: the key that an entry changed.
   private var changed: [Position: GroupKey] = [:]
   private var effective: [Mutation: (group: UInt32, index: UInt64)] = [:]
+  /// What each group has answered for a mutation: the fingerprint of the command.
+  private var answered: [AnsweredMutation: UInt64] = [:]
   /// By group: the highest index that any client was told of, and of which every later
   /// linearizable answer must know.
   private var acknowledged: [UInt64]
@@ -66,8 +73,12 @@ package struct EffectChecks: Sendable {
 
   /// The first replica applied an entry that carries a command.
   package mutating func applied(_ entry: LogEntry, _ result: CommandResult, group: GroupID) {
-    guard entry.kind == .command, let command = try? Command(decoding: entry.payload),
-      case .mutate(let keyspace, let key, let change) = command.body,
+    guard entry.kind == .command, let command = try? Command(decoding: entry.payload) else {
+      return
+    }
+    checkCreation(of: command.session.client, entry, group: group)
+    checkIdentity(of: command, entry, result, group: group)
+    guard case .mutate(let keyspace, let key, let change) = command.body,
       case .effective(let version) = result.conclusion
     else { return }
     let index = entry.index.rawValue
@@ -131,6 +142,42 @@ package struct EffectChecks: Sendable {
     }
     return expected == records.count
       ? nil : "there are \(records.count), and the log has left \(expected)"
+  }
+
+  /// Log time is at least what the clock of the leader was that proposed the entry.
+  private mutating func checkCreation(of client: ClientID, _ entry: LogEntry, group: GroupID) {
+    let (latest, overflows) = entry.logTimeMilliseconds.addingReportingOverflow(
+      Limits.creationAheadMilliseconds)
+    guard !overflows, client.createdMilliseconds > latest else { return }
+    report(
+      .creationTime,
+      "entry \(entry.index) of \(group) has log time \(entry.logTimeMilliseconds), and is of "
+        + "client \(client)")
+  }
+
+  /// A number stands for the first command that came under it.
+  private mutating func checkIdentity(
+    of command: Command, _ entry: LogEntry, _ result: CommandResult, group: GroupID
+  ) {
+    guard command.session.client != .none, case .mutate = command.body else { return }
+    switch result.conclusion {
+    case .sessionRefused, .misuse: return
+    case .effective, .conditionFailed, .outOfRange, .keyspaceDropped, .other: break
+    }
+    let number = AnsweredMutation(
+      mutation: Mutation(
+        client: command.session.client, sequence: command.session.sequence),
+      group: group.rawValue)
+    let fingerprint = Command.fingerprint(ofEncoded: entry.payload)
+    guard let first = answered[number], first != fingerprint else {
+      answered[number] = fingerprint
+      return
+    }
+    report(
+      .commandIdentity,
+      "entry \(entry.index) of \(group) is another command under sequence "
+        + "\(command.session.sequence) of client \(command.session.client), and was answered "
+        + "\(result)")
   }
 
   // MARK: Answers

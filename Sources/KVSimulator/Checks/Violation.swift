@@ -30,6 +30,10 @@ package enum Check: String, Sendable, CaseIterable {
   case equalState = "equal state"
   /// A client's mutation takes effect at most once.
   case exactlyOnce = "exactly once"
+  /// A command is never answered with what another one did that came under the same number.
+  case commandIdentity = "command identity"
+  /// No command is committed whose client was created later than log time and its bound.
+  case creationTime = "creation time"
   /// A linearizable answer is not older than what was acknowledged before it was asked for.
   case realTime = "real-time order"
   /// What a read answers is what the log says at the index that it names.
