@@ -110,7 +110,7 @@ extension StateMachines {
   package func storedImage(of group: GroupID) throws(StorageError) -> StateImage? {
     guard let generation = groups[group]?.generation else { return nil }
     let view = try store.makeView()
-    guard let state = try GroupState.load(group, generation, from: view) else { return nil }
+    guard let state = try load(group, generation, from: view) else { return nil }
     return try StateImage(state, view)
   }
 }

@@ -19,17 +19,18 @@ import Testing
       }
       return covers
     }
+    var now: Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
     // What it was opened with may lack one.
     #expect(covers(100) == 1)
     var outputs = NodeOutputs()
     log.write(LogBatch(), now: Instant(nanoseconds: milliseconds * 1_000_000), &outputs)
     // Not while a write is on its way, and not at once.
     #expect(covers(200) == 0)
-    while log.nextPersisted(through: 1) != nil {}
+    while log.nextPersisted(through: 1, now: now) != nil {}
     #expect(covers(1) == 1)
     #expect(covers(10_000) == 0)
     log.write(LogBatch(), now: Instant(nanoseconds: milliseconds * 1_000_000), &outputs)
-    while log.nextPersisted(through: 2) != nil {}
+    while log.nextPersisted(through: 2, now: now) != nil {}
     #expect(covers(40) == 0)
     #expect(covers(20) == 1)
   }

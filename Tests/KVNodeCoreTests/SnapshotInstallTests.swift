@@ -43,7 +43,7 @@ import Testing
     let (index, term) = ShardBench.snapshot
     var status = ShardBench.status(through: index, term: term)
     status.generation = Generation(2)
-    status.droppedKeyspaces = [KeyspaceID(5)]
+    status.droppedKeyspaces.insert(KeyspaceID(5))
     bench.step(transfer, .installed(status))
     bench.persisted(bench.endTurn().batch)
     #expect(try #require(bench.report).applied == index)
@@ -51,7 +51,8 @@ import Testing
     /// What the leader writes where the map has dropped these.
     func written(_ dropped: [KeyspaceID]) -> Int {
       var map = Bootstrap.map(ShardBench.configuration, clusterID: 5) { _ in 1 }
-      map.dropped = dropped
+      map.dropped = KeyspaceIDSet()
+      for keyspace in dropped { map.dropped.insert(keyspace) }
       bench.give(.map(map))
       bench.give(.dropRecords)
       return bench.endTurn().batch?.records.count ?? 0
