@@ -78,7 +78,7 @@
     /// A session is evicted and the floor stays: its client is taken for a new one.
     case evictedWithoutFloor
     /// When a session was last used is forgotten in a restart: replicas evict different ones.
-    case lastUseForgottenOnRestart
+    case lastUseForgotten
     /// A leader proposes whatever creation time a client names.
     case creationTimeUnchecked
     /// A retry is known by its sequence number alone: another command gets the first one's result.

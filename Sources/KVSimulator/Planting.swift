@@ -38,7 +38,7 @@ package enum Planting {
       case .failedSyncIgnored, .deleteLostOnRestart, .neededSegmentRecycled, .lostDiskAdmitted,
         .formsWithoutAsking:
         "disk"
-      case .sessionsIgnored, .evictedWithoutFloor, .lastUseForgottenOnRestart,
+      case .sessionsIgnored, .evictedWithoutFloor, .lastUseForgotten,
         .creationTimeUnchecked:
         "sessions"
       case .fingerprintIgnored: "sessions"
@@ -68,9 +68,10 @@ package enum Planting {
         .readFromFollower:
         [.realTime]
       case .sessionReadTooEarly: [.sessionOrder]
-      case .sessionsIgnored, .evictedWithoutFloor: [.exactlyOnce]
+      case .sessionsIgnored: [.exactlyOnce, .commandIdentity]
+      case .evictedWithoutFloor: [.exactlyOnce]
       // Replicas that evict different clients answer them differently.
-      case .lastUseForgottenOnRestart: [.stateMachineSafety, .equalState]
+      case .lastUseForgotten: [.stateMachineSafety, .equalState]
       case .creationTimeUnchecked: [.creationTime]
       case .fingerprintIgnored: [.commandIdentity]
       case .ageFromArrival: [.staleness]

@@ -77,6 +77,7 @@ package final class StateMachines<Store: StateStore> {
     _ requests: [ApplyRequest], tier: ReadTier
   ) throws(StorageError) -> ApplyOutcome {
     #if PlantedFaults
+      if plantedFault == .lastUseForgotten { forgetLastUses() }
       turn.plantedFault = plantedFault
       turn.plantedEntry = plantedEntry
       turn.replayedThrough = replayedThrough
@@ -106,13 +107,21 @@ package final class StateMachines<Store: StateStore> {
     return outcome
   }
 
+  #if PlantedFaults
+    /// Once after a start: a fault is planted when the groups have been opened.
+    private func forgetLastUses() {
+      for group in replayedThrough.keys.sorted() {
+        guard let slot = groups.slot(of: group) else { continue }
+        groups[slot: slot].sessions.forgetLastUses()
+      }
+      replayedThrough = [:]
+    }
+  #endif
+
   /// Opens a group's state in `generation`; `nil` where the store holds none. Rows of its other
   /// generations, left by an installation that was cut off, are deleted.
   package func open(_ group: GroupID, generation: Generation) throws(StorageError) -> GroupStatus? {
-    guard var state = try load(group, generation, from: store.makeView()) else { return nil }
-    #if PlantedFaults
-      if plantedFault == .lastUseForgottenOnRestart { state.sessions.forgetLastUses() }
-    #endif
+    guard let state = try load(group, generation, from: store.makeView()) else { return nil }
     groups.set(group, to: state)
     publish(state)
     try deleteOtherGenerations(of: state.key, group, lookingIn: .all)

@@ -42,6 +42,23 @@ import Testing
     }
   }
 
+  /// What has written tells the partition when it closes; what has only read has nothing to tell.
+  @Test func whoClosesEndsItsSession() async throws {
+    let server = try await LoopbackServer.start()
+    defer { server.stop() }
+    let reader = try Client(endpoints: [server.endpoint])
+    _ = try await reader.get("greeting")
+    await reader.close()
+    #expect(server.shared.withLock { $0.left } == [])
+    let writer = try Client(endpoints: [server.endpoint])
+    try await writer.put("greeting", "hello")
+    await writer.close()
+    await writer.close()
+    #expect(server.shared.withLock { $0.left } == [GroupID(1)])
+    let error = await #expect(throws: KVError.self) { try await writer.put("greeting", "again") }
+    #expect(error?.kind == .cancelled && error?.outcome == .rejected)
+  }
+
   @Test func conditionsAreErrorsWithTheVersionThatWasThere() async throws {
     try await with { _, client in
       let first = try await client.put("lock", "me", if: .absent)

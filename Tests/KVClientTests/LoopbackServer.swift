@@ -21,6 +21,8 @@ final class LoopbackServer: ListenerHandler, @unchecked Sendable {
     var requests = 0
     var connections = 0
     var pongs = 0
+    /// Groups that were told that a client leaves.
+    var left: [GroupID?] = []
   }
 
   let loop: EventLoop
@@ -162,7 +164,9 @@ extension LoopbackServer {
           map: ClusterMap(
             forming: 7, members: [node], replicaSets: [set, set], defaultMode: .cp),
           leaders: [NodeID(1), NodeID(1)]))
-    case .mutate(let command, _): return .applied(apply(command), receipt)
+    case .mutate(let command, _):
+      if command.body == .endSession { shared.withLock { $0.left.append(request.group) } }
+      return .applied(apply(command), receipt)
     case .read(.get(_, let key)): return .read(.record(data[key]), receipt)
     case .read(.multiGet(_, let keys)): return .read(.records(keys.map { data[$0] }), receipt)
     case .read(.scan(let scan)):

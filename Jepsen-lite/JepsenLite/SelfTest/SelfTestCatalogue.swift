@@ -168,7 +168,7 @@ enum SelfTestCatalogue {
       "evictedWithoutFloor", "a session is evicted and its client taken for a new one",
       [.simulation(profile: "sessions")]),
     SelfTestFault(
-      "lastUseForgottenOnRestart", "a restart forgets when sessions were last used",
+      "lastUseForgotten", "a restart forgets when sessions were last used",
       [.simulation(profile: "sessions")]),
     SelfTestFault(
       "creationTimeUnchecked", "a leader proposes whatever creation time a client names",
