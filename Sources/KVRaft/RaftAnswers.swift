@@ -5,6 +5,11 @@ extension RaftCore {
   /// As leader: bytes proposed and not applied.
   package var unappliedBytes: Int { leadership.unappliedBytes }
 
+  /// Something is committed and durable here that was not handed out to be applied.
+  package var hasMoreToApply: Bool {
+    volatile.readyToApply(stable: persistent.stableIndex) != nil
+  }
+
   /// The group has removed this replica: a committed configuration has others and not this one.
   package var isRemoved: Bool {
     !persistent.configuration.contains(id) && !persistent.configuration.voters.isEmpty

@@ -31,8 +31,8 @@ final class ThreadPool: Sendable {
     wakeUp.signal()
   }
 
-  /// Ends the threads when each has done what it does now. What waits is left undone: nobody is told
-  /// of it any more.
+  /// Ends the threads when each has done what it does now. What waits is left undone: nobody is
+  /// told of it any more.
   func stop() {
     state.withLock { $0.isClosed = true }
     for _ in threads { wakeUp.signal() }

@@ -13,13 +13,15 @@ struct PublishedGroup: Sendable {
 /// snapshot, used by the server and by the simulator.
 ///
 /// **Who calls what, when.** One thread, the applying one (of a server the loop thread), calls
-/// everything that changes state, and none of it waits for a file but `open`, at the start. When a node starts, `open` finds what the store holds of each
-/// group, or `create` writes the state of a new one. From then on, at the end of each turn, `apply`
-/// is called once with entries that are committed and durable in the node's own log, of all
-/// groups (`applyInMemory`, which leaves out what has to wait for a file: `ParkedApply`). `beginInstall`, `installChunk` and `sealInstall` build a group's next generation beside
-/// the present one, and `activate` switches to it. `remove` deletes a group. Between two applies,
-/// on any thread: `read`, `lookUp`, `beginSnapshot`, `prepareActivation` and `flush`; they see the store and what is published
-/// under a lock, and nothing else of this type.
+/// everything that changes state, and none of it waits for a file but `open`, at the start. When a
+/// node starts, `open` finds what the store holds of each group, or `create` writes the state of a
+/// new one. From then on, at the end of each turn, `apply` is called once with entries that are
+/// committed and durable in the node's own log, of all groups (`applyInMemory`, which leaves out
+/// what has to wait for a file: `ParkedApply`). `beginInstall`, `installChunk` and `sealInstall`
+/// build a group's next generation beside the present one, and `activate` switches to it. `remove`
+/// deletes a group. Between two applies, on any thread: `read`, `lookUp`, `beginSnapshot`,
+/// `prepareActivation` and `flush`; they see the store and what is published under a lock, and
+/// nothing else of this type.
 ///
 /// **What is in one batch.** Everything that a call of `apply` changes, of all groups: records, and
 /// of each group that had entries its progress row with its part of the journal of sessions, and

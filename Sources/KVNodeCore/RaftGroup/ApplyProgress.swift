@@ -14,7 +14,7 @@ struct ApplyProgress: Sendable {
   /// Of everything applied.
   private(set) var digest: UInt64
   private var isApplying = false
-  /// A follower applies when a tick has come since it last did.
+  /// A follower applies when a tick has come since it last had applied all that there was.
   private var mayApply = true
   /// The log read whose entries are to be applied.
   private var logRead: UInt64?
@@ -36,12 +36,14 @@ struct ApplyProgress: Sendable {
     guard !isApplying, logRead == nil else { return .nothing }
     let isLeader = raft.role == .leader
     guard isLeader || mayApply || isUrgent else { return .nothing }
-    mayApply = isLeader
     if let through = readThrough {
       if index < through { return .readLog(from: index.next, through: through) }
       readThrough = nil
     }
-    return raft.nextToApply(maxBytes: maxBytes)
+    let next = raft.nextToApply(maxBytes: maxBytes)
+    // What a turn has no room for does not wait for the tick: large entries would outrun it.
+    mayApply = isLeader || raft.hasMoreToApply
+    return next
   }
 
   /// A batch was given to the interpreter.

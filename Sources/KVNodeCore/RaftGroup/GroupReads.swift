@@ -9,8 +9,8 @@ internal import KVWire
 /// round of its ticket is confirmed it has an index, and is served when the state has got that far.
 /// A session read brings its index. Where that lies beyond a leader's log it gets a ticket first:
 /// once a round confirms that no other leader was elected before it came, its index is that of no
-/// entry that anybody was told of, and it is refused. A stale read is served at once, or refused for
-/// its age.
+/// entry that anybody was told of, and it is refused. A stale read is served at once, or refused
+/// for its age.
 ///
 /// Every read counts in the node's budget from here on until it is answered: here, where it fails,
 /// and in the shard, when the interpreter has read.

@@ -20,9 +20,7 @@ struct Shard: Sendable {
   /// Slots that were given an input in this turn.
   private var dirty: [Int] = []
   private var isDirty: [Bool] = []
-  private var timers = DeadlineHeap()
-  /// By slot: when its timer is armed for.
-  private var armed: [Instant] = []
+  private var timers = ShardTimers()
 
   init(
     _ configuration: NodeConfiguration, recovery: NodeRecovery, map: ClusterMap,
@@ -60,10 +58,8 @@ struct Shard: Sendable {
     #if PlantedFaults
       if let fault = context.plantedFault { table[Int(handle.slot)].plant(fault) }
     #endif
-    while isDirty.count <= Int(handle.slot) {
-      isDirty.append(false)
-      armed.append(.distantFuture)
-    }
+    while isDirty.count <= Int(handle.slot) { isDirty.append(false) }
+    timers.add(Int(handle.slot))
     touch(Int(handle.slot))
   }
 
@@ -268,8 +264,7 @@ struct Shard: Sendable {
     let handle = table[slot].handle
     table[slot].close(&context, &outputs)
     context.snapshots.closed(of: handle)
-    timers.remove(handle.slot)
-    armed[slot] = .distantFuture
+    timers.remove(slot)
     table.remove(slot)
     // What is there under this name from now on has another log.
     outputs.compactions.removeAll { $0.group == group }
@@ -317,8 +312,6 @@ struct Shard: Sendable {
   mutating func tick(now: Now, _ outputs: inout NodeOutputs) {
     for slot in table.live where table[slot].mayApply() { touch(slot) }
     while let slot = timers.popDue(now.instant) {
-      let slot = Int(slot)
-      armed[slot] = .distantFuture
       touch(slot)
       table[slot].tick(now: now, &context, &outputs)
     }
@@ -331,7 +324,7 @@ struct Shard: Sendable {
       isDirty[slot] = false
       // It may have been removed in this turn.
       guard table.isLive(slot) else { continue }
-      rearm(slot, table[slot].finishTurn(now: now, &context, &outputs))
+      timers.rearm(slot, table[slot].finishTurn(now: now, &context, &outputs))
     }
     dirty.removeAll(keepingCapacity: true)
     for replica in context.applyTurn.turnEnded() {
@@ -343,13 +336,6 @@ struct Shard: Sendable {
   mutating func takeAppliedMap() -> ClusterMap? {
     defer { context.appliedMap = nil }
     return context.appliedMap
-  }
-
-  /// A timer that fires too early costs little, so it is moved forward only.
-  private mutating func rearm(_ slot: Int, _ due: Instant) {
-    guard due < armed[slot] else { return }
-    armed[slot] = due
-    timers.set(Int32(slot), due: due)
   }
 
   /// The records and completions of the turn, or the first of many; `nil`: there are none left.
