@@ -12,11 +12,13 @@ package enum StorageError: Error, Hashable, Sendable, CustomStringConvertible {
   case misuse(String)
 
   /// What a person can do about a data directory that has lost something: the end of a message. An
-  /// empty one in its place is refused by the cluster, since the node would have forgotten votes.
+  /// empty one in its place is refused by the cluster, since the node would have forgotten votes;
+  /// an older copy has forgotten them too, and is not recognized.
   package static let lostDataAdvice =
-    "restore this directory from a copy of the disk, and keep it, since the cluster refuses an "
-    + "empty one. The other nodes go on without this one; to have all copies again, 'kvctl export' "
-    + "every keyspace, form a new cluster, and 'kvctl import' there"
+    "leave this node off, and keep the directory; the other nodes go on without it. Never start it "
+    + "on an older copy: what it has acknowledged since would be lost (an image of this very disk, "
+    + "made after the node stopped, is none). To have all copies again, 'kvctl export' every "
+    + "keyspace, form a new cluster, and 'kvctl import' there"
 
   /// The same of a directory in an older format. One node alone with an empty directory is refused
   /// by the cluster that it was a member of.
