@@ -49,8 +49,9 @@ struct ApplyBacklog: Sendable {
       sum += entries[position].encodedSize
     }
     bytes += sum
-    // Full only where nothing is applied for long: then it is counted more coarsely.
-    if runs.isFull, let newest = runs.popLast() { sum += newest.bytes }
+    // Full only where nothing is applied for long: then it is counted more coarsely, at the end
+    // that is committed.
+    if runs.isFull, let oldest = runs.popFirst() { runs[0].bytes += oldest.bytes }
     runs.append(Run(through: last, bytes: sum))
   }
 

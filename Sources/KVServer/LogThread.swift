@@ -99,6 +99,9 @@ final class LogThread: Sendable {
       durable(last)
     }
     // Where more is written after it, that is what tells.
-    if case .cover = work.last { try log.cover() }
+    let writes = work.last { item in
+      if case .compact = item { false } else { true }
+    }
+    if case .cover? = writes { try log.cover() }
   }
 }

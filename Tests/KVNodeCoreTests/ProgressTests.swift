@@ -108,6 +108,39 @@ import Testing
     #expect(try timeToPut(cluster) < 200)
   }
 
+  /// With one of three gone, the majority waits for a follower that a snapshot is on its way to:
+  /// each new term would begin the snapshot again.
+  @Test func aLeaderWaitsForTheSnapshotThatItsMajorityNeeds() throws {
+    let cluster = try TestCluster(partitions: 1) {
+      $0.flushBytes = 1
+      $0.logKeepBytes = 1
+    }
+    try cluster.run(milliseconds: 1_000)
+    let leader = try #require(cluster.leader(of: group))
+    let (behind, gone) = ((leader + 1) % 3, (leader + 2) % 3)
+    try cluster.setDown(behind)
+    for _ in 0..<100 {
+      guard case .applied? = try cluster.ask(leader, cluster.put(key, "1"), timeout: 200) else {
+        Issue.record("not put")
+        return
+      }
+    }
+    try cluster.run(milliseconds: 500)
+    // Its store takes no chunk before it has caught up.
+    cluster.nodes[behind].isUnderPressure = true
+    try cluster.setUp(behind)
+    try cluster.run(milliseconds: 3_000)
+    let term = try #require(cluster.nodes[leader].report(group, cluster.now)).term
+    try cluster.setDown(gone)
+    _ = try cluster.ask(leader, cluster.put(key, "2"), timeout: 100)
+    try cluster.run(milliseconds: 10_000)
+    #expect(cluster.nodes[leader].report(group, cluster.now)?.term == term)
+    cluster.nodes[behind].isUnderPressure = false
+    try cluster.run(milliseconds: 2_000)
+    #expect(try timeToPut(cluster) < 500)
+    #expect(cluster.nodes[leader].report(group, cluster.now)?.term == term)
+  }
+
   // MARK: A follower that can't apply
 
   private static let value = Bytes(Array(repeating: 7, count: 256 << 10))

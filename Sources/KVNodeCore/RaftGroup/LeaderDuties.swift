@@ -64,8 +64,8 @@ private struct Standstill: Sendable {
 
 /// Alive means "makes progress": a leader steps down that for a while
 /// - commits nothing of what it has to commit: its followers answer and do not store, and who waits
-///   for an answer gets one. Followers that take no entries are no reason: they say so, and nobody
-///   else could do better;
+///   for an answer gets one. Followers that take no entries are no reason, nor is one that a
+///   snapshot is on its way to: nobody else could do better, and a new term begins it again;
 /// - stores nothing of what is committed: its followers are faster, and its clients wait for its
 ///   disk;
 /// - applies nothing of what it could, where a follower is there that is fit to lead.
@@ -84,7 +84,8 @@ struct ProgressWatch: Sendable {
     let isOneOfMany = raft.role == .leader && raft.configuration.voters.count > 1
     let commits = commit.lasts(
       Self.commitLimit, at: raft.commitIndex,
-      isWaitedFor: isOneOfMany && raft.lastIndex > raft.commitIndex && raft.majorityTakesEntries,
+      isWaitedFor: isOneOfMany && raft.lastIndex > raft.commitIndex && raft.majorityTakesEntries
+        && !Self.sendsSnapshot(raft, now: now),
       now: now)
     let stores = stable.lasts(
       Self.storeLimit, at: raft.stableIndex,
@@ -94,6 +95,14 @@ struct ProgressWatch: Sendable {
       isWaitedFor: isOneOfMany && hasFitSuccessor
         && index < min(raft.commitIndex, raft.stableIndex), now: now)
     return commits || stores || applies
+  }
+
+  /// To a voter that is there: it may be what the majority lacks.
+  private static func sendsSnapshot(_ raft: borrowing RaftCore, now: Instant) -> Bool {
+    for peer in raft.progress where !peer.isLearner && peer.state == .snapshot {
+      if let contact = peer.lastContact, now - contact < commitLimit { return true }
+    }
+    return false
   }
 }
 
